@@ -1,0 +1,1 @@
+"""A Pulse server on this machine, with a real recognizer."""
