@@ -1,0 +1,79 @@
+"""When to try again: the first time at once, then full-jitter exponential delays.
+
+Nothing here reads a clock or decides whether a failure may be retried: `errors` says whether.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from pulse_plugins.core.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How fast and how often a lost connection is tried again.
+
+    Attributes:
+        base: Seconds; the delay before try n+1 is random between 0 and `base * 2**n`.
+        cap: Seconds; no delay is longer, except one the server asks for.
+        slow_base: The same as `base` where the server says that there are too many of us (429,
+            close 1008); such a delay is never below half of its range.
+        retry_after_cap: Seconds; a longer `Retry-After` is cut to this.
+        max_attempts: Failures in a row after which the stream fails, or None: go on.
+    """
+
+    base: float = 0.25
+    cap: float = 5.0
+    slow_base: float = 1.0
+    retry_after_cap: float = 30.0
+    max_attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigurationError: A delay is negative or `max_attempts` below 1.
+        """
+        if min(self.base, self.cap, self.slow_base, self.retry_after_cap) < 0:
+            raise ConfigurationError("RetryPolicy: delays cannot be negative")
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise ConfigurationError("RetryPolicy: max_attempts must be at least 1, or None")
+
+
+class Backoff:
+    """Counts the failures in a row and gives the delay before the next try."""
+
+    def __init__(self, policy: RetryPolicy, random: Random) -> None:
+        self._policy = policy
+        self._random = random
+        self.failures = 0
+
+    def next(self, *, slow: bool = False, retry_after: float | None = None) -> float | None:
+        """Count one more failure.
+
+        Args:
+            slow: The server is overloaded by us: spread the tries out.
+            retry_after: Seconds the server asked to wait.
+
+        Returns:
+            Seconds to wait before the next try, or None: give up.
+        """
+        policy = self._policy
+        self.failures += 1
+        if policy.max_attempts is not None and self.failures >= policy.max_attempts:
+            return None
+        if retry_after is not None:
+            return min(max(retry_after, 0.0), policy.retry_after_cap)
+        if slow:
+            span = min(policy.slow_base * 2.0 ** min(self.failures - 1, 30), policy.cap)
+            return span * self._random.uniform(0.5, 1.0)
+        if self.failures == 1:
+            return 0.0  # most drops are a blip: the first retry costs the caller nothing
+        span = min(policy.base * 2.0 ** min(self.failures - 2, 30), policy.cap)
+        return span * self._random.random()
+
+    def reset(self) -> None:
+        """A connection worked: the next failure is a first one again."""
+        self.failures = 0
