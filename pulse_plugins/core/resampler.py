@@ -138,9 +138,10 @@ class Resampler:
         count = max(-(-ready * design.up // design.down), 0)  # from the head of `held`
         if count <= self._done:
             return np.empty(0)
-        output = (
-            self._product(held, count) if design.matrix is not None else self._dots(held, count)
-        )
+        if design.matrix is None:
+            output = self._dots(held, count)
+        else:
+            output = self._product(design.matrix, held, count)
         periods, done = divmod(count, design.up)
         result = output[self._done : count]
         self._held = self._held[periods * design.down :].copy()  # or all that came stays in memory
@@ -168,9 +169,8 @@ class Resampler:
         design = self._design
         width = design.taps.shape[1]
         size = held.itemsize
-        windows: Samples = np.ndarray(
-            (held.size - width + 1, width), np.float64, held, 0, (size, size)
-        )
+        every = held.size - width + 1
+        windows: Samples = np.ndarray((every, width), np.float64, held, 0, (size, size))
         output = np.empty(count)
         first = self._done
         while first < count:  # a period at a time: its phases are the rows of `taps`, in order
@@ -178,8 +178,7 @@ class Resampler:
             last = min(first - phase + design.up, count)
             starts = np.arange(first, last) * design.down // design.up
             taps = design.taps[phase : phase + last - first]
-            output[first:last] = np.matmul(windows[starts, np.newaxis], taps[..., np.newaxis])[
-                :, 0, 0
-            ]
+            dots = np.matmul(windows[starts, np.newaxis], taps[..., np.newaxis])
+            output[first:last] = dots.reshape(-1)
             first = last
         return output
