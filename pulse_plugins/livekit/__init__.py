@@ -1,0 +1,27 @@
+"""Smallest AI Pulse speech-to-text for LiveKit Agents.
+
+`from pulse_plugins.livekit import STT` goes wherever a `livekit.plugins.*.STT` goes; the arguments
+are those of the official `livekit.plugins.smallestai.STT` where they mean the same.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from livekit.agents import Plugin
+
+from pulse_plugins.livekit.log import logger
+from pulse_plugins.livekit.speech_stream import SpeechStream
+from pulse_plugins.livekit.stt import STT
+from pulse_plugins.version import __version__
+
+__all__ = ["STT", "SpeechStream", "__version__"]
+
+
+class _PulsePlugin(Plugin):
+    def __init__(self) -> None:
+        super().__init__(__name__, __version__, __package__ or __name__, logger)
+
+
+if threading.current_thread() is threading.main_thread():  # elsewhere the framework refuses
+    Plugin.register_plugin(_PulsePlugin())

@@ -1,0 +1,125 @@
+"""Audio that a failed stream had not seen final, for the stream that is opened in its place.
+
+A fallback adapter, or an agent session after a failure, opens the next stream from the same task
+that opened the failed one, and forwards only the audio that comes from then on. What the failed
+stream still held is left here for it, so that a caller's first or last words are not lost between
+two streams. Only a stream of this package can take it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary, ref
+
+from livekit import rtc
+
+_MOST = 30.0  # seconds of audio that are kept, and for how long they are worth anything
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """The framework flushed at this place in the audio.
+
+    Attributes:
+        id: Of the engine's request for it, 0 before there is one.
+    """
+
+    id: int = 0
+
+
+class Kept:
+    """Audio and flushes in order, from the oldest that is not settled.
+
+    Attributes:
+        items: Newest last.
+        seconds: Of audio.
+        began: Wall clock of the first sample.
+        taken: Another stream goes on with it: it is too late to add anything.
+    """
+
+    def __init__(self) -> None:
+        self.taken = False
+        self.items: deque[rtc.AudioFrame | Flush] = deque()
+        self.seconds = 0.0
+        self.began = 0.0
+        self._start = 0.0  # stream_time of the first sample
+
+    def audio(self, frame: rtc.AudioFrame, wall: float) -> None:
+        """Keep a frame whose first sample was heard at `wall`; the oldest beyond 30 s go."""
+        if not self.seconds:
+            self.began = wall
+        self.items.append(frame)
+        self.seconds += frame.duration
+        while self.seconds > _MOST:
+            self._drop()
+
+    def flush(self, request_id: int) -> None:
+        """Keep a flush until it is answered."""
+        self.items.append(Flush(request_id))
+
+    def settle(self, until: float) -> None:
+        """Audio before this stream_time needs no other stream."""
+        while self.items:
+            first = self.items[0]
+            if isinstance(first, Flush) or self._start + first.duration > until:
+                return
+            self._drop()
+
+    def answer(self, request_id: int) -> None:
+        """The flushes up to this one are answered, and all audio before them is settled."""
+        answered = [
+            index
+            for index, item in enumerate(self.items)
+            if isinstance(item, Flush) and item.id <= request_id
+        ]
+        for _ in range(answered[-1] + 1 if answered else 0):
+            self._drop()
+
+    def _drop(self) -> None:
+        item = self.items.popleft()
+        if not isinstance(item, Flush):
+            self.seconds = max(0.0, self.seconds - item.duration) if self.items else 0.0
+            self._start += item.duration
+            self.began += item.duration
+
+
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    kept: Kept
+    owner: ref[object]
+    at: float
+
+
+_parked: WeakKeyDictionary[asyncio.Task[object], _Parked] = WeakKeyDictionary()
+
+
+def park(task: asyncio.Task[object] | None, owner: object, kept: Kept) -> None:
+    """Leave audio for the next stream that this task opens.
+
+    Args:
+        task: That opened the stream which failed.
+        owner: The STT of that stream.
+        kept: What had not become final.
+    """
+    if task is not None and kept.items:
+        _parked[task] = _Parked(kept, ref(owner), time.monotonic())
+
+
+def claim(task: asyncio.Task[object] | None, owner: object, *, is_probe: bool) -> Kept | None:
+    """What the stream before left, if anything; it is given once.
+
+    Args:
+        task: That opens a stream.
+        owner: The STT of that stream.
+        is_probe: The stream is allowed no failure. When the STT that failed is probed so, the
+            audio is left for the stream that does the work.
+    """
+    parked = _parked.get(task) if task is not None else None
+    if parked is None or task is None or (is_probe and parked.owner() is owner):
+        return None
+    del _parked[task]
+    parked.kept.taken = True
+    return parked.kept if time.monotonic() - parked.at < _MOST else None

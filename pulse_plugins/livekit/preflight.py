@@ -1,0 +1,97 @@
+"""When an interim is worth a reply that is begun before the turn has ended.
+
+The rule, all of it:
+
+1. The interim has not changed for `STABLE` seconds and the last `STABLE` seconds of audio are
+   quiet, less than `QUIET` of the loudness at which its words came; or the end of speech is
+   already known (the server's VAD, or the framework's flush), which is asked at once.
+2. Interims of this stream usually become their final: a moving share of those that did, compared
+   as the framework compares them (words, without case and punctuation), is above `WORTH`.
+3. Each text once. While redaction holds interims back, none.
+
+A PREFLIGHT that differs from its final costs a language model call; the share in rule 2 sees to
+it that a service which rewrites its interims (numbers, names) does not cost one every turn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from pulse_plugins.core.audio import loudness
+
+STABLE = 0.25  # seconds
+QUIET = 0.3  # of the speech's loudness
+WORTH = 0.35
+_WEIGHT = 0.25  # of the newest observation in the share
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+class Preflight:
+    """Watches one stream's interims, finals and the loudness of its newest audio."""
+
+    def __init__(self) -> None:
+        self.share = 1.0  # of interims that became their final
+        self.sent = 0
+        self.kept = 0  # of those sent, how many were equal to their final
+        self._recent: deque[tuple[float, bytes]] = deque()
+        self._seconds = 0.0
+        self._speech = 0.0  # loudness, 0 to 1
+        self._text = ""
+        self._claimed = ""
+        self._changed_at = 0.0
+
+    def audio(self, data: bytes, seconds: float) -> None:
+        """Keep the newest audio, linear16; nothing is computed until an interim asks."""
+        self._recent.append((seconds, data))
+        self._seconds += seconds
+        while self._seconds - self._recent[0][0] >= STABLE:
+            self._seconds -= self._recent.popleft()[0]
+
+    def interim(self, text: str, now: float) -> None:
+        """The open segment reads like this now."""
+        if _key(text) != _key(self._text):
+            self._changed_at = now
+            self._speech = max(self._loudness(), self._speech * 0.8)
+        self._text = text
+
+    def final(self, text: str) -> None:
+        """The segment reads like this for good."""
+        guess = self._claimed or self._text
+        if guess and text:
+            hit = _key(guess) == _key(text)
+            self.share += _WEIGHT * (hit - self.share)
+            self.kept += bool(self._claimed) and hit
+        self._text = self._claimed = ""
+
+    @property
+    def deadline(self) -> float | None:
+        """When to ask `stable`, on the clock of `interim`'s `now`."""
+        if not self._text or _key(self._text) == _key(self._claimed) or self.share < WORTH:
+            return None
+        return self._changed_at + STABLE
+
+    def stable(self, now: float) -> str | None:
+        """The text, if it has been stable and the speaker is quiet; else asks again later."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return None
+        if self._loudness() > QUIET * self._speech:
+            self._changed_at = now - STABLE / 2
+            return None
+        return self.ended()
+
+    def ended(self) -> str | None:
+        """The text, if it is worth a reply now that speech is known to have ended."""
+        if self.deadline is None:
+            return None
+        self._claimed = self._text
+        self.sent += 1
+        return self._text
+
+    def _loudness(self) -> float:
+        return loudness(b"".join(data for _, data in self._recent), "linear16")
+
+
+def _key(text: str) -> str:
+    return _NOT_WORD.sub(" ", text).casefold().strip()

@@ -1,0 +1,164 @@
+"""A final or an interim as the framework's `SpeechData`: times, words, speakers, language.
+
+Pure translation: nothing here knows what was said before, or when an event is due.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from livekit.agents import LanguageCode
+from livekit.agents.stt import SpeechData
+from livekit.agents.types import NOT_GIVEN, TimedString
+
+from pulse_plugins.core.events import Final, Interim, Word
+from pulse_plugins.core.languages import LANGUAGES, spaceless
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.livekit.input_clock import InputClock
+
+
+class SpeechDataBuilder:
+    """Translates for one stream.
+
+    Attributes:
+        options: Those of the stream; they may change.
+        words: Whether word times are shown.
+        offset: Seconds from the session's zero to the stream's first sample.
+    """
+
+    def __init__(self, options: PulseOptions, clock: InputClock, *, words: bool = True) -> None:
+        self.options = options
+        self.words = words
+        self.offset = 0.0
+        self._clock = clock
+
+    def empty(self) -> SpeechData:
+        """The answer to a flush when nothing was pending."""
+        return SpeechData(language=self.language(None), text="")
+
+    def interim(self, interim: Interim) -> SpeechData:
+        """Text that may change; it has no times yet."""
+        return SpeechData(language=self.language(None), text=interim.text)
+
+    def final(self, final: Final) -> list[SpeechData]:
+        """One entry, or one for each speaker's run of words while speakers are told apart."""
+        if not self.options.diarize:
+            return [self._data(final, final.words, None)]
+        runs = _runs(final, joiner="" if spaceless(self.options.language) else " ")
+        if runs is None:
+            return [self._data(final, final.words, _majority(final))]
+        return [
+            self._data(
+                replace(final, text=text, words=words, start=words[0].start, end=words[-1].end),
+                words,
+                words[0].speaker,
+            )
+            for text, words in runs
+        ]
+
+    def language(self, detected: str | None) -> LanguageCode:
+        """The language of a text: what was asked for, or detected where a group was asked for.
+
+        A server that was asked for one language sometimes names another one for it; and a group
+        code would be taken for a language that does not exist, so it is `multi`.
+        """
+        asked = self.options.language
+        if not is_group(asked):
+            return LanguageCode(asked)
+        if detected and not is_group(detected):
+            return LanguageCode(detected)
+        return LanguageCode("multi")
+
+    def _data(self, final: Final, words: Sequence[Word], speaker: str | None) -> SpeechData:
+        timed = bool(words)
+        return SpeechData(
+            language=self.language(final.language),
+            text=final.text,
+            start_time=self.session_time(final.start) if timed else 0.0,
+            end_time=self.session_time(final.end) if timed else 0.0,
+            confidence=final.confidence or 0.0,
+            speaker_id=speaker_label(speaker),
+            words=[self._word(word) for word in words] if timed and self.words else None,
+            source_languages=[LanguageCode(code) for code in final.languages] or None,
+            metadata=self._metadata(final) or None,
+        )
+
+    def session_time(self, stream_time: float) -> float:
+        """Seconds on the session's clock."""
+        return max(0.0, self.offset + self._clock.session_time(stream_time))
+
+    def _word(self, word: Word) -> TimedString:
+        return TimedString(
+            word.text,
+            start_time=self.session_time(word.start),
+            end_time=self.session_time(word.end),
+            confidence=NOT_GIVEN if word.confidence is None else word.confidence,
+            start_time_offset=self.offset,
+            speaker_id=speaker_label(word.speaker) if self.options.diarize else None,
+        )
+
+    def _metadata(self, final: Final) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if final.utterances and not self.options.redacts:  # they may hold what finals hide
+            found["utterances"] = [
+                {
+                    "text": each.text,
+                    "start": self.session_time(each.start),
+                    "end": self.session_time(each.end),
+                    "speaker": speaker_label(each.speaker),
+                }
+                for each in final.utterances
+            ]
+        if final.redacted_entities:
+            found["redacted_entities"] = list(final.redacted_entities)
+        if final.emotion is not None:
+            found["emotion"] = final.emotion
+        if final.gender is not None:
+            found["gender"] = final.gender
+        if final.promoted:
+            found["promoted"] = True
+        return found
+
+
+def is_group(code: str) -> bool:
+    """Whether a code of the service stands for several languages."""
+    known = LANGUAGES.get(code)
+    return known.kind == "group" if known else code.startswith(("multi", "auto"))
+
+
+def speaker_label(speaker: str | None) -> str | None:
+    """`S0` for the wire's 0, "0" or "speaker_0"; any other name as it is."""
+    if not speaker:
+        return None
+    number = speaker.removeprefix("speaker_")
+    return f"S{number}" if number.isdigit() else speaker
+
+
+def _majority(final: Final) -> str | None:
+    counted = Counter(word.speaker for word in final.words if word.speaker is not None)
+    return counted.most_common(1)[0][0] if counted else final.speaker
+
+
+def _runs(final: Final, *, joiner: str) -> list[tuple[str, tuple[Word, ...]]] | None:
+    """The text and words of each speaker in turn, or None: one speaker, or not to be told."""
+    words = final.words
+    if len({word.speaker for word in words if word.speaker is not None}) < 2:
+        return None
+    tokens = final.text.split()
+    if joiner and len(tokens) != len(words):
+        return None  # the text was rewritten: no word of it belongs to anybody for certain
+    texts = tokens if joiner else [word.text for word in words]
+    runs: list[tuple[list[str], list[Word]]] = []
+    for text, word in zip(texts, words, strict=True):
+        if not runs or word.speaker not in (None, runs[-1][1][0].speaker):
+            runs.append(([], []))
+        runs[-1][0].append(text)
+        runs[-1][1].append(word)
+    return [(_joined(texts, joiner), tuple(said)) for texts, said in runs]
+
+
+def _joined(texts: Iterable[str], joiner: str) -> str:
+    return joiner.join(texts)

@@ -1,0 +1,396 @@
+"""One caller's stream: the framework's frames and flushes into a `PulseStream`, its events out.
+
+The engine belongs to the stream and mends what can be mended; the base class, which would run
+`_run` again, is told to try once. No task that the engine keeps alive holds this object, only a
+weak reference to it: a stream that its owner forgets is collected, and its engine is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import weakref
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from livekit import rtc
+from livekit.agents import APIConnectOptions, stt
+from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
+from livekit.agents.utils import aio
+
+from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.errors import PulseError, StreamClosedError
+from pulse_plugins.core.events import (
+    AudioLost,
+    Connected,
+    Event,
+    Final,
+    OptionsApplied,
+    OptionsRefused,
+)
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.livekit.configuration import Settings, for_connection, with_job_proxy
+from pulse_plugins.livekit.errors import fatal_error
+from pulse_plugins.livekit.handover import Flush, Kept, claim, park
+from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.keyterms import with_keyterms
+from pulse_plugins.livekit.log import logger
+from pulse_plugins.livekit.prewarm import Prewarmed
+from pulse_plugins.livekit.speech_data import SpeechDataBuilder
+from pulse_plugins.livekit.speech_events import SpeechEvents
+from pulse_plugins.livekit.trouble import Trouble
+
+if TYPE_CHECKING:
+    from pulse_plugins.livekit.stt import STT
+
+_USAGE_EVERY = 5.0  # seconds of audio
+_AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
+_LET_GO = 2.0  # seconds to wait until the sockets are closed
+
+
+class SpeechStream(stt.RecognizeStream):
+    """Speech recognition of one audio track; made by `STT.stream`.
+
+    Frames may have any rate and channel count, and may change them. Word and speech times are on
+    the session's clock whatever happens to connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        stt: STT,
+        settings: Settings,
+        keyterms: Iterable[str],
+        prewarmed: Prewarmed,
+        conn_options: APIConnectOptions,
+    ) -> None:
+        # The engine has tried as often as `conn_options` allows before it reports failure.
+        super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
+        self._connection = conn_options
+        self._settings = settings
+        self._keyterms = list(keyterms)
+        self._keyterms_wait = False  # for the end of speech
+        self._prewarmed = prewarmed
+        self._reused = False
+        self._engine: PulseStream | None = None
+        self._source: AudioFormat | None = None
+        self._over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        self._delivery: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._clock = InputClock()
+        self._build = SpeechDataBuilder(
+            settings.options, self._clock, words=settings.word_timestamps
+        )
+        self._events = SpeechEvents(
+            self._build, self._clock, self._emit, self._request_finalize, time.time
+        )
+        self._trouble = Trouble(self._emit_error)
+        self._usage = 0.0  # seconds of audio not reported yet
+        self._opener = asyncio.current_task()
+        self._kept: Kept | None = Kept()
+        self._parked: Kept | None = None
+        self._inherited = claim(self._opener, stt, is_probe=conn_options.max_retry == 0)
+        self._lead = 0.0  # seconds of inherited audio, heard before this stream was made
+        if self._inherited is not None and self._inherited.items:
+            self._clock.start_at(self._inherited.began)
+            self._lead = max(0.0, time.time() - self._inherited.began)
+
+    def push_frame(self, frame: rtc.AudioFrame) -> None:
+        """Add audio; its rate and channels may differ from those of the frame before.
+
+        Args:
+            frame: 16-bit audio.
+
+        Raises:
+            RuntimeError: The input has ended or the stream is closed.
+        """
+        if self._parked is not None and not self._parked.taken:
+            self._parked.audio(frame, time.time() - frame.duration)
+            return
+        self._check_input_not_ended()
+        self._check_not_closed()
+        self._input_ch.send_nowait(frame)
+
+    def update_options(self, **given: Any) -> None:
+        """Change options of this stream alone; see `STT.update_options`.
+
+        Raises:
+            ConfigurationError: An option is unknown or cannot work.
+        """
+        self._settings = self._settings.changed(given)
+        self._build.words = self._settings.word_timestamps
+        self._apply()
+
+    def update_keyterms(self, keyterms: Iterable[str]) -> None:
+        """Favour these words too; it waits for the end of the present speech.
+
+        Args:
+            keyterms: The session's, all of them.
+        """
+        self._keyterms = list(keyterms)
+        self._keyterms_wait = self._events.speaking
+        if not self._keyterms_wait:
+            self._apply()
+
+    async def _run(self) -> None:
+        pump = asyncio.create_task(self._pump(), name="pulse.pump")
+        failure: Exception | None = None
+        try:
+            await asyncio.wait((pump, self._over), return_when=asyncio.FIRST_COMPLETED)
+            if not self._over.done():
+                pump.result()
+                if self._engine is not None:
+                    await self._over
+            failure = self._over.result() if self._over.done() else None
+        except PulseError as error:
+            failure = error  # a frame that cannot be
+        finally:
+            # Who is collected unclosed comes by with GeneratorExit: nothing can be awaited then,
+            # and `weakref.finalize` ends the engine.
+            if not isinstance(sys.exception(), GeneratorExit):
+                await aio.cancel_and_wait(pump)
+                await self._let_go()
+        if failure is not None:
+            self._park()
+        self._events.close(answer=self._parked is None)
+        self._report_usage(at_least=0.0)
+        if isinstance(failure, PulseError):
+            raise fatal_error(failure) from None
+        if failure is not None:
+            raise failure
+
+    # Audio in.
+
+    async def _pump(self) -> None:
+        inherited, self._inherited = self._inherited, None
+        for kept in inherited.items if inherited is not None else ():
+            if not await self._take(kept, waited=False):
+                return
+        if inherited is not None:
+            self._usage -= inherited.seconds  # the stream that failed has counted it
+        if self._settings.sample_rate is not None and self._engine is None:
+            self._begin(AudioFormat("linear16", self._settings.sample_rate))
+        while True:
+            waited = self._input_ch.empty()
+            try:
+                item = await self._input_ch.recv()
+            except aio.ChanClosed:
+                break
+            taken = item if isinstance(item, rtc.AudioFrame) else Flush()
+            if not await self._take(taken, waited=waited):
+                return
+        if self._engine is not None:
+            self._engine.end()
+
+    async def _take(self, item: rtc.AudioFrame | Flush, *, waited: bool) -> bool:
+        """Pass on what came; False when the engine takes no more, as it has failed."""
+        try:
+            if isinstance(item, Flush):
+                self._flush()
+            else:
+                await self._push(item, waited=waited)
+        except StreamClosedError:
+            return False
+        return True
+
+    async def _push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
+        source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
+        engine = self._engine or self._begin(source)
+        if source != self._source:
+            self._source = source
+            engine.change_source(source)
+        now = time.time()
+        self._clock.pushed(frame.duration, now, waited=waited)
+        if self._kept is not None:
+            self._kept.audio(frame, now - frame.duration)
+        data = frame.data.tobytes()
+        self._events.preflight.audio(data, frame.duration)
+        if self._clock.ahead(now) > _AHEAD:
+            await engine.send(data)
+        else:
+            engine.push(data)
+        self._usage += frame.duration
+        self._report_usage(at_least=_USAGE_EVERY)
+
+    def _flush(self) -> None:
+        if not self._settings.finalize_on_flush:
+            return
+        if self._engine is None:
+            self._events.flushed_nothing()
+            return
+        request_id = self._engine.request_finalize()
+        self._events.flushed(request_id)
+        if self._kept is not None:
+            self._kept.flush(request_id)
+        self._arm()
+
+    def _begin(self, source: AudioFormat) -> PulseStream:
+        options = self._wanted(self._settings.source_options(source))
+        engine = self._prewarmed.take(options, source)
+        self._reused = engine is not None
+        if engine is None:
+            engine = PulseStream(options, source=source, name=f"livekit-{id(self):x}")
+            engine.start()
+        self._engine, self._source = engine, source
+        self._build.options = options
+        loop = asyncio.get_running_loop()
+        weakref.finalize(self, _end_collected, loop, engine)
+        self._delivery = loop.create_task(_deliver(engine, weakref.ref(self)), name="pulse.deliver")
+        return engine
+
+    def _request_finalize(self) -> int:
+        assert self._engine is not None  # whose event asks for it
+        return self._engine.request_finalize()
+
+    # Options.
+
+    def _wanted(self, options: PulseOptions) -> PulseOptions:
+        return with_job_proxy(
+            for_connection(with_keyterms(options, self._keyterms), self._connection)
+        )
+
+    def _apply(self) -> None:
+        self._keyterms_wait = False
+        engine = self._engine
+        if engine is None or engine.closed:
+            return
+        present = engine.options
+        wanted = self._wanted(self._settings.options)
+        if wanted.encoding != present.encoding or self._settings.sample_rate not in (
+            None,
+            present.sample_rate,
+        ):
+            logger.info("encoding and sample_rate change with the next stream")
+        wanted = wanted.changed(encoding=present.encoding, sample_rate=present.sample_rate)
+        if wanted == present:
+            return
+        # What must not be shown is held back from now on; the rest is true once it is in force.
+        self._build.options = self._build.options.changed(
+            redact_pii=wanted.redact_pii, redact_pci=wanted.redact_pci
+        )
+        engine.update(wanted)
+
+    # Events out.
+
+    def _on_event(self, event: Event) -> None:
+        now = asyncio.get_running_loop().time()
+        self._build.offset = self._start_time_offset - self._lead
+        match event:
+            case Connected(seconds=seconds):
+                self._report_connection_acquired(seconds, self._reused)
+                self._reused = False
+                if self._connection.max_retry > 1:
+                    self._kept = None  # the engine mends all that another stream could
+            case Final(end=end, finalize_id=answered) if self._kept is not None:
+                self._kept.settle(end)
+                self._kept.answer(answered or 0)
+            case OptionsApplied() | OptionsRefused() if self._engine is not None:
+                self._build.options = self._engine.options
+        if not self._is_void(event):
+            self._trouble.handle(event, now)
+            self._events.handle(event, now)
+        if self._keyterms_wait and not self._events.speaking:
+            self._apply()
+        self._arm()
+
+    def _is_void(self, event: Event) -> bool:
+        """Whether it only says that a failed engine gives up what another stream can go on with."""
+        if self._kept is None or self._engine is None or self._engine.error is None:
+            return False
+        return isinstance(event, AudioLost) or (isinstance(event, Final) and not event.text)
+
+    def _on_over(self, failure: Exception | None) -> None:
+        if not self._over.done():
+            self._over.set_result(failure)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._events.deadline
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(deadline, _tick, weakref.ref(self))
+
+    def _advance(self) -> None:
+        self._events.advance(asyncio.get_running_loop().time())
+        self._arm()
+
+    def _emit(self, event: SpeechEvent) -> None:
+        if not self._event_ch.closed:
+            self._event_ch.send_nowait(event)
+
+    def _report_usage(self, *, at_least: float) -> None:
+        if self._usage <= 0.0 or self._usage < at_least:
+            return
+        used, self._usage = self._usage, 0.0
+        self._emit(
+            SpeechEvent(
+                SpeechEventType.RECOGNITION_USAGE,
+                request_id=self._events.session_id,
+                recognition_usage=RecognitionUsage(audio_duration=used),
+            )
+        )
+
+    # The end.
+
+    async def _let_go(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._engine is None:
+            return
+        self._engine.abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LET_GO):
+                await self._engine.wait_closed()
+
+    def _park(self) -> None:
+        """Leave what is not final for the stream that is opened next, and what comes till then."""
+        kept = self._kept
+        if kept is None or not kept.items:
+            return
+        while not self._input_ch.empty():  # what nobody has taken yet, in order
+            item = self._input_ch.recv_nowait()
+            if isinstance(item, rtc.AudioFrame):
+                kept.audio(item, time.time() - item.duration)
+            else:
+                kept.flush(0)
+        park(self._opener, self._stt, kept)
+        self._parked = kept
+        logger.warning(
+            "the stream failed; audio that is not final waits for the stream that replaces it",
+            extra={"seconds": round(kept.seconds, 2)},
+        )
+
+
+async def _deliver(engine: PulseStream, stream: weakref.ref[SpeechStream]) -> None:
+    """Bring the engine's events to the stream for as long as there is one."""
+    failure: Exception | None = None
+    try:
+        async for event in engine:
+            owner = stream()
+            if owner is None:
+                return
+            owner._on_event(event)
+            del owner
+    except Exception as error:
+        failure = error
+    owner = stream()
+    if owner is not None:
+        owner._on_over(failure)
+
+
+def _tick(stream: weakref.ref[SpeechStream]) -> None:
+    owner = stream()
+    if owner is not None:
+        owner._advance()
+
+
+def _end_collected(loop: asyncio.AbstractEventLoop, engine: PulseStream) -> None:
+    """Collection can happen on any thread; the engine belongs to its loop."""
+    with suppress(RuntimeError):  # the loop has closed, and every socket with it
+        loop.call_soon_threadsafe(engine.abort)

@@ -1,0 +1,284 @@
+"""The `STT` that an agent session, an adapter or an application of LiveKit Agents is given."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import aiohttp
+from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, stt
+from livekit.agents.types import NOT_GIVEN, NotGivenOr
+from livekit.agents.utils import AudioBuffer
+
+from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.dialects import DialectName
+from pulse_plugins.core.options import Encoding, Keywords, Limits, Timeouts
+from pulse_plugins.livekit.configuration import (
+    ROOM_RATE,
+    first_settings,
+    for_connection,
+    with_job_proxy,
+)
+from pulse_plugins.livekit.keyterms import with_keyterms
+from pulse_plugins.livekit.prewarm import Prewarmed
+from pulse_plugins.livekit.speech_stream import SpeechStream
+
+
+class STT(stt.STT[Literal["metrics_collected", "error"]]):
+    """Pulse speech-to-text; one object serves any number of streams, which share nothing.
+
+    Args:
+        model: `pulse` streams; `pulse-2` too, English only; any other is for `recognize` alone.
+        language: A code such as `en`, or a group that is detected, such as `multi-eu`.
+        sample_rate: Hz on the wire: 8000, 16000, 22050, 24000, 44100 or 48000. Not given: as the
+            frames come, where the service takes their rate, and 16000 elsewhere.
+        encoding: On the wire; the audio is really encoded so. `mulaw` and `alaw` are 8 kHz.
+        word_timestamps: Show words with times, confidence and speaker.
+        diarize: Tell speakers apart; a final with several becomes one event for each run.
+        format: Punctuation and capitals; not given: the service's default.
+        itn_normalize: Spoken numbers become digits, in finals.
+        numerals: The legacy way to do that.
+        keywords: Words to favour: `["Acme", ("NVIDIA", 2.0)]`, a mapping, or `"Acme:2,NVIDIA"`.
+            The session's keyterms are added to them.
+        sentence_timestamps: Sentences with times in `SpeechData.metadata["utterances"]`.
+        redact_pii: Placeholders for personal data in finals; interims are held back.
+        redact_pci: The same for payment data.
+        endpointing: The server's VAD ends segments. Not given: on where the endpoint names it.
+        endpointing_timeout_ms: Its silence window; not given: 300 where the endpoint names it.
+        eou_timeout_ms: The decoder's silence timer, 100 to 10000.
+        vad_events: The server tells when speech starts and ends. Not given: on where the endpoint
+            names it. Without them, finals end speech.
+        finalize_on_flush: A flush of the framework asks for the pending words.
+        finalize_on_words: Long speech is cut into finals.
+        max_words: After so many words.
+        keepalive_interval: Seconds without audio after which the connection is kept alive; None:
+            never.
+        api_key: Falls back to the environment's `SMALLEST_API_KEY`; a server that is not the
+            cloud needs none.
+        http_session: Used by `recognize`; streams have their own websocket.
+        base_url: `https://api.smallest.ai`, or another host's, or several in order of preference;
+            `ws://127.0.0.1:8765` is the local server.
+        stream_path: Path of the streaming endpoint: `/stt/live` and `/transcribe` name dialects.
+        dialect: `pulse` (default), `live`, `legacy` or `direct`; see `pulse_plugins.core`.
+        limits: Bounds on what is kept for a replay.
+        timeouts: How long to wait for what; `connect` comes from the connection options.
+        **options: Any other field of `pulse_plugins.core.options.PulseOptions`.
+
+    Raises:
+        ConfigurationError: An argument cannot work, or there is no key. It is a ValueError.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "pulse",
+        language: str = "en",
+        sample_rate: NotGivenOr[int] = NOT_GIVEN,
+        encoding: Encoding = "linear16",
+        word_timestamps: bool = True,
+        diarize: bool = False,
+        format: NotGivenOr[bool] = NOT_GIVEN,
+        itn_normalize: NotGivenOr[bool] = NOT_GIVEN,
+        numerals: NotGivenOr[bool | str] = NOT_GIVEN,
+        keywords: NotGivenOr[Keywords | None] = NOT_GIVEN,
+        sentence_timestamps: NotGivenOr[bool] = NOT_GIVEN,
+        redact_pii: bool = False,
+        redact_pci: bool = False,
+        endpointing: NotGivenOr[bool] = NOT_GIVEN,
+        endpointing_timeout_ms: NotGivenOr[int | None] = NOT_GIVEN,
+        eou_timeout_ms: NotGivenOr[int | None] = NOT_GIVEN,
+        vad_events: NotGivenOr[bool] = NOT_GIVEN,
+        finalize_on_flush: bool = True,
+        finalize_on_words: NotGivenOr[bool | None] = NOT_GIVEN,
+        max_words: NotGivenOr[int | None] = NOT_GIVEN,
+        keepalive_interval: NotGivenOr[float | None] = NOT_GIVEN,
+        api_key: str | None = None,
+        http_session: aiohttp.ClientSession | None = None,
+        base_url: NotGivenOr[str | tuple[str, ...]] = NOT_GIVEN,
+        stream_path: NotGivenOr[str] = NOT_GIVEN,
+        dialect: NotGivenOr[DialectName] = NOT_GIVEN,
+        limits: NotGivenOr[Limits] = NOT_GIVEN,
+        timeouts: NotGivenOr[Timeouts] = NOT_GIVEN,
+        **options: Any,
+    ) -> None:
+        self._settings = first_settings(
+            {
+                "model": model,
+                "language": language,
+                "sample_rate": sample_rate,
+                "encoding": encoding,
+                "word_timestamps": word_timestamps,
+                "diarize": diarize or NOT_GIVEN,
+                "format": format,
+                "itn_normalize": itn_normalize,
+                "numerals": numerals,
+                "keywords": keywords,
+                "sentence_timestamps": sentence_timestamps,
+                "redact_pii": redact_pii or NOT_GIVEN,
+                "redact_pci": redact_pci or NOT_GIVEN,
+                "endpointing": endpointing,
+                "endpointing_timeout_ms": endpointing_timeout_ms,
+                "eou_timeout_ms": eou_timeout_ms,
+                "vad_events": vad_events,
+                "finalize_on_flush": finalize_on_flush,
+                "finalize_on_words": finalize_on_words,
+                "max_words": max_words,
+                "keepalive_interval": keepalive_interval,
+                "api_key": api_key,
+                "base_url": base_url,
+                "stream_path": stream_path,
+                "dialect": dialect,
+                "limits": limits,
+                "timeouts": timeouts,
+                **options,
+            }
+        )
+        super().__init__(
+            capabilities=stt.STTCapabilities(
+                streaming=True, interim_results=True, offline_recognize=True, keyterms=True
+            )
+        )
+        self._session = http_session
+        self._keyterms: list[str] = []
+        self._streams: weakref.WeakSet[SpeechStream] = weakref.WeakSet()
+        self._prewarmed = Prewarmed()
+        self._show_capabilities()
+
+    @property
+    def model(self) -> str:
+        """The model's name, for metrics and traces."""
+        return self._settings.model
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, for metrics and traces."""
+        return "SmallestAI"
+
+    def stream(
+        self,
+        *,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+    ) -> SpeechStream:
+        """A stream for one audio track; it connects by itself. Needs a running loop.
+
+        Args:
+            language: For this stream alone.
+            conn_options: `max_retry` bounds the failures before a connection has worked; with 1
+                or 0 it bounds failures in a row at any time, so that a fallback can take over.
+
+        Raises:
+            ValueError: The model does not stream, or the language cannot work.
+        """
+        if not self._settings.streams:
+            raise ValueError(f"model {self.model!r} does not stream: use recognize()")
+        made = SpeechStream(
+            stt=self,
+            settings=self._settings.changed({"language": language}),
+            keyterms=self._keyterms,
+            prewarmed=self._prewarmed,
+            conn_options=conn_options,
+        )
+        self._streams.add(made)
+        return made
+
+    def update_options(
+        self,
+        *,
+        model: NotGivenOr[str] = NOT_GIVEN,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        sample_rate: NotGivenOr[int] = NOT_GIVEN,
+        encoding: NotGivenOr[Encoding] = NOT_GIVEN,
+        format: NotGivenOr[bool | None] = NOT_GIVEN,
+        itn_normalize: NotGivenOr[bool | None] = NOT_GIVEN,
+        keywords: NotGivenOr[Keywords | None] = NOT_GIVEN,
+        sentence_timestamps: NotGivenOr[bool | None] = NOT_GIVEN,
+        redact_pii: NotGivenOr[bool | None] = NOT_GIVEN,
+        redact_pci: NotGivenOr[bool | None] = NOT_GIVEN,
+        endpointing: NotGivenOr[bool | None] = NOT_GIVEN,
+        endpointing_timeout_ms: NotGivenOr[int | None] = NOT_GIVEN,
+        eou_timeout_ms: NotGivenOr[int | None] = NOT_GIVEN,
+        vad_events: NotGivenOr[bool | None] = NOT_GIVEN,
+        finalize_on_flush: NotGivenOr[bool] = NOT_GIVEN,
+        **options: Any,
+    ) -> None:
+        """Change options of later streams and of live ones, in which nothing that is said is lost.
+
+        An argument that is not given, or equal to what is in force, changes nothing. `encoding`
+        and `sample_rate` take effect with the next stream.
+
+        Raises:
+            ConfigurationError: An option is unknown or cannot work; nothing has changed then.
+        """
+        given: Mapping[str, Any] = {
+            "model": model,
+            "language": language,
+            "sample_rate": sample_rate,
+            "encoding": encoding,
+            "format": format,
+            "itn_normalize": itn_normalize,
+            "keywords": keywords,
+            "sentence_timestamps": sentence_timestamps,
+            "redact_pii": redact_pii,
+            "redact_pci": redact_pci,
+            "endpointing": endpointing,
+            "endpointing_timeout_ms": endpointing_timeout_ms,
+            "eou_timeout_ms": eou_timeout_ms,
+            "vad_events": vad_events,
+            "finalize_on_flush": finalize_on_flush,
+            **options,
+        }
+        self._settings = self._settings.changed(given)
+        self._show_capabilities()
+        for each in self._streams:
+            each.update_options(**given)
+
+    def prewarm(self) -> None:
+        """Open a connection for the first stream; outside a running loop there is nothing to do.
+
+        It waits up to 30 s. Where frames then come at a rate other than the prewarmed one
+        (`sample_rate`, or the 24 kHz of an agent session's room), it is let go.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._streams or not self._settings.streams:
+            return
+        options = self._settings.source_options(AudioFormat("linear16", ROOM_RATE))
+        options = for_connection(with_keyterms(options, self._keyterms), _PREWARM)
+        self._prewarmed.start(with_job_proxy(options))
+
+    async def aclose(self) -> None:
+        """Close every stream at once, and the prewarmed connection."""
+        for each in list(self._streams):
+            await each.aclose()
+        await self._prewarmed.aclose()
+
+    async def _recognize_impl(
+        self,
+        buffer: AudioBuffer,
+        *,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        conn_options: APIConnectOptions,
+    ) -> stt.SpeechEvent:
+        raise NotImplementedError
+
+    def _update_session_keyterms(self, keyterms: list[str]) -> None:
+        self._keyterms = list(keyterms)
+        for each in self._streams:
+            each.update_keyterms(self._keyterms)
+
+    def _show_capabilities(self) -> None:
+        """The framework reads this object while it runs: it stays one and the same."""
+        settings, shown = self._settings, self._capabilities
+        shown.streaming = settings.streams
+        shown.interim_results = not settings.options.redacts
+        shown.diarization = bool(settings.options.diarize)
+        shown.aligned_transcript = "word" if settings.word_timestamps else False
+        shown.manual_flush = settings.finalize_on_flush and settings.streams
+
+
+_PREWARM = DEFAULT_API_CONNECT_OPTIONS
