@@ -33,7 +33,9 @@ from pulse_plugins.core.events import (
 )
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.livekit.audio_feed import AudioFeed
 from pulse_plugins.livekit.configuration import Settings, for_connection, with_job_proxy
+from pulse_plugins.livekit.delivery import deliver, end_collected, tick
 from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
     from pulse_plugins.livekit.stt import STT
 
 _USAGE_EVERY = 5.0  # seconds of audio
-_AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
 _LET_GO = 2.0  # seconds to wait until the sockets are closed
 
 
@@ -76,27 +77,22 @@ class SpeechStream(stt.RecognizeStream):
         self._keyterms_wait = False  # for the end of speech
         self._prewarmed = prewarmed
         self._reused = False
-        self._engine: PulseStream | None = None
-        self._source: AudioFormat | None = None
         self._over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._delivery: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._clock = InputClock()
-        self._build = SpeechDataBuilder(
-            settings.options, self._clock, words=settings.word_timestamps
-        )
+        clock = InputClock()
+        self._build = SpeechDataBuilder(settings.options, clock, words=settings.word_timestamps)
         self._events = SpeechEvents(
-            self._build, self._clock, self._emit, self._request_finalize, time.time
+            self._build, clock, self._emit, self._request_finalize, time.time
         )
+        self._feed = AudioFeed(clock, self._events.preflight, self._begin)
         self._trouble = Trouble(self._emit_error)
-        self._usage = 0.0  # seconds of audio not reported yet
         self._opener = asyncio.current_task()
-        self._kept: Kept | None = Kept()
         self._parked: Kept | None = None
         self._inherited = claim(self._opener, stt, is_probe=conn_options.max_retry == 0)
-        self._lead = 0.0  # seconds of inherited audio, heard before this stream was made
+        self._lead = 0.0  # seconds that inherited audio was heard before this stream was made
         if self._inherited is not None and self._inherited.items:
-            self._clock.start_at(self._inherited.began)
+            clock.start_at(self._inherited.began)
             self._lead = max(0.0, time.time() - self._inherited.began)
 
     def push_frame(self, frame: rtc.AudioFrame) -> None:
@@ -143,7 +139,7 @@ class SpeechStream(stt.RecognizeStream):
             await asyncio.wait((pump, self._over), return_when=asyncio.FIRST_COMPLETED)
             if not self._over.done():
                 pump.result()
-                if self._engine is not None:
+                if self._feed.engine is not None:
                     await self._over
             failure = self._over.result() if self._over.done() else None
         except PulseError as error:
@@ -163,17 +159,16 @@ class SpeechStream(stt.RecognizeStream):
         if failure is not None:
             raise failure
 
-    # Audio in.
-
     async def _pump(self) -> None:
+        """Take all input there is, and tell the engine when it ends."""
         inherited, self._inherited = self._inherited, None
-        for kept in inherited.items if inherited is not None else ():
-            if not await self._take(kept, waited=False):
-                return
         if inherited is not None:
-            self._usage -= inherited.seconds  # the stream that failed has counted it
-        if self._settings.sample_rate is not None and self._engine is None:
-            self._begin(AudioFormat("linear16", self._settings.sample_rate))
+            self._feed.unreported -= inherited.seconds  # the stream that failed has counted it
+            for kept in inherited.items:
+                if not await self._take(kept, waited=False):
+                    return
+        if self._settings.sample_rate is not None:
+            self._feed.begin(AudioFormat("linear16", self._settings.sample_rate))
         while True:
             waited = self._input_ch.empty()
             try:
@@ -183,8 +178,8 @@ class SpeechStream(stt.RecognizeStream):
             taken = item if isinstance(item, rtc.AudioFrame) else Flush()
             if not await self._take(taken, waited=waited):
                 return
-        if self._engine is not None:
-            self._engine.end()
+        if self._feed.engine is not None:
+            self._feed.engine.end()
 
     async def _take(self, item: rtc.AudioFrame | Flush, *, waited: bool) -> bool:
         """Pass on what came; False when the engine takes no more, as it has failed."""
@@ -192,41 +187,21 @@ class SpeechStream(stt.RecognizeStream):
             if isinstance(item, Flush):
                 self._flush()
             else:
-                await self._push(item, waited=waited)
+                await self._feed.push(item, waited=waited)
+                self._report_usage(at_least=_USAGE_EVERY)
         except StreamClosedError:
             return False
         return True
 
-    async def _push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
-        source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
-        engine = self._engine or self._begin(source)
-        if source != self._source:
-            self._source = source
-            engine.change_source(source)
-        now = time.time()
-        self._clock.pushed(frame.duration, now, waited=waited)
-        if self._kept is not None:
-            self._kept.audio(frame, now - frame.duration)
-        data = frame.data.tobytes()
-        self._events.preflight.audio(data, frame.duration)
-        if self._clock.ahead(now) > _AHEAD:
-            await engine.send(data)
-        else:
-            engine.push(data)
-        self._usage += frame.duration
-        self._report_usage(at_least=_USAGE_EVERY)
-
     def _flush(self) -> None:
         if not self._settings.finalize_on_flush:
             return
-        if self._engine is None:
+        request_id = self._feed.flush()
+        if request_id is None:
             self._events.flushed_nothing()
-            return
-        request_id = self._engine.request_finalize()
-        self._events.flushed(request_id)
-        if self._kept is not None:
-            self._kept.flush(request_id)
-        self._arm()
+        else:
+            self._events.flushed(request_id)
+            self._arm()
 
     def _begin(self, source: AudioFormat) -> PulseStream:
         options = self._wanted(self._settings.source_options(source))
@@ -235,18 +210,11 @@ class SpeechStream(stt.RecognizeStream):
         if engine is None:
             engine = PulseStream(options, source=source, name=f"livekit-{id(self):x}")
             engine.start()
-        self._engine, self._source = engine, source
         self._build.options = options
         loop = asyncio.get_running_loop()
-        weakref.finalize(self, _end_collected, loop, engine)
-        self._delivery = loop.create_task(_deliver(engine, weakref.ref(self)), name="pulse.deliver")
+        weakref.finalize(self, end_collected, loop, engine)
+        self._delivery = loop.create_task(deliver(engine, weakref.ref(self)), name="pulse.deliver")
         return engine
-
-    def _request_finalize(self) -> int:
-        assert self._engine is not None  # whose event asks for it
-        return self._engine.request_finalize()
-
-    # Options.
 
     def _wanted(self, options: PulseOptions) -> PulseOptions:
         return with_job_proxy(
@@ -254,16 +222,13 @@ class SpeechStream(stt.RecognizeStream):
         )
 
     def _apply(self) -> None:
+        """Bring the engine's options up to date."""
         self._keyterms_wait = False
-        engine = self._engine
+        engine, rate = self._feed.engine, self._settings.sample_rate
         if engine is None or engine.closed:
             return
-        present = engine.options
-        wanted = self._wanted(self._settings.options)
-        if wanted.encoding != present.encoding or self._settings.sample_rate not in (
-            None,
-            present.sample_rate,
-        ):
+        present, wanted = engine.options, self._wanted(self._settings.options)
+        if wanted.encoding != present.encoding or rate not in (None, present.sample_rate):
             logger.info("encoding and sample_rate change with the next stream")
         wanted = wanted.changed(encoding=present.encoding, sample_rate=present.sample_rate)
         if wanted == present:
@@ -274,9 +239,12 @@ class SpeechStream(stt.RecognizeStream):
         )
         engine.update(wanted)
 
-    # Events out.
+    def _request_finalize(self) -> int:
+        assert self._feed.engine is not None  # whose event asks for it
+        return self._feed.engine.request_finalize()
 
     def _on_event(self, event: Event) -> None:
+        """The engine tells something."""
         now = asyncio.get_running_loop().time()
         self._build.offset = self._start_time_offset - self._lead
         match event:
@@ -284,12 +252,11 @@ class SpeechStream(stt.RecognizeStream):
                 self._report_connection_acquired(seconds, self._reused)
                 self._reused = False
                 if self._connection.max_retry > 1:
-                    self._kept = None  # the engine mends all that another stream could
-            case Final(end=end, finalize_id=answered) if self._kept is not None:
-                self._kept.settle(end)
-                self._kept.answer(answered or 0)
-            case OptionsApplied() | OptionsRefused() if self._engine is not None:
-                self._build.options = self._engine.options
+                    self._feed.kept = None  # the engine mends all that another stream could
+            case Final(end=end, finalize_id=answered):
+                self._feed.settle(end, answered)
+            case OptionsApplied() | OptionsRefused() if self._feed.engine is not None:
+                self._build.options = self._feed.engine.options
         if not self._is_void(event):
             self._trouble.handle(event, now)
             self._events.handle(event, now)
@@ -299,13 +266,20 @@ class SpeechStream(stt.RecognizeStream):
 
     def _is_void(self, event: Event) -> bool:
         """Whether it only says that a failed engine gives up what another stream can go on with."""
-        if self._kept is None or self._engine is None or self._engine.error is None:
+        engine = self._feed.engine
+        if self._feed.kept is None or engine is None or engine.error is None:
             return False
         return isinstance(event, AudioLost) or (isinstance(event, Final) and not event.text)
 
     def _on_over(self, failure: Exception | None) -> None:
+        """The engine's events have ended."""
         if not self._over.done():
             self._over.set_result(failure)
+
+    def _on_time(self) -> None:
+        """The deadline that `_arm` set has come."""
+        self._events.advance(asyncio.get_running_loop().time())
+        self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -314,43 +288,35 @@ class SpeechStream(stt.RecognizeStream):
         deadline = self._events.deadline
         if deadline is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(deadline, _tick, weakref.ref(self))
-
-    def _advance(self) -> None:
-        self._events.advance(asyncio.get_running_loop().time())
-        self._arm()
+            self._timer = loop.call_at(deadline, tick, weakref.ref(self))
 
     def _emit(self, event: SpeechEvent) -> None:
         if not self._event_ch.closed:
             self._event_ch.send_nowait(event)
 
     def _report_usage(self, *, at_least: float) -> None:
-        if self._usage <= 0.0 or self._usage < at_least:
-            return
-        used, self._usage = self._usage, 0.0
-        self._emit(
-            SpeechEvent(
+        used = self._feed.take_usage(at_least=at_least)
+        if used > 0.0:
+            event = SpeechEvent(
                 SpeechEventType.RECOGNITION_USAGE,
                 request_id=self._events.session_id,
                 recognition_usage=RecognitionUsage(audio_duration=used),
             )
-        )
-
-    # The end.
+            self._emit(event)
 
     async def _let_go(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._engine is None:
+        if self._feed.engine is None:
             return
-        self._engine.abort()
+        self._feed.engine.abort()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LET_GO):
-                await self._engine.wait_closed()
+                await self._feed.engine.wait_closed()
 
     def _park(self) -> None:
         """Leave what is not final for the stream that is opened next, and what comes till then."""
-        kept = self._kept
+        kept = self._feed.kept
         if kept is None or not kept.items:
             return
         while not self._input_ch.empty():  # what nobody has taken yet, in order
@@ -365,32 +331,3 @@ class SpeechStream(stt.RecognizeStream):
             "the stream failed; audio that is not final waits for the stream that replaces it",
             extra={"seconds": round(kept.seconds, 2)},
         )
-
-
-async def _deliver(engine: PulseStream, stream: weakref.ref[SpeechStream]) -> None:
-    """Bring the engine's events to the stream for as long as there is one."""
-    failure: Exception | None = None
-    try:
-        async for event in engine:
-            owner = stream()
-            if owner is None:
-                return
-            owner._on_event(event)
-            del owner
-    except Exception as error:
-        failure = error
-    owner = stream()
-    if owner is not None:
-        owner._on_over(failure)
-
-
-def _tick(stream: weakref.ref[SpeechStream]) -> None:
-    owner = stream()
-    if owner is not None:
-        owner._advance()
-
-
-def _end_collected(loop: asyncio.AbstractEventLoop, engine: PulseStream) -> None:
-    """Collection can happen on any thread; the engine belongs to its loop."""
-    with suppress(RuntimeError):  # the loop has closed, and every socket with it
-        loop.call_soon_threadsafe(engine.abort)

@@ -1,0 +1,109 @@
+"""The framework's frames into the engine: formats, clock, usage, and what another may go on with.
+
+Audio counts for usage when it is given, once: a replay after a drop is not the caller's speech.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from livekit import rtc
+
+from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.livekit.handover import Kept
+from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.preflight import Preflight
+
+_AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
+
+
+class AudioFeed:
+    """One stream's input.
+
+    Args:
+        clock: Told of every frame.
+        preflight: Given the audio itself.
+        begin: Makes the engine for the format of the first frame.
+
+    Attributes:
+        engine: None before the first audio.
+        kept: What is not final yet, for a stream that may replace this one; None when this one
+            mends everything that another could.
+        unreported: Seconds of audio that no usage report has counted.
+    """
+
+    def __init__(
+        self,
+        clock: InputClock,
+        preflight: Preflight,
+        begin: Callable[[AudioFormat], PulseStream],
+    ) -> None:
+        self.engine: PulseStream | None = None
+        self.kept: Kept | None = Kept()
+        self.unreported = 0.0
+        self._clock = clock
+        self._preflight = preflight
+        self._begin = begin
+        self._source: AudioFormat | None = None
+
+    def begin(self, source: AudioFormat) -> PulseStream:
+        """Make the engine, if there is none."""
+        if self.engine is None:
+            self.engine, self._source = self._begin(source), source
+        return self.engine
+
+    async def push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
+        """Pass on a frame; a whole file that is pushed at once waits for the engine.
+
+        Args:
+            frame: Of any rate and channel count.
+            waited: Nothing else was queued when it came.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+            ConfigurationError: The frame's format cannot be.
+        """
+        source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
+        engine = self.begin(source)
+        if source != self._source:
+            self._source = source
+            engine.change_source(source)
+        now = time.time()
+        self._clock.pushed(frame.duration, now, waited=waited)
+        if self.kept is not None:
+            self.kept.audio(frame, now - frame.duration)
+        data = frame.data.tobytes()
+        self._preflight.audio(data, frame.duration)
+        self.unreported += frame.duration
+        if self._clock.ahead(now) > _AHEAD:
+            await engine.send(data)
+        else:
+            engine.push(data)
+
+    def flush(self) -> int | None:
+        """Ask for the words of all audio so far; None when there was no audio.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+        """
+        if self.engine is None:
+            return None
+        request_id = self.engine.request_finalize()
+        if self.kept is not None:
+            self.kept.flush(request_id)
+        return request_id
+
+    def settle(self, until: float, answered: int | None) -> None:
+        """Audio before this stream_time, and flushes up to this request, are done with."""
+        if self.kept is not None:
+            self.kept.settle(until)
+            self.kept.answer(answered or 0)
+
+    def take_usage(self, *, at_least: float) -> float:
+        """The seconds to report now, or 0.0 while they are fewer than `at_least`."""
+        if self.unreported < at_least:
+            return 0.0
+        used, self.unreported = max(0.0, self.unreported), min(0.0, self.unreported)
+        return used

@@ -1,0 +1,58 @@
+"""The weak link from an engine to the stream that uses it.
+
+A running engine is held by the event loop. Whatever it holds lives as long as it does, so it
+reaches its stream only through here, and a stream that nobody holds any more can be collected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Protocol, TypeVar
+from weakref import ref
+
+from pulse_plugins.core.events import Event
+from pulse_plugins.core.stream import PulseStream
+
+
+class Listener(Protocol):
+    """A stream, as its engine sees it."""
+
+    def _on_event(self, event: Event) -> None: ...
+
+    def _on_over(self, failure: Exception | None) -> None: ...
+
+    def _on_time(self) -> None: ...
+
+
+_Listener = TypeVar("_Listener", bound=Listener)
+
+
+async def deliver(engine: PulseStream, listener: ref[_Listener]) -> None:
+    """Bring every event, and then how it ended, to the listener for as long as there is one."""
+    failure: Exception | None = None
+    try:
+        async for event in engine:
+            found = listener()
+            if found is None:
+                return
+            found._on_event(event)
+            del found
+    except Exception as error:
+        failure = error
+    found = listener()
+    if found is not None:
+        found._on_over(failure)
+
+
+def tick(listener: ref[_Listener]) -> None:
+    """A timer of the listener's has fired."""
+    found = listener()
+    if found is not None:
+        found._on_time()
+
+
+def end_collected(loop: asyncio.AbstractEventLoop, engine: PulseStream) -> None:
+    """The listener is gone. That can be noticed on any thread; the engine belongs to its loop."""
+    with suppress(RuntimeError):  # the loop has closed, and every socket with it
+        loop.call_soon_threadsafe(engine.abort)

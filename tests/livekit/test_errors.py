@@ -1,0 +1,67 @@
+"""Each failure as the framework's error, with the right `retryable` and nothing private."""
+
+from __future__ import annotations
+
+import pytest
+from livekit.agents import APIConnectionError, APIStatusError, APITimeoutError
+
+from pulse_plugins.core import errors
+from pulse_plugins.livekit.errors import api_error, fatal_error
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413])
+def test_a_refusal_is_final(status: int) -> None:
+    error = api_error(errors.from_status(status, detail="said: my secret"))
+    assert isinstance(error, APIStatusError)
+    assert (error.status_code, error.retryable) == (status, False)
+    assert "secret" not in f"{error} {error!r}"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
+def test_a_server_in_trouble_is_worth_another_try(status: int) -> None:
+    error = api_error(errors.from_status(status))
+    assert isinstance(error, APIStatusError)
+    assert (error.status_code, error.retryable) == (status, True)
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1001, 1006, 1011, 1012, 1013])
+def test_a_lost_connection(code: int | None) -> None:
+    error = api_error(errors.from_close(code))
+    assert type(error) is APIConnectionError
+    assert error.retryable
+
+
+def test_1008_is_retried_and_then_not() -> None:
+    closed = errors.from_close(1008, "the words")
+    tried, given_up = api_error(closed), fatal_error(closed)
+    assert isinstance(tried, APIStatusError)
+    assert isinstance(given_up, APIStatusError)
+    assert (tried.status_code, tried.retryable) == (1008, True)
+    assert (given_up.status_code, given_up.retryable) == (1008, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "retryable"),
+    [
+        ("invalid api key", 401, False),
+        ("insufficient credits", 402, False),
+        ("forbidden", 403, False),
+        ("unsupported language", 400, False),
+        ("too many requests", 429, True),
+        ("boom", -1, True),
+    ],
+)
+def test_errors_inside_the_stream(text: str, status: int, retryable: bool) -> None:
+    error = api_error(errors.from_message(text))
+    assert isinstance(error, APIStatusError)
+    assert (error.status_code, error.retryable) == (status, retryable)
+
+
+def test_a_region_that_does_not_serve_the_language_is_final() -> None:
+    error = api_error(errors.from_message("x", error_code="LANGUAGE_NOT_ENABLED_IN_REGION"))
+    assert isinstance(error, APIStatusError)
+    assert (error.status_code, error.retryable) == (400, False)
+
+
+def test_timeouts_are_timeouts() -> None:
+    assert isinstance(api_error(errors.ConnectTimeoutError("no answer")), APITimeoutError)
