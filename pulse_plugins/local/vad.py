@@ -84,7 +84,7 @@ class SpeechDetector:
     @property
     def silence(self) -> float:
         """Seconds of silence at the end of what was fed; 0.0 inside speech."""
-        return self._quiet * self._frame / self._rate
+        return float(self._quiet * self._frame / self._rate)
 
     def feed(self, pcm: NDArray[np.int16]) -> list[SpeechEdge]:
         """Take the next samples, mono; answer with the edges that they decide, in order."""
