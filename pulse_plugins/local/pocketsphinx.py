@@ -88,8 +88,9 @@ class PocketSphinxRecognizer:
     ) -> PocketSphinxDecoder:
         """A decoder for one connection; waits while all are in use.
 
-        A keyword is a word or phrase of known words; each whole step of its boost makes it ten
-        times likelier, wherever it may follow. One without a known pronunciation is passed over.
+        A keyword is a word or phrase of known words. Where the language model does not expect it,
+        a boost of 1 makes it as likely as one word in ten thousand, 2 as one in a thousand, and
+        so on up to every second word. One without a known pronunciation is passed over.
 
         Raises:
             ConfigurationError: A rate or language that it does not take, or it is closed.
@@ -199,7 +200,7 @@ class PocketSphinxDecoder:
 
 
 class _Process:
-    """A worker and its pipe; after a cancelled request it is unusable, as the answer still comes."""
+    """A worker and its pipe; a cancelled request leaves it unusable, as the answer still comes."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None

@@ -181,23 +181,44 @@ def _boost(decoder: pocketsphinx.Decoder, setup: Setup) -> dict[str, str]:
     """
     if setup["grammar"] or not setup["keywords"]:
         return {}
-    model = decoder.get_lm(decoder.current_search())
+    # Loaded anew: the model that the decoder made ignores the weight of a word that is added.
+    model = pocketsphinx.NGramModel(decoder.config, decoder.logmath, decoder.config["lm"])
+    count = model.add_word("keyword", 0.0001)  # the words it had; this one has no sounds
+    known = _pronunciations(
+        decoder, {w for phrase in setup["keywords"] for w in phrase.lower().split()}
+    )
     entries: dict[str, str] = {}
     for index, (phrase, boost) in enumerate(setup["keywords"].items()):
-        sounds = [decoder.lookup_word(word.lower()) for word in phrase.split()]
+        sounds = [known.get(word) for word in phrase.lower().split()]
         if boost <= 0 or not sounds or None in sounds:
             continue
         entry = f"keyword-{index}"
-        decoder.add_word(entry, " ".join(sounds), False)
-        model.add_word(entry, _weight(boost))
+        decoder.add_word(entry, " ".join(filter(None, sounds)), False)
+        model.add_word(entry, boosted_probability(boost) * (count + 1))
         entries[entry] = phrase
-    decoder.add_lm(decoder.current_search(), model)
+    # Under a name of its own: replacing the search that is active ends in a crash.
+    decoder.add_lm("boosted", model)
+    decoder.activate_search("boosted")
     return entries
 
 
-def _weight(boost: float) -> float:
-    """The weight of a boosted unigram, in shares of an even choice among all words."""
-    return float(10.0**boost)
+def _pronunciations(decoder: pocketsphinx.Decoder, words: set[str]) -> dict[str, str]:
+    """The sounds of each word that is in the decoder's dictionary or in all of CMUdict."""
+    sounds = {word: found for word in words if (found := decoder.lookup_word(word))}
+    missing = words - sounds.keys()
+    if missing:
+        path = pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")
+        with open(path, encoding="utf-8") as dictionary:
+            for line in dictionary:
+                word, _, found = line.strip().partition(" ")
+                if word in missing:
+                    sounds[word] = found.strip()
+    return sounds
+
+
+def boosted_probability(boost: float) -> float:
+    """How likely a keyword is where the model knows nothing of it."""
+    return float(min(10.0 ** (boost - 5.0), 0.5))
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
