@@ -83,7 +83,7 @@ class SegmentDecoder:
 
     def __init__(self, setup: Setup) -> None:
         self._decoder = _make_decoder(setup)
-        self._boosted = _boost(self._decoder, setup)
+        self._spelled = _boost(self._decoder, setup)
         self._rate = setup["sample_rate"]
         self.reset()
 
@@ -142,8 +142,9 @@ class SegmentDecoder:
     def _words(self) -> list[Word]:
         words: list[Word] = []
         for segment in self._decoder.seg() or ():
-            text = self._boosted.get(segment.word) or re.sub(r"\(\d+\)$", "", segment.word)
-            if text[0] in "<[+":
+            text = re.sub(r"\(\d+\)$", "", segment.word)
+            text = self._spelled.get(text, text)
+            if text[0] in "<[+(":  # silence, noise, and a grammar's `(NULL)`
                 continue
             start = self._began + segment.start_frame * _FRAME
             end = self._began + (segment.end_frame + 1) * _FRAME
@@ -173,21 +174,21 @@ def _make_decoder(setup: Setup) -> pocketsphinx.Decoder:
 
 
 def _boost(decoder: pocketsphinx.Decoder, setup: Setup) -> dict[str, str]:
-    """Put the keywords into the decoder's model; what each new entry stands for.
+    """Put the keywords into the decoder's model; how what it hears is to be written.
 
     A phrase becomes one more word of the dictionary with the sounds of its words, and one more
     unigram. A unigram follows any word, so the phrase gets likelier everywhere by the same factor.
     A grammar has no unigrams, and a word without a known pronunciation cannot be heard.
     """
+    spelled = {phrase.lower(): phrase for phrase in setup["keywords"] if len(phrase.split()) == 1}
     if setup["grammar"] or not setup["keywords"]:
-        return {}
+        return spelled
     # Loaded anew: the model that the decoder made ignores the weight of a word that is added.
     model = pocketsphinx.NGramModel(decoder.config, decoder.logmath, decoder.config["lm"])
     count = model.add_word("keyword", 0.0001)  # the words it had; this one has no sounds
     known = _pronunciations(
         decoder, {w for phrase in setup["keywords"] for w in phrase.lower().split()}
     )
-    entries: dict[str, str] = {}
     for index, (phrase, boost) in enumerate(setup["keywords"].items()):
         sounds = [known.get(word) for word in phrase.lower().split()]
         if boost <= 0 or not sounds or None in sounds:
@@ -195,11 +196,11 @@ def _boost(decoder: pocketsphinx.Decoder, setup: Setup) -> dict[str, str]:
         entry = f"keyword-{index}"
         decoder.add_word(entry, " ".join(filter(None, sounds)), False)
         model.add_word(entry, boosted_probability(boost) * (count + 1))
-        entries[entry] = phrase
+        spelled[entry] = phrase
     # Under a name of its own: replacing the search that is active ends in a crash.
     decoder.add_lm("boosted", model)
     decoder.activate_search("boosted")
-    return entries
+    return spelled
 
 
 def _pronunciations(decoder: pocketsphinx.Decoder, words: set[str]) -> dict[str, str]:
