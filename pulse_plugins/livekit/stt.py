@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import aiohttp
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, stt
@@ -250,6 +250,9 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         options = self._settings.source_options(AudioFormat("linear16", ROOM_RATE))
         options = for_connection(with_keyterms(options, self._keyterms), _PREWARM)
         self._prewarmed.start(with_job_proxy(options))
+
+    async def __aenter__(self) -> Self:
+        return self
 
     async def aclose(self) -> None:
         """Close every stream at once, and the prewarmed connection."""

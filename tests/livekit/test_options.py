@@ -1,0 +1,103 @@
+"""Options that change while somebody speaks."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.livekit import STT
+from tests.livekit.driving import END, INTERIM, Heard, check_grammar, frames, play, speech, words
+from tests.livekit.peer import peer
+
+
+async def test_a_change_in_mid_speech_loses_nothing() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        samples = speech(0, 12)
+        await play(stream, frames(samples[: 16_000 * 2]))
+        stt.update_options(language="hi", keywords=[("Acme", 2.0)])
+        await play(stream, frames(samples[16_000 * 2 :]))
+        await server.until(lambda: len(server.links) == 2)
+        await heard.until(lambda: len(heard.text) == 12)
+        assert heard.text == words(0, 12)
+        assert server.links[1].query["language"] == "hi"
+        assert server.links[1].query["keywords"] == "Acme:2"
+        stream.end_input()
+        await heard.ended()
+        check_grammar(heard.events)
+        await stream.aclose()
+
+
+async def test_what_is_in_force_already_changes_nothing() -> None:
+    async with peer() as server, STT(base_url=server.url, language="en") as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 2)))
+        stt.update_options(language="en", endpointing_timeout_ms=None)
+        stt.update_options(finalize_on_flush=False)  # the client's own affair
+        await play(stream, frames(speech(2, 2)))
+        await heard.until(lambda: heard.count(END) == 2)
+        assert heard.text == words(0, 4)
+        assert server.handshakes == 1
+        assert not stt.capabilities.manual_flush
+        await stream.aclose()
+
+
+async def test_a_wrong_option_is_refused_and_changes_nothing() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        with pytest.raises(ConfigurationError, match="eou_timeout_ms"):
+            stt.update_options(eou_timeout_ms=5)
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 1)))
+        await heard.until(lambda: heard.count(END) == 1)
+        assert "eou_timeout_ms" not in server.links[0].query
+        await stream.aclose()
+
+
+async def test_the_sessions_keyterms_wait_for_the_end_of_speech() -> None:
+    async with peer() as server, STT(base_url=server.url, keywords=[("Acme", 2.0)]) as stt:
+        assert stt.capabilities.keyterms
+        stream = stt.stream()
+        heard = Heard(stream)
+        samples = speech(0, 4)
+        await play(stream, frames(samples[:16_000]))
+        await heard.until(lambda: heard.count(INTERIM) > 0)
+        stt._update_session_keyterms(["Zoë", "acme"])
+        assert server.handshakes == 1
+        await play(stream, frames(samples[16_000:]))
+        await heard.until(lambda: heard.count(END) == 1)
+        await server.until(lambda: len(server.links) == 2)
+        assert server.links[1].query["keywords"] == "Acme:2,Zoë"
+        await play(stream, frames(speech(4, 3)))
+        await heard.until(lambda: heard.count(END) == 2)
+        assert heard.text == words(0, 7)
+        await stream.aclose()
+
+
+async def test_a_stream_may_have_a_language_of_its_own() -> None:
+    async with peer() as server, STT(base_url=server.url, language="en") as stt:
+        stream = stt.stream(language="fr")
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 1)))
+        await heard.until(lambda: heard.count(END) == 1)
+        assert server.links[0].query["language"] == "fr"
+        assert heard.finals[0].alternatives[0].language == "fr"
+        await stream.aclose()
+
+
+async def test_redaction_that_is_turned_on_holds_the_next_interim_back() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        samples = speech(0, 6)
+        await play(stream, frames(samples[:16_000]))
+        await heard.until(lambda: heard.count(INTERIM) > 0)
+        stt.update_options(redact_pii=True)
+        before = heard.count(INTERIM)
+        await play(stream, frames(samples[16_000:]))
+        await heard.until(lambda: len(heard.text) == 6)
+        assert heard.count(INTERIM) == before
+        assert not stt.capabilities.interim_results
+        await stream.aclose()

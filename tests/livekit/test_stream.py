@@ -1,0 +1,259 @@
+"""A stream against a server: words, order, flushes, draining, times; faults are elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from livekit import rtc
+from livekit.agents import metrics
+from livekit.agents.types import TimedString
+
+from pulse_plugins.livekit import STT
+from tests.livekit.driving import (
+    END,
+    FINAL,
+    INTERIM,
+    START,
+    Heard,
+    check_grammar,
+    frames,
+    play,
+    speech,
+    words,
+)
+from tests.livekit.peer import peer
+
+
+@pytest.mark.parametrize("vad", [True, False])
+@pytest.mark.parametrize("flag", [True, False])
+async def test_what_the_framework_asks_of_every_vendor(vad: bool, flag: bool) -> None:
+    """24 kHz in 10 ms frames at twice real time: the order, the language and every word."""
+    async with peer(vad=vad, flag=flag) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 5, 24_000), 24_000, seconds=0.01))
+        await play(stream, frames(speech(5, 5, 24_000), 24_000, seconds=0.01))
+        stream.end_input()
+        await heard.ended()
+        check_grammar(heard.events)
+        assert heard.text == words(0, 10)
+        assert heard.count(START) == 2
+        assert all(event.alternatives[0].language == "en" for event in heard.finals)
+        assert server.links[0].rate == 24_000  # as it came: nothing was resampled
+        await stream.aclose()
+
+
+async def test_a_flush_brings_the_words_before_the_server_would() -> None:
+    async with peer(window=None, vad=False) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 3)))
+        stream.flush()
+        await heard.until(lambda: heard.count(END) == 1)
+        assert heard.text == words(0, 3)
+        assert server.finalizes == 1
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("answers_empty", [True, False])
+async def test_a_flush_with_nothing_pending_is_answered_with_an_empty_final(
+    answers_empty: bool,
+) -> None:
+    habits = {"vad": False, "flag": answers_empty, "answers_empty": answers_empty}
+    async with peer(**habits) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        stream.flush()  # before any audio
+        await heard.until(lambda: heard.count(FINAL) == 1)
+        await play(stream, frames(speech(0, 2)))
+        await heard.until(lambda: heard.count(END) == 1)
+        stream.flush()
+        await heard.until(lambda: heard.count(FINAL) == 3)
+        assert [event.alternatives[0].text for event in heard.finals][::2] == ["", ""]
+        assert heard.finals[-1].alternatives[0].language == "en"
+        await stream.aclose()
+
+
+async def test_finals_cut_by_word_count_do_not_end_speech() -> None:
+    async with peer(max_words=3) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 8)))
+        await heard.until(lambda: heard.count(END) == 1)
+        assert heard.count(FINAL) == 3
+        assert heard.count(START) == 1
+        assert heard.text == words(0, 8)
+        check_grammar(heard.events)
+        await stream.aclose()
+
+
+async def test_end_of_input_drains_what_was_just_said() -> None:
+    async with peer(window=None, vad=False) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 4, tail=0.0)))
+        stream.end_input()
+        await heard.ended()
+        assert heard.text == words(0, 4)
+        check_grammar(heard.events)
+        assert server.links[0].controls[-1] == "close_stream"
+        await stream.aclose()
+
+
+async def test_a_whole_file_may_be_pushed_at_once() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        for start in range(0, 30, 10):
+            for frame in frames(speech(start, 10)):
+                stream.push_frame(frame)
+        stream.end_input()
+        await heard.ended()
+        assert heard.text == words(0, 30)
+        assert heard.finals[-1].alternatives[0].end_time < 3 * 3.9
+        await stream.aclose()
+
+
+async def test_words_are_timed_on_the_sessions_clock() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        stream.start_time_offset = 7.0
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 3, lead=0.5)))
+        await heard.until(lambda: heard.count(END) == 1)
+        (final,) = heard.finals
+        assert final.request_id == "s1"
+        said = final.alternatives[0].words
+        assert said is not None
+        assert [str(word) for word in said] == words(0, 3)
+        for index, word in enumerate(said):
+            assert isinstance(word, TimedString)
+            assert word.start_time == pytest.approx(7.5 + index * 0.3, abs=0.05)
+            assert word.start_time_offset == pytest.approx(7.0, abs=0.01)
+            assert isinstance(word.confidence, float)
+        await stream.aclose()
+
+
+async def test_stereo_and_odd_rates_are_converted_and_may_change() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 3), channels=2))
+        await play(stream, frames(speech(3, 3, 32_000), 32_000))
+        await play(stream, frames(speech(6, 3, 48_000), 48_000))
+        stream.end_input()
+        await heard.ended()
+        assert heard.text == words(0, 9)
+        assert server.links[0].rate == 16_000
+        assert len(server.links) == 1
+        await stream.aclose()
+
+
+async def test_a_named_rate_is_the_wires_rate() -> None:
+    async with peer() as server, STT(base_url=server.url, sample_rate=8000) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 3, 24_000), 24_000))
+        stream.end_input()
+        await heard.ended()
+        assert heard.text == words(0, 3)
+        assert server.links[0].rate == 8000
+        await stream.aclose()
+
+
+async def test_usage_is_every_second_pushed_once() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        seen: list[metrics.STTMetrics] = []
+        stt.on("metrics_collected", seen.append)
+        stream = stt.stream()
+        heard = Heard(stream)
+        pushed = speech(0, 20)
+        await play(stream, frames(pushed), speed=6.0)
+        stream.end_input()
+        await heard.ended()
+        assert sum(m.audio_duration for m in seen) == pytest.approx(len(pushed) / 16_000)
+        acquired = [m for m in seen if m.acquire_time]
+        assert len(acquired) == 1
+        assert acquired[0].audio_duration == 0.0
+        await stream.aclose()
+
+
+async def test_prewarm_connects_before_the_first_audio() -> None:
+    async with peer() as server, STT(base_url=server.url, sample_rate=16_000) as stt:
+        stt.prewarm()
+        stt.prewarm()
+        await server.until(lambda: server.handshakes == 1)
+        seen: list[metrics.STTMetrics] = []
+        stt.on("metrics_collected", seen.append)
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 2)))
+        await heard.until(lambda: heard.count(END) == 1)
+        assert heard.text == words(0, 2)
+        assert server.handshakes == 1
+        assert [m.connection_reused for m in seen if m.acquire_time] == [True]
+        await stream.aclose()
+
+
+async def test_a_prewarmed_connection_of_another_rate_is_let_go() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stt.prewarm()
+        await server.until(lambda: len(server.links) == 1)
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 2)))
+        await heard.until(lambda: heard.count(END) == 1)
+        assert [link.rate for link in server.links] == [24_000, 16_000]
+        await asyncio.wait_for(server.links[0].socket.wait_closed(), 10)
+        await stream.aclose()
+
+
+def test_prewarm_in_a_job_process_without_a_loop_does_nothing() -> None:
+    STT(base_url="ws://127.0.0.1:1").prewarm()
+
+
+async def test_each_speakers_words_are_an_event_of_their_own() -> None:
+    async with (
+        peer(speakers=True, window=0.6) as server,
+        STT(base_url=server.url, diarize=True) as stt,
+    ):
+        assert stt.capabilities.diarization
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 9, tail=1.0)))
+        await heard.until(lambda: heard.count(END) == 1)
+        assert heard.text == words(0, 9)
+        assert [event.alternatives[0].speaker_id for event in heard.finals] == ["S0", "S1"]
+        check_grammar(heard.events)
+        await stream.aclose()
+
+
+async def test_redaction_holds_interims_back() -> None:
+    async with peer() as server, STT(base_url=server.url, redact_pii=True) as stt:
+        assert not stt.capabilities.interim_results
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 4)))
+        await heard.until(lambda: heard.count(END) == 1)
+        assert heard.count(INTERIM) == 0
+        assert heard.text == words(0, 4)
+        await stream.aclose()
+
+
+async def test_aclose_of_the_stt_closes_every_stream() -> None:
+    async with peer() as server:
+        stt = STT(base_url=server.url)
+        streams = [stt.stream() for _ in range(3)]
+        collected = [Heard(stream) for stream in streams]
+        for stream in streams:
+            await play(stream, frames(speech(0, 1)), speed=10.0)
+        await server.until(lambda: len(server.links) == 3)
+        await stt.aclose()
+        for heard in collected:
+            await heard.ended()
+        for stream in streams:
+            with pytest.raises(RuntimeError):
+                stream.push_frame(rtc.AudioFrame.create(16_000, 1, 160))
+        for link in server.links:
+            await asyncio.wait_for(link.socket.wait_closed(), 10)
