@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from pulse_plugins.local.recognizer import Decoder, RecognizedWord
@@ -185,6 +186,10 @@ class Peer:
     async def _serve(self, socket: ServerConnection) -> None:
         link = Link(len(self.links) + 1, socket, self.habits)
         self.links.append(link)
+        with suppress(ConnectionClosed):
+            await self._listen(link, socket)
+
+    async def _listen(self, link: Link, socket: ServerConnection) -> None:
         async for message in socket:
             what = "audio" if isinstance(message, bytes) else str(json.loads(message)["type"])
             if not self.fault(link, what):
