@@ -44,6 +44,7 @@ from pulse_plugins.livekit.log import logger
 from pulse_plugins.livekit.prewarm import Prewarmed
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
+from pulse_plugins.livekit.telemetry import Telemetry
 from pulse_plugins.livekit.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class SpeechStream(stt.RecognizeStream):
         )
         self._feed = AudioFeed(clock, self._events.preflight, self._begin)
         self._trouble = Trouble(self._emit_error)
+        self._telemetry = Telemetry(stt.model, stt.provider)
         self._opener = asyncio.current_task()
         self._parked: Kept | None = None
         self._inherited = claim(self._opener, stt, is_probe=conn_options.max_retry == 0)
@@ -154,6 +156,8 @@ class SpeechStream(stt.RecognizeStream):
             self._park()
         self._events.close(answer=self._parked is None)
         self._report_usage(at_least=0.0)
+        preflight = self._events.preflight
+        self._telemetry.preflights(preflight.sent, preflight.kept)
         if isinstance(failure, PulseError):
             raise fatal_error(failure) from None
         if failure is not None:
@@ -201,6 +205,7 @@ class SpeechStream(stt.RecognizeStream):
             self._events.flushed_nothing()
         else:
             self._events.flushed(request_id)
+            self._telemetry.asked(request_id, asyncio.get_running_loop().time())
             self._arm()
 
     def _begin(self, source: AudioFormat) -> PulseStream:
@@ -259,6 +264,7 @@ class SpeechStream(stt.RecognizeStream):
                 self._build.options = self._feed.engine.options
         if not self._is_void(event):
             self._trouble.handle(event, now)
+            self._telemetry.handle(event, now)
             self._events.handle(event, now)
         if self._keyterms_wait and not self._events.speaking:
             self._apply()
