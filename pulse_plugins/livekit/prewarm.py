@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.options import PulseOptions
@@ -17,6 +18,7 @@ class Prewarmed:
     def __init__(self) -> None:
         self._stream: PulseStream | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self, options: PulseOptions) -> None:
         """Open a connection with these options, unless one waits already. Needs a loop."""
@@ -27,7 +29,8 @@ class Prewarmed:
         source = AudioFormat("linear16", options.sample_rate)
         self._stream = PulseStream(options, source=source, name="prewarmed")
         self._stream.start()
-        self._timer = asyncio.get_running_loop().call_later(_KEPT, self.discard)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_KEPT, self.discard)
 
     def take(self, options: PulseOptions, source: AudioFormat) -> PulseStream | None:
         """The waiting stream, if it serves these options; else it is let go.
@@ -55,6 +58,12 @@ class Prewarmed:
             self._timer.cancel()
         if stream is not None:
             stream.abort()
+
+    def forget(self) -> None:
+        """Its STT was collected, on whatever thread: let it go."""
+        if self._loop is not None and self._stream is not None:
+            with suppress(RuntimeError):  # the loop has closed, and the socket with it
+                self._loop.call_soon_threadsafe(self.discard)
 
     async def aclose(self) -> None:
         """Let it go, and wait until its socket is closed."""

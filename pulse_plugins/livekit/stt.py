@@ -144,6 +144,7 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         self._keyterms: list[str] = []
         self._streams: weakref.WeakSet[SpeechStream] = weakref.WeakSet()
         self._prewarmed = Prewarmed()
+        weakref.finalize(self, self._prewarmed.forget)
         self._show_capabilities()
 
     @property

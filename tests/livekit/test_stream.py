@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from livekit import rtc
-from livekit.agents import metrics
+from livekit.agents import APIConnectionError, APIConnectOptions, metrics
 from livekit.agents.types import TimedString
 
 from pulse_plugins.livekit import STT
@@ -207,6 +208,31 @@ async def test_a_prewarmed_connection_of_another_rate_is_let_go() -> None:
         assert [link.rate for link in server.links] == [24_000, 16_000]
         await asyncio.wait_for(server.links[0].socket.wait_closed(), 10)
         await stream.aclose()
+
+
+async def test_a_prewarmed_connection_has_the_patience_of_the_stream_that_takes_it() -> None:
+    async with peer() as server, STT(base_url=server.url, sample_rate=16_000) as stt:
+        stt.prewarm()
+        await server.until(lambda: len(server.links) == 1)
+        stream = stt.stream(conn_options=APIConnectOptions(max_retry=0))
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 2)))
+        await heard.until(lambda: heard.count(END) == 1)
+        server.links[0].cut()
+        with pytest.raises(APIConnectionError):
+            await heard.ended()
+        assert server.handshakes == 1
+        await stream.aclose()
+
+
+async def test_a_prewarmed_connection_goes_with_the_stt() -> None:
+    async with peer() as server:
+        stt = STT(base_url=server.url)
+        stt.prewarm()
+        await server.until(lambda: len(server.links) == 1)
+        del stt
+        gc.collect()
+        await asyncio.wait_for(server.links[0].socket.wait_closed(), 10)
 
 
 def test_prewarm_in_a_job_process_without_a_loop_does_nothing() -> None:
