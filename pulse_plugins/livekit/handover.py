@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary, ref
 
 from livekit import rtc
 
+from pulse_plugins.livekit.log import logger
+
 _MOST = 30.0  # seconds of audio that are kept, and for how long they are worth anything
 
 
@@ -106,6 +108,10 @@ def park(task: asyncio.Task[object] | None, owner: object, kept: Kept) -> None:
     """
     if task is not None and kept.items:
         _parked[task] = _Parked(kept, ref(owner), time.monotonic())
+        logger.warning(
+            "the stream failed; audio that is not final waits for the stream that replaces it",
+            extra={"seconds": round(kept.seconds, 2)},
+        )
 
 
 def claim(task: asyncio.Task[object] | None, owner: object, *, is_probe: bool) -> Kept | None:

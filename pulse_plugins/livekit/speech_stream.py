@@ -31,19 +31,17 @@ from pulse_plugins.core.events import (
     OptionsApplied,
     OptionsRefused,
 )
-from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.livekit.audio_feed import AudioFeed
-from pulse_plugins.livekit.configuration import Settings, for_connection, with_job_proxy
+from pulse_plugins.livekit.configuration import Settings
 from pulse_plugins.livekit.delivery import deliver, end_collected, tick
 from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
-from pulse_plugins.livekit.keyterms import with_keyterms
-from pulse_plugins.livekit.log import logger
 from pulse_plugins.livekit.prewarm import Prewarmed
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
+from pulse_plugins.livekit.stream_options import StreamOptions
 from pulse_plugins.livekit.telemetry import Telemetry
 from pulse_plugins.livekit.trouble import Trouble
 
@@ -72,9 +70,8 @@ class SpeechStream(stt.RecognizeStream):
     ) -> None:
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
-        self._connection = conn_options
-        self._settings = settings
-        self._keyterms = list(keyterms)
+        self._mends = conn_options.max_retry > 1  # nobody else stands ready to take over
+        self._options = StreamOptions(settings, keyterms, conn_options)
         self._keyterms_wait = False  # for the end of speech
         self._prewarmed = prewarmed
         self._reused = False
@@ -119,8 +116,8 @@ class SpeechStream(stt.RecognizeStream):
         Raises:
             ConfigurationError: An option is unknown or cannot work.
         """
-        self._settings = self._settings.changed(given)
-        self._build.words = self._settings.word_timestamps
+        self._options.change(given)
+        self._build.words = self._options.settings.word_timestamps
         self._apply()
 
     def update_keyterms(self, keyterms: Iterable[str]) -> None:
@@ -129,7 +126,7 @@ class SpeechStream(stt.RecognizeStream):
         Args:
             keyterms: The session's, all of them.
         """
-        self._keyterms = list(keyterms)
+        self._options.keyterms = list(keyterms)
         self._keyterms_wait = self._events.speaking
         if not self._keyterms_wait:
             self._apply()
@@ -171,8 +168,9 @@ class SpeechStream(stt.RecognizeStream):
             for kept in inherited.items:
                 if not await self._take(kept, waited=False):
                     return
-        if self._settings.sample_rate is not None:
-            self._feed.begin(AudioFormat("linear16", self._settings.sample_rate))
+        rate = self._options.settings.sample_rate
+        if rate is not None:  # what will be needed is known already
+            self._feed.begin(AudioFormat("linear16", rate))
         while True:
             waited = self._input_ch.empty()
             try:
@@ -198,7 +196,7 @@ class SpeechStream(stt.RecognizeStream):
         return True
 
     def _flush(self) -> None:
-        if not self._settings.finalize_on_flush:
+        if not self._options.settings.finalize_on_flush:
             return
         request_id = self._feed.flush()
         if request_id is None:
@@ -209,7 +207,7 @@ class SpeechStream(stt.RecognizeStream):
             self._arm()
 
     def _begin(self, source: AudioFormat) -> PulseStream:
-        options = self._wanted(self._settings.source_options(source))
+        options = self._options.first(source)
         engine = self._prewarmed.take(options, source)
         self._reused = engine is not None
         if engine is None:
@@ -221,22 +219,14 @@ class SpeechStream(stt.RecognizeStream):
         self._delivery = loop.create_task(deliver(engine, weakref.ref(self)), name="pulse.deliver")
         return engine
 
-    def _wanted(self, options: PulseOptions) -> PulseOptions:
-        return with_job_proxy(
-            for_connection(with_keyterms(options, self._keyterms), self._connection)
-        )
-
     def _apply(self) -> None:
         """Bring the engine's options up to date."""
         self._keyterms_wait = False
-        engine, rate = self._feed.engine, self._settings.sample_rate
+        engine = self._feed.engine
         if engine is None or engine.closed:
             return
-        present, wanted = engine.options, self._wanted(self._settings.options)
-        if wanted.encoding != present.encoding or rate not in (None, present.sample_rate):
-            logger.info("encoding and sample_rate change with the next stream")
-        wanted = wanted.changed(encoding=present.encoding, sample_rate=present.sample_rate)
-        if wanted == present:
+        wanted = self._options.following(engine.options)
+        if wanted == engine.options:
             return
         # What must not be shown is held back from now on; the rest is true once it is in force.
         self._build.options = self._build.options.changed(
@@ -256,8 +246,8 @@ class SpeechStream(stt.RecognizeStream):
             case Connected(seconds=seconds):
                 self._report_connection_acquired(seconds, self._reused)
                 self._reused = False
-                if self._connection.max_retry > 1:
-                    self._feed.kept = None  # the engine mends all that another stream could
+                if self._mends:
+                    self._feed.kept = None  # there is nothing that another stream could do better
             case Final(end=end, finalize_id=answered):
                 self._feed.settle(end, answered)
             case OptionsApplied() | OptionsRefused() if self._feed.engine is not None:
@@ -331,9 +321,5 @@ class SpeechStream(stt.RecognizeStream):
                 kept.audio(item, time.time() - item.duration)
             else:
                 kept.flush(0)
-        park(self._opener, self._stt, kept)
         self._parked = kept
-        logger.warning(
-            "the stream failed; audio that is not final waits for the stream that replaces it",
-            extra={"seconds": round(kept.seconds, 2)},
-        )
+        park(self._opener, self._stt, kept)
