@@ -5,10 +5,13 @@ Audio counts for usage when it is given, once: a replay after a drop is not the 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from livekit import rtc
+from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
 
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.stream import PulseStream
@@ -17,6 +20,7 @@ from pulse_plugins.livekit.input_clock import InputClock
 from pulse_plugins.livekit.preflight import Preflight
 
 _AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
+_LET_GO = 2.0  # seconds to wait until the sockets are closed
 
 
 class AudioFeed:
@@ -101,9 +105,22 @@ class AudioFeed:
             self.kept.settle(until)
             self.kept.answer(answered or 0)
 
-    def take_usage(self, *, at_least: float) -> float:
-        """The seconds to report now, or 0.0 while they are fewer than `at_least`."""
-        if self.unreported < at_least:
-            return 0.0
-        used, self.unreported = max(0.0, self.unreported), min(0.0, self.unreported)
-        return used
+    def usage(self, *, at_least: float, request_id: str) -> SpeechEvent | None:
+        """What was not reported yet, once it is `at_least` so many seconds."""
+        if self.unreported <= 0.0 or self.unreported < at_least:
+            return None
+        used, self.unreported = self.unreported, 0.0
+        return SpeechEvent(
+            SpeechEventType.RECOGNITION_USAGE,
+            request_id=request_id,
+            recognition_usage=RecognitionUsage(audio_duration=used),
+        )
+
+    async def let_go(self) -> None:
+        """End the engine at once, and wait until its socket is closed."""
+        if self.engine is None:
+            return
+        self.engine.abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LET_GO):
+                await self.engine.wait_closed()

@@ -45,8 +45,24 @@ async def deliver(engine: PulseStream, listener: ref[_Listener]) -> None:
         found._on_over(failure)
 
 
-def tick(listener: ref[_Listener]) -> None:
-    """A timer of the listener's has fired."""
+class Alarm:
+    """One timer of a listener's; the loop that keeps it does not keep the listener."""
+
+    def __init__(self, listener: ref[_Listener]) -> None:
+        self._listener = listener
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, deadline: float | None) -> None:
+        """Go off then, on the loop's clock, instead of whatever was set; None: not at all."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(deadline, _go_off, self._listener)
+
+
+def _go_off(listener: ref[_Listener]) -> None:
     found = listener()
     if found is not None:
         found._on_time()

@@ -12,13 +12,12 @@ import sys
 import time
 import weakref
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from livekit import rtc
 from livekit.agents import APIConnectOptions, stt
-from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
+from livekit.agents.stt import SpeechEvent
 from livekit.agents.utils import aio
 
 from pulse_plugins.core.audio import AudioFormat
@@ -34,7 +33,7 @@ from pulse_plugins.core.events import (
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.livekit.audio_feed import AudioFeed
 from pulse_plugins.livekit.configuration import Settings
-from pulse_plugins.livekit.delivery import deliver, end_collected, tick
+from pulse_plugins.livekit.delivery import Alarm, deliver, end_collected
 from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from pulse_plugins.livekit.stt import STT
 
 _USAGE_EVERY = 5.0  # seconds of audio
-_LET_GO = 2.0  # seconds to wait until the sockets are closed
 
 
 class SpeechStream(stt.RecognizeStream):
@@ -77,7 +75,7 @@ class SpeechStream(stt.RecognizeStream):
         self._reused = False
         self._over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._delivery: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(weakref.ref(self))
         clock = InputClock()
         self._build = SpeechDataBuilder(settings.options, clock, words=settings.word_timestamps)
         self._events = SpeechEvents(
@@ -147,8 +145,9 @@ class SpeechStream(stt.RecognizeStream):
             # Who is collected unclosed comes by with GeneratorExit: nothing can be awaited then,
             # and `weakref.finalize` ends the engine.
             if not isinstance(sys.exception(), GeneratorExit):
+                self._alarm.set(None)
                 await aio.cancel_and_wait(pump)
-                await self._let_go()
+                await self._feed.let_go()
         if failure is not None:
             self._park()
         self._events.close(answer=self._parked is None)
@@ -204,7 +203,7 @@ class SpeechStream(stt.RecognizeStream):
         else:
             self._events.flushed(request_id)
             self._telemetry.asked(request_id, asyncio.get_running_loop().time())
-            self._arm()
+            self._alarm.set(self._events.deadline)
 
     def _begin(self, source: AudioFormat) -> PulseStream:
         options = self._options.first(source)
@@ -258,7 +257,7 @@ class SpeechStream(stt.RecognizeStream):
             self._events.handle(event, now)
         if self._keyterms_wait and not self._events.speaking:
             self._apply()
-        self._arm()
+        self._alarm.set(self._events.deadline)
 
     def _is_void(self, event: Event) -> bool:
         """Whether it only says that a failed engine gives up what another stream can go on with."""
@@ -273,42 +272,18 @@ class SpeechStream(stt.RecognizeStream):
             self._over.set_result(failure)
 
     def _on_time(self) -> None:
-        """The deadline that `_arm` set has come."""
+        """The alarm that was set goes off."""
         self._events.advance(asyncio.get_running_loop().time())
-        self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        deadline = self._events.deadline
-        if deadline is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(deadline, tick, weakref.ref(self))
+        self._alarm.set(self._events.deadline)
 
     def _emit(self, event: SpeechEvent) -> None:
         if not self._event_ch.closed:
             self._event_ch.send_nowait(event)
 
     def _report_usage(self, *, at_least: float) -> None:
-        used = self._feed.take_usage(at_least=at_least)
-        if used > 0.0:
-            event = SpeechEvent(
-                SpeechEventType.RECOGNITION_USAGE,
-                request_id=self._events.session_id,
-                recognition_usage=RecognitionUsage(audio_duration=used),
-            )
-            self._emit(event)
-
-    async def _let_go(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._feed.engine is None:
-            return
-        self._feed.engine.abort()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LET_GO):
-                await self._feed.engine.wait_closed()
+        usage = self._feed.usage(at_least=at_least, request_id=self._events.session_id)
+        if usage is not None:
+            self._emit(usage)
 
     def _park(self) -> None:
         """Leave what is not final for the stream that is opened next, and what comes till then."""

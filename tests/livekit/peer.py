@@ -185,7 +185,9 @@ class Peer:
 
     async def _serve(self, socket: ServerConnection) -> None:
         link = Link(len(self.links) + 1, socket, self.habits)
-        self.links.append(link)
+        async with self.changed:
+            self.links.append(link)
+            self.changed.notify_all()
         with suppress(ConnectionClosed):
             await self._listen(link, socket)
 

@@ -184,7 +184,7 @@ async def test_prewarm_connects_before_the_first_audio() -> None:
     async with peer() as server, STT(base_url=server.url, sample_rate=16_000) as stt:
         stt.prewarm()
         stt.prewarm()
-        await server.until(lambda: server.handshakes == 1)
+        await server.until(lambda: len(server.links) == 1)
         seen: list[metrics.STTMetrics] = []
         stt.on("metrics_collected", seen.append)
         stream = stt.stream()
