@@ -1,0 +1,57 @@
+"""Whatever the network does, START and END pair up and every word comes once, in order."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from pulse_plugins.livekit import STT
+from tests.livekit.driving import FINAL, Heard, check_grammar, frames, play, speech, words
+from tests.livekit.peer import Link, Peer, peer
+
+
+class Havoc:
+    """Cuts, refuses, babbles and swallows at random, from a seed."""
+
+    def __init__(self, server: Peer, seed: int) -> None:
+        self._server = server
+        self._random = random.Random(seed)
+        self.done: list[str] = []
+
+    def __call__(self, link: Link, what: str) -> bool:
+        chance = self._random.random()
+        if what == "audio" and chance < 0.04:
+            self.done.append("cut")
+            self._server.habits.refusals = [503] * self._random.randrange(3)
+            link.cut()
+            return True
+        if what == "finalize" and chance < 0.3:
+            self.done.append("cut at finalize")
+            link.cut()
+            return True
+        return False
+
+
+@pytest.mark.parametrize("vad", [True, False])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_random_faults(vad: bool, seed: int) -> None:
+    async with peer(vad=vad, flag=seed % 2 == 0) as server, STT(base_url=server.url) as stt:
+        havoc = Havoc(server, seed)
+        server.fault = havoc
+        stream = stt.stream()
+        heard = Heard(stream)
+        flushes = 0
+        for first in range(0, 20, 5):
+            await play(stream, frames(speech(first, 5)), speed=4.0)
+            if first % 10 == 0:
+                stream.flush()
+                flushes += 1
+        server.fault = lambda link, what: False
+        stream.end_input()
+        await heard.ended()
+        assert havoc.done
+        assert heard.text == words(0, 20), havoc.done
+        check_grammar(heard.events)
+        assert heard.count(FINAL) >= flushes
+        await stream.aclose()
