@@ -1,0 +1,73 @@
+"""What holds for every test: no secret in a log, and no task left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.support.privacy import API_KEY, Watch, watching
+
+_SETTLE = 2.0  # seconds that a task may take to end after the test is over
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key or proxy of the developer's own must not decide a test."""
+    for name in ("SMALLEST_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "POCKETSPHINX_PATH"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def api_key() -> str:
+    """A key that fails the test when it is logged."""
+    return API_KEY
+
+
+@pytest.fixture(autouse=True)
+def private_logs() -> Iterator[Watch]:
+    """Fail a test when a key or a marked transcript reached a log above debug."""
+    with watching() as watch:
+        loguru = sys.modules.get("loguru")  # Pipecat's; it does not pass through `logging`
+        sink = loguru.logger.add(watch.lines.append, level="INFO") if loguru else None
+        try:
+            yield watch
+        finally:
+            if loguru and sink is not None:
+                loguru.logger.remove(sink)
+    leaks = watch.leaks()
+    assert not leaks, f"secrets reached a log: {', '.join(leaks)}"
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_tasks(request: pytest.FixtureRequest) -> None:
+    """Fail an async test that leaves one of our tasks running."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("leaked_tasks")
+
+
+@pytest.fixture
+async def leaked_tasks() -> AsyncIterator[None]:
+    """Wait for the tasks that the test started, and fail on those that stay.
+
+    Tasks of a framework's own are the framework's affair.
+    """
+    before = asyncio.all_tasks()
+    yield
+    ours = {task for task in asyncio.all_tasks() - before if _is_ours(task)}
+    ours.discard(asyncio.current_task())
+    if ours:
+        _, stuck = await asyncio.wait(ours, timeout=_SETTLE)
+        assert not stuck, f"leaked tasks: {sorted(task.get_name() for task in stuck)}"
+
+
+def _is_ours(task: asyncio.Task[object]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is None or not any(
+        f"/{name}/" in code.co_filename.replace("\\", "/")
+        for name in ("site-packages/pipecat", "site-packages/livekit", "site-packages/pytest")
+    )

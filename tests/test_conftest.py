@@ -1,0 +1,54 @@
+"""The watchmen themselves: a leak must be seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.privacy import API_KEY, MARKED_WORD, Watch
+
+Log = Callable[[logging.Logger], None]
+
+
+def _raises(logger: logging.Logger) -> None:
+    try:
+        raise ValueError(f"refused {API_KEY}")
+    except ValueError:
+        logger.exception("it failed")
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        pytest.param(lambda logger: logger.info("heard %s", MARKED_WORD), id="argument"),
+        pytest.param(lambda logger: logger.warning("x", extra={"key": API_KEY}), id="extra"),
+        pytest.param(lambda logger: logger.error("HEARD %s", MARKED_WORD.upper()), id="case"),
+        pytest.param(_raises, id="traceback"),
+    ],
+)
+def test_a_secret_above_debug_is_seen_whoever_logs_it(log: Log, private_logs: Watch) -> None:
+    logger = logging.getLogger("somebody.else")
+    logger.propagate = False  # not even a handler of the root logger would see it
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(logging.NullHandler())
+    log(logger)
+    assert len(private_logs.leaks()) == 1
+    private_logs.records.clear()  # seen, and meant
+
+
+def test_debug_may_show_what_was_heard(private_logs: Watch) -> None:
+    logging.getLogger("pulse_plugins.core").debug("heard %s", MARKED_WORD)
+    assert len(private_logs.records) == 1
+    assert private_logs.leaks() == []
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_task_that_ends_late_is_no_leak() -> None:
+    task = asyncio.create_task(_forever())
+    asyncio.get_running_loop().call_later(0.05, task.cancel)
