@@ -1,0 +1,164 @@
+"""A LiveKit worker that listens with Pulse; it also runs on a file, with no room and no server.
+
+    python examples/livekit_agent.py --file            # the shipped call, recognized offline
+    python examples/livekit_agent.py --file call.wav   # another one: any WAV, FLAC or OGG file
+    python examples/livekit_agent.py dev               # a worker for LIVEKIT_URL
+    python examples/livekit_agent.py start             # the same, for production
+
+With `--file` an `AgentSession` hears the recording in real time and prints what it takes as turns,
+and how long after the end of the words it did so. Pulse is the local server of this package, on
+loopback, unless PULSE_URL names another (set SMALLEST_API_KEY if that is the cloud). The agent
+repeats what it heard; give `AgentSession` your `llm=` and `tts=` and it becomes yours.
+
+As a worker it needs LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and SMALLEST_API_KEY.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+from livekit import rtc
+from livekit.agents import (
+    Agent,
+    AgentServer,
+    AgentSession,
+    JobContext,
+    JobProcess,
+    StopResponse,
+    cli,
+    inference,
+    llm,
+)
+from livekit.agents.voice import io
+
+from pulse_plugins.livekit import STT
+
+CALLS_PER_WORKER = 25  # what one machine of yours carries; measure, then set it
+FRAME = 0.02  # seconds
+
+
+class Repeater(Agent):
+    """Says back what it heard; `StopResponse` because there is no language model here."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="Repeat what the caller says.")
+
+    async def on_user_turn_completed(
+        self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
+    ) -> None:
+        """Show the turn, and how long the session took to be sure that it was over."""
+        delay = (new_message.metrics or {}).get("end_of_turn_delay")
+        waited = "" if delay is None else f"   ({delay:.2f} s after the last word)"
+        print(f"turn: {new_message.text_content}{waited}", flush=True)
+        raise StopResponse
+
+
+server = AgentServer()
+
+
+def prewarm(process: JobProcess) -> None:
+    """Load what every job of this process shares, before a caller waits for it."""
+    process.userdata["vad"] = inference.VAD()
+
+
+def load(worker: AgentServer) -> float:
+    """How full this worker is, 0 to 1, for LiveKit's dispatcher: each job is one live stream."""
+    return min(1.0, len(worker.active_jobs) / CALLS_PER_WORKER)
+
+
+server.setup_fnc = prewarm
+server.load_fnc = load
+
+
+@server.rtc_session()
+async def entrypoint(ctx: JobContext) -> None:
+    """One call. The session prewarms the connection to Pulse before the caller is heard."""
+    stt = STT(language="en", external_session_id=ctx.room.name or None)
+    session: AgentSession[None] = AgentSession(stt=stt, vad=ctx.proc.userdata["vad"])
+    ctx.add_shutdown_callback(stt.aclose)
+    await session.start(Repeater(), room=ctx.room)
+
+
+class FileInput(io.AudioInput):
+    """A recording as a caller's microphone, in real time; `ended` is set some silence later."""
+
+    def __init__(self, path: Path) -> None:
+        import soundfile
+
+        super().__init__(label=path.name)
+        samples, self._rate = soundfile.read(path, dtype="int16", always_2d=True)
+        silence = np.zeros((3 * self._rate, samples.shape[1]), np.int16)
+        self._samples = np.concatenate((samples, silence))
+        self._sent = 0
+        self._began = 0.0
+        self.ended = asyncio.Event()
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        self._began = self._began or time.monotonic()
+        size = round(self._rate * FRAME)
+        piece = self._samples[self._sent : self._sent + size]
+        if not len(piece):
+            self.ended.set()
+            raise StopAsyncIteration
+        self._sent += size
+        due = self._began + self._sent / self._rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        return rtc.AudioFrame(piece.tobytes(), self._rate, piece.shape[1], len(piece))
+
+
+@asynccontextmanager
+async def pulse_url() -> AsyncIterator[str]:
+    """The server that PULSE_URL names, or a local one for as long as it is needed."""
+    named = os.environ.get("PULSE_URL")
+    if named:
+        yield named
+        return
+    from pulse_plugins.local.server import LocalServer
+
+    from pulse_plugins.local.recognizer import load as load_recognizer
+
+    async with LocalServer(load_recognizer("pocketsphinx")) as local:
+        yield local.url
+
+
+async def listen(path: Path) -> None:
+    """Run a session on a recording."""
+    async with pulse_url() as url, STT(base_url=url) as stt:
+        session: AgentSession[None] = AgentSession(stt=stt, vad=inference.VAD())
+
+        @session.on("user_input_transcribed")
+        def show(event) -> None:  # type: ignore[no-untyped-def]
+            if not event.is_final:
+                print(f"   {event.transcript}", flush=True)
+
+        caller = FileInput(path)
+        session.input.audio = caller
+        await session.start(Repeater(), record=False)
+        await caller.ended.wait()
+        await session.aclose()
+
+
+def main() -> None:
+    if "--file" not in sys.argv:
+        cli.run_app(server)
+        return
+    parser = argparse.ArgumentParser(description="Listen to a recording.")
+    parser.add_argument("--file", nargs="?", type=Path, help="default: the shipped call")
+    path = parser.parse_args().file
+    if path is None:
+        from pulse_plugins.local import recordings
+
+        path = recordings.load("booking").path
+    asyncio.run(listen(path))
+
+
+if __name__ == "__main__":
+    main()

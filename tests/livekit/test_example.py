@@ -1,0 +1,32 @@
+"""The example worker's offline mode, as its docstring says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from pulse_plugins.local import recordings
+from tests.livekit.peer import peer
+from tests.livekit.rig import Reader
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "livekit_agent.py"
+
+
+async def test_the_worker_listens_to_a_file_without_a_room() -> None:
+    call = recordings.load("booking")
+    async with peer(decoder=partial(Reader, call.turns)) as server:
+        running = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLE), "--file", str(call.path)),
+            env={**os.environ, "PULSE_URL": server.url},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, errors = await asyncio.wait_for(running.communicate(), 50)
+    turns = [line for line in out.decode().splitlines() if line.startswith("turn: ")]
+    assert running.returncode == 0, errors.decode()
+    assert len(turns) == 2, errors.decode()
+    for line, turn in zip(turns, call.turns, strict=True):
+        assert line.startswith(f"turn: {turn.text}   (")
