@@ -1,0 +1,125 @@
+"""The arrows of the house, read from the imports: who may know whom, and who may wait."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
+
+# A file of `core` imports lower floors only, never its own. The topmost floor alone awaits,
+# opens sockets and reads a clock.
+FLOORS = (
+    "errors languages resampler timeline turns",
+    "audio backoff dialects events opus protocol",
+    "options speech transcripts",
+    "links",
+    "recognition",
+    "session",
+    "stream batch",
+)
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
+DRIVERS = FLOORS[-1].split()
+
+CLOCKS = {"time", "datetime", "asyncio", "threading", "sched"}
+SOCKETS = {"socket", "ssl", "websockets", "aiohttp", "httpx", "requests"}
+FRAMEWORKS = {"pipecat", "livekit"}
+
+
+def files(folder: str = "") -> list[Path]:
+    return sorted((PACKAGE / folder).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE).with_suffix(""))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever the import stands, type checking apart."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            yield node.module or ""
+
+
+def of_core(path: Path) -> set[str]:
+    """The rooms of `core` that a file imports."""
+    return {name.split(".")[2] for name in imported(path) if name.startswith("pulse_plugins.core.")}
+
+
+def roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def test_every_file_of_core_has_a_floor() -> None:
+    rooms = {path.stem for path in files("core")} - {"__init__"}
+    assert rooms == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", files("core"), ids=name_of)
+def test_core_imports_lower_floors_only(path: Path) -> None:
+    floor = FLOOR.get(path.stem, 0)
+    wrong = {room for room in of_core(path) if FLOOR[room] >= floor}
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", files("core"), ids=name_of)
+def test_core_knows_nobody_above_it(path: Path) -> None:
+    outside = {name for name in imported(path) if name.startswith("pulse_plugins.")}
+    assert all(name.startswith("pulse_plugins.core.") for name in outside)
+    assert not roots(path) & FRAMEWORKS
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in files("core") if path.stem not in DRIVERS], ids=name_of
+)
+def test_below_the_drivers_nothing_awaits_or_reads_a_clock(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    waits = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef)
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, waits)]
+    assert not roots(path) & (CLOCKS | SOCKETS)
+
+
+def test_only_the_protocol_of_core_decodes_the_wire() -> None:
+    readers = {path.stem for path in files("core") if "msgspec" in roots(path)}
+    assert readers <= {"protocol", "batch"}
+
+
+@pytest.mark.parametrize("path", files("local"), ids=name_of)
+def test_the_local_server_shares_no_codec_with_the_client(path: Path) -> None:
+    """A shared codec would share its misreadings."""
+    assert "protocol" not in of_core(path)
+    assert not roots(path) & FRAMEWORKS
+
+
+@pytest.mark.parametrize("path", files("pipecat") + files("livekit"), ids=name_of)
+def test_the_adapters_never_meet(path: Path) -> None:
+    mine = path.relative_to(PACKAGE).parts[0]
+    (other,) = FRAMEWORKS - {mine}
+    assert other not in roots(path)
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("pulse_plugins.")}
+    assert ours <= {"core", "version", mine}
+
+
+@pytest.mark.parametrize("path", files("pipecat") + files("livekit"), ids=name_of)
+def test_an_adapter_opens_no_connection(path: Path) -> None:
+    assert not roots(path) & {"socket", "ssl", "websockets"}
+
+
+def test_the_tests_do_not_hide_a_framework() -> None:
+    """`tests/pipecat` as a package would be imported in its stead."""
+    assert not list(Path(__file__).parent.rglob("__init__.py"))
