@@ -39,6 +39,9 @@ class Prewarmed:
             options: What the user's stream wants.
             source: What it will push.
         """
+        if self._loop is not asyncio.get_running_loop():
+            self.forget()  # a stream belongs to the loop that made it
+            return None
         stream, self._stream = self._stream, None
         if self._timer is not None:
             self._timer.cancel()

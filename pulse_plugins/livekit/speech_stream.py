@@ -38,6 +38,7 @@ from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
 from pulse_plugins.livekit.prewarm import Prewarmed
+from pulse_plugins.livekit.speaker import Speaker
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
 from pulse_plugins.livekit.stream_options import StreamOptions
@@ -82,6 +83,7 @@ class SpeechStream(stt.RecognizeStream):
             self._build, clock, self._emit, self._request_finalize, time.time
         )
         self._feed = AudioFeed(clock, self._events.preflight, self._begin)
+        self._speaker = Speaker()
         self._trouble = Trouble(self._emit_error)
         self._telemetry = Telemetry(stt.model, stt.provider)
         self._opener = asyncio.current_task()
@@ -91,6 +93,11 @@ class SpeechStream(stt.RecognizeStream):
         if self._inherited is not None and self._inherited.items:
             clock.start_at(self._inherited.began)
             self._lead = max(0.0, time.time() - self._inherited.began)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it still listens."""
+        return not self._task.done()
 
     def push_frame(self, frame: rtc.AudioFrame) -> None:
         """Add audio; its rate and channels may differ from those of the frame before.
@@ -249,6 +256,8 @@ class SpeechStream(stt.RecognizeStream):
                     self._feed.kept = None  # there is nothing that another stream could do better
             case Final(end=end, finalize_id=answered):
                 self._feed.settle(end, answered)
+                if event.emotion is not None or event.gender is not None:
+                    self._speaker = self.context = self._speaker.heard(event)
             case OptionsApplied() | OptionsRefused() if self._feed.engine is not None:
                 self._build.options = self._feed.engine.options
         if not self._is_void(event):

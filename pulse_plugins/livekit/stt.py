@@ -246,7 +246,7 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
             asyncio.get_running_loop()
         except RuntimeError:
             return
-        if self._streams or not self._settings.streams:
+        if not self._settings.streams or any(each.is_live for each in self._streams):
             return
         options = self._settings.source_options(AudioFormat("linear16", ROOM_RATE))
         options = for_connection(with_keyterms(options, self._keyterms), _PREWARM)

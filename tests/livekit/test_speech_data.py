@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from livekit.agents import LanguageCode
+from livekit.agents.stt import SpeakerContext
 from livekit.agents.types import NOT_GIVEN
 
 from pulse_plugins.core.events import Final, Utterance, Word
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.speaker import Speaker
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder, speaker_label
 
 
@@ -109,6 +111,16 @@ def test_extras_are_metadata() -> None:
         "emotion": {"joy": 0.5},
         "gender": "female",
     }
+
+
+def test_the_speakers_context_keeps_the_newest_estimates() -> None:
+    first = Final("hi", 0.0, 1.0, emotion={"joy": 0.7, "anger": 0.2}, gender="female")
+    speaker = Speaker().heard(first).heard(Final("there", 1.0, 2.0))
+    assert (speaker.emotion, speaker.gender) == ("joy", "female")
+    assert isinstance(speaker, SpeakerContext)
+    assert "joy" in speaker.to_instructions()
+    assert speaker.heard(Final("no", 2.0, 3.0, emotion="anger")).emotion == "anger"
+    assert Speaker().to_instructions() == ""
 
 
 def test_redaction_hides_utterances_which_the_service_does_not_redact() -> None:
