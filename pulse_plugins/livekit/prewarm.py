@@ -22,6 +22,9 @@ class Prewarmed:
 
     def start(self, options: PulseOptions) -> None:
         """Open a connection with these options, unless one waits already. Needs a loop."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self.forget()
         if self._stream is not None:
             if self._stream.options.same_connection(options) and not self._stream.closed:
                 return
@@ -29,8 +32,8 @@ class Prewarmed:
         source = AudioFormat("linear16", options.sample_rate)
         self._stream = PulseStream(options, source=source, name="prewarmed")
         self._stream.start()
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(_KEPT, self.discard)
+        self._loop = loop
+        self._timer = loop.call_later(_KEPT, self.discard)
 
     def take(self, options: PulseOptions, source: AudioFormat) -> PulseStream | None:
         """The waiting stream, if it serves these options; else it is let go.
@@ -40,7 +43,7 @@ class Prewarmed:
             source: What it will push.
         """
         if self._loop is not asyncio.get_running_loop():
-            self.forget()  # a stream belongs to the loop that made it
+            self.forget()
             return None
         stream, self._stream = self._stream, None
         if self._timer is not None:
@@ -63,10 +66,11 @@ class Prewarmed:
             stream.abort()
 
     def forget(self) -> None:
-        """Its STT was collected, on whatever thread: let it go."""
-        if self._loop is not None and self._stream is not None:
+        """Let it go from whatever thread or loop: it belongs to the loop that made it."""
+        stream, self._stream = self._stream, None
+        if self._loop is not None and stream is not None:
             with suppress(RuntimeError):  # the loop has closed, and the socket with it
-                self._loop.call_soon_threadsafe(self.discard)
+                self._loop.call_soon_threadsafe(stream.abort)
 
     async def aclose(self) -> None:
         """Let it go, and wait until its socket is closed."""
