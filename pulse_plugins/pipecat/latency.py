@@ -1,0 +1,49 @@
+"""The time from the end of speech to the final that completes the turn (TTFS).
+
+Turn strategies wait for the published worst case only where no finalized transcript comes; with
+one, the turn ends when it arrives. So a value that is too low costs words, and one that is too
+high costs time in rare turns alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from pipecat.services.stt_latency import SMALLEST_TTFS_P99
+
+# The framework's own benchmark of the service over the network (1000 samples, VAD stop_secs 0.2).
+# Measure your own deployment with `PulseSTTService.measured_ttfs_p99`.
+PULSE_TTFS_P99: float = SMALLEST_TTFS_P99
+
+_KEPT = 1000  # turns
+_ENOUGH = 20  # fewer say nothing about a tail
+
+
+class LatencyMeter:
+    """Collects the TTFS of the turns of one service."""
+
+    def __init__(self) -> None:
+        self._ended: float | None = None
+        self._seconds: deque[float] = deque(maxlen=_KEPT)
+
+    def speech_ended(self, at: float) -> None:
+        """Speech ended at this time, in seconds on any clock."""
+        self._ended = at
+
+    def completed(self, at: float) -> None:
+        """The turn has its words; only the first time after an end of speech counts."""
+        if self._ended is not None:
+            self._seconds.append(max(0.0, at - self._ended))
+            self._ended = None
+
+    def percentile(self, share: float) -> float | None:
+        """The nearest-rank percentile in seconds, or None while there are too few turns.
+
+        Args:
+            share: 0 to 1, such as 0.99.
+        """
+        if len(self._seconds) < _ENOUGH:
+            return None
+        ordered = sorted(self._seconds)
+        return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
