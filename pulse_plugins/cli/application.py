@@ -1,0 +1,78 @@
+"""The commands put together. Each command's own file is imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from pulse_plugins.cli import bench, demo, doctor, live, serve, transcribe
+from pulse_plugins.cli.exits import MEANING, CommandError, Exit, report
+from pulse_plugins.core.errors import PulseError
+from pulse_plugins.version import __version__
+
+app = typer.Typer(
+    name="pulse-plugins",
+    help="Smallest AI Pulse speech-to-text: try it, test against it, find what is wrong.\n\n"
+    "Without a key and a network everything here works against the local server.",
+    epilog=MEANING,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo", epilog=MEANING)(demo.command)
+app.command("transcribe", epilog=MEANING)(transcribe.command)
+app.command("live", epilog=MEANING)(live.command)
+app.command("serve", epilog=MEANING)(serve.command)
+app.command("doctor", epilog=MEANING)(doctor.command)
+app.command("bench", epilog=MEANING)(bench.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version  # the callback has printed it
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        arguments: What follows the program's name; by default what this process was started with.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(given, prog_name="pulse-plugins", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        Console(stderr=True).print("stopped")
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output went away: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except (CommandError, PulseError, OSError) as error:
+        return report(error, as_json="--json" in given)
+    return int(code or Exit.OK)

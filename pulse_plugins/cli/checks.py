@@ -1,0 +1,273 @@
+"""What `doctor` looks at: each look is a function that gives a line, and none shows a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import os
+import platform
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from importlib import import_module, metadata
+from urllib.parse import urlsplit
+
+import aiohttp
+import numpy as np
+
+from pulse_plugins.cli.exits import Exit, code_of
+from pulse_plugins.core.backoff import RetryPolicy
+from pulse_plugins.core.errors import ConfigurationError, PulseError
+from pulse_plugins.core.events import Connected, Final
+from pulse_plugins.core.options import ENV_API_KEY, PulseOptions, Timeouts
+from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.version import __version__
+
+_OLDEST_PYTHON = (3, 11)
+_SKEW = 30.0  # seconds that the clocks may differ before tokens and logs become a puzzle
+
+# Package, the extra that brings it, what is missing without it.
+_OPTIONAL = (
+    ("pipecat-ai", "pipecat", "the Pipecat adapter"),
+    ("livekit-agents", "livekit", "the LiveKit adapter"),
+    ("pocketsphinx", "local", "recognition on the local server"),
+    ("av", "codecs", "Opus, and reading audio files"),
+)
+
+
+class State(enum.Enum):
+    """How a look came out."""
+
+    GOOD = "good"
+    NOTE = "note"  # not in order, and it may not matter
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's.
+
+    Attributes:
+        name: What was looked at.
+        state: How it came out.
+        found: What there is.
+        advice: What to do, or "".
+        code: The exit code that it means where it is bad.
+    """
+
+    name: str
+    state: State
+    found: str
+    advice: str = ""
+    code: Exit = Exit.FAILED
+
+
+def machine() -> list[Check]:
+    """What can be seen without a network."""
+    return [_python(), _package(), *(_optional(*row) for row in _OPTIONAL), _devices()]
+
+
+async def network(make: Callable[[], PulseOptions], url: str, timeout: float) -> list[Check]:
+    """What can be seen of the server, from the name of its host to an answer.
+
+    Args:
+        make: Gives the options, or raises what is wrong with them.
+        url: The server.
+        timeout: Seconds for each look.
+    """
+    found = [_key(url)]
+    try:
+        options = make()
+    except ConfigurationError as error:
+        if found[0].state is not State.BAD:
+            found.append(Check("options", State.BAD, str(error), code=Exit.CONFIGURATION))
+        return found
+    for look in (_name, _connection, _clock, _round_trip):
+        checks = await look(options, timeout)
+        found += checks
+        if any(check.state is State.BAD for check in checks):
+            break  # what comes after it cannot work either
+    return found
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info < _OLDEST_PYTHON:
+        oldest = ".".join(map(str, _OLDEST_PYTHON))
+        return Check("Python", State.BAD, found, f"install Python {oldest} or newer")
+    return Check("Python", State.GOOD, found)
+
+
+def _package() -> Check:
+    return Check("pulse-plugins", State.GOOD, __version__)
+
+
+def _optional(package: str, extra: str, what: str) -> Check:
+    try:
+        return Check(package, State.GOOD, metadata.version(package))
+    except metadata.PackageNotFoundError:
+        advice = f"for {what}: python -m pip install 'pulse-plugins[{extra}]'"
+        return Check(package, State.NOTE, "not installed", advice)
+
+
+def _devices() -> Check:
+    name = "sound devices"
+    try:
+        sounddevice = import_module("sounddevice")
+    except ModuleNotFoundError:
+        return Check(
+            name, State.NOTE, "not looked for", "for `live`: python -m pip install sounddevice"
+        )
+    except OSError:
+        return Check(name, State.NOTE, "no PortAudio", "for `live`: install libportaudio2")
+    inputs = [device for device in sounddevice.query_devices() if device["max_input_channels"]]
+    if not inputs:
+        return Check(name, State.NOTE, "no microphone", "for `live`: plug one in, or use --file")
+    return Check(name, State.GOOD, f"{len(inputs)} that record")
+
+
+def _key(url: str) -> Check:
+    is_cloud = (urlsplit(url).hostname or "").endswith("smallest.ai")
+    if os.environ.get(ENV_API_KEY):
+        return Check("key", State.GOOD, f"{ENV_API_KEY} is set")
+    if is_cloud:
+        advice = f"export {ENV_API_KEY}=…, or try the local server: pulse-plugins serve"
+        return Check("key", State.BAD, f"{ENV_API_KEY} is not set", advice, Exit.CONFIGURATION)
+    return Check("key", State.GOOD, "not set, and a local server needs none")
+
+
+async def _name(options: PulseOptions, timeout: float) -> list[Check]:
+    found = []
+    for url in options.urls:
+        host = urlsplit(url).hostname or ""
+        try:
+            async with asyncio.timeout(timeout):
+                rows = await asyncio.get_running_loop().getaddrinfo(
+                    host, None, type=socket.SOCK_STREAM
+                )
+        except TimeoutError:
+            advice = "the name server does not answer: check the network"
+            found.append(Check("host name", State.BAD, host, advice, Exit.CONNECTION))
+        except OSError:
+            advice = "no such name: check --url for a typing error, and the name server"
+            found.append(Check("host name", State.BAD, host, advice, Exit.CONNECTION))
+        else:
+            addresses = sorted({str(row[4][0]) for row in rows})
+            found.append(Check("host name", State.GOOD, f"{host} is {', '.join(addresses[:3])}"))
+    return found
+
+
+async def _connection(options: PulseOptions, timeout: float) -> list[Check]:
+    """TCP, and TLS where the URL has it."""
+    parts = urlsplit(options.websocket_url())
+    secure = parts.scheme == "wss"
+    name = "TLS" if secure else "TCP"
+    port = parts.port or (443 if secure else 80)
+    where = f"{parts.hostname}:{port}"
+    begin = time.monotonic()
+    try:
+        async with asyncio.timeout(timeout):
+            context = ssl.create_default_context() if secure else None
+            _, writer = await asyncio.open_connection(parts.hostname, port, ssl=context)
+    except ssl.SSLCertVerificationError:
+        advice = "its certificate is not trusted: a proxy in between, or the clock is wrong"
+        return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
+    except ssl.SSLError:
+        advice = "it does not speak TLS: use ws:// for a local server"
+        return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
+    except TimeoutError:
+        advice = f"no answer in {timeout:g} s: a firewall, or the wrong address"
+        return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
+    except OSError:
+        advice = "nothing listens there: check host and port, or start `pulse-plugins serve`"
+        return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
+    seconds = time.monotonic() - begin
+    tls = writer.get_extra_info("ssl_object")
+    detail = f", {tls.version()}" if tls is not None else ""
+    writer.close()
+    return [Check(name, State.GOOD, f"{where} in {seconds * 1000:.0f} ms{detail}")]
+
+
+async def _clock(options: PulseOptions, timeout: float) -> list[Check]:
+    """How far this clock is from the server's, by the `Date` of any answer."""
+    parts = urlsplit(options.websocket_url())
+    url = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}/"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout)) as session,
+            session.get(url, allow_redirects=False) as response,
+        ):
+            theirs = parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (aiohttp.ClientError, TimeoutError, KeyError, ValueError):
+        return []  # not every server says what time it is
+    skew = time.time() - theirs
+    if abs(skew) > _SKEW:
+        advice = "set the clock: TLS and short-lived tokens depend on it"
+        return [Check("clock", State.NOTE, f"{skew:+.0f} s from the server's", advice)]
+    return [Check("clock", State.GOOD, "agrees with the server's")]
+
+
+async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
+    """The handshake, then a second of sound and the answer to a finalize."""
+    patient = Timeouts(
+        connect=timeout, finalize=timeout, finalize_grace=timeout, close=1.0, close_grace=0.5
+    )
+    tested = options.changed(
+        timeouts=patient, retry=RetryPolicy(max_attempts=1, max_first_attempts=1)
+    )
+    found: list[Check] = []
+    tone = np.sin(np.arange(tested.sample_rate) * (2 * np.pi * 220 / tested.sample_rate))
+    stream = PulseStream(tested, name="doctor")
+    stream.start()
+    begin = time.monotonic()
+    try:
+        async with asyncio.timeout(2 * timeout + 2.0):
+            async for event in stream:
+                match event:
+                    case Connected():
+                        took = f"{event.seconds * 1000:.0f} ms"
+                        found.append(Check("handshake", State.GOOD, took))
+                        stream.push((tone * 3000).astype("<i2").tobytes())
+                        stream.request_finalize()
+                        begin = time.monotonic()
+                    case Final() if event.finalized:
+                        found.append(_answer(time.monotonic() - begin, timeout, options))
+                        break
+    except TimeoutError:
+        found.append(_silent(timeout, "round trip" if found else "handshake"))
+    except PulseError as error:
+        name = "round trip" if found else "handshake"
+        found.append(Check(name, State.BAD, str(error), _advice(error), code_of(error)))
+    finally:
+        stream.abort()
+        await stream.wait_closed()
+    return found
+
+
+def _answer(seconds: float, timeout: float, options: PulseOptions) -> Check:
+    if options.row.finalize is None:
+        return Check("round trip", State.NOTE, "this dialect knows no finalize")
+    if seconds >= 0.9 * timeout:
+        return _silent(timeout, "round trip")
+    return Check("round trip", State.GOOD, f"one second of audio, answered in {seconds:.2f} s")
+
+
+def _silent(timeout: float, name: str) -> Check:
+    advice = "it takes audio and says nothing: try --dialect, another host, or ask its operator"
+    if name == "handshake":
+        advice = "it accepts connections and does not answer: is it a Pulse server?"
+    return Check(name, State.BAD, f"no answer in {timeout:g} s", advice, Exit.CONNECTION)
+
+
+def _advice(error: PulseError) -> str:
+    match error.status:
+        case 401:
+            return f"the key in {ENV_API_KEY} is not the right one for this server"
+        case 404:
+            return "try --dialect live, legacy or direct; or another path with -s stream_path=/…"
+        case _:
+            return "" if not error.retryable else "try again; if it stays, ask the operator"

@@ -1,0 +1,89 @@
+"""What the exit codes mean, and how a failure is told: one line, then what to do."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+from pulse_plugins.core.errors import (
+    ConfigurationError,
+    PulseError,
+    RateLimitError,
+    RequestRejectedError,
+)
+
+MEANING = """Exit codes: 0 done · 1 some of the work failed · 2 wrong usage · 3 wrong options,
+no key, or the service refuses it · 4 no connection · 130 stopped with Ctrl-C."""
+
+
+class Exit(enum.IntEnum):
+    """The exit codes of every command."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    CONNECTION = 4
+    INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """A command cannot go on; the text is one line for the person who typed it."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def code_of(error: BaseException) -> Exit:
+    """The exit code for what went wrong."""
+    match error:
+        case CommandError():
+            return error.code
+        case RateLimitError():
+            return Exit.CONNECTION
+        case ConfigurationError() | RequestRejectedError():
+            return Exit.CONFIGURATION
+        case PulseError() if error.retryable:
+            return Exit.CONNECTION
+        case _:
+            return Exit.FAILED
+
+
+def report(error: BaseException, *, as_json: bool = False) -> Exit:
+    """Say what went wrong, on standard error or as a JSON line, and give the exit code."""
+    code = code_of(error)
+    kind = error.code if isinstance(error, PulseError) else type(error).__name__
+    if as_json:
+        print(json.dumps({"event": "error", "code": kind, "message": str(error), "exit": code}))
+    else:
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}")
+    return code
+
+
+@contextmanager
+def needs(extra: str, what: str) -> Iterator[None]:
+    """Turn a missing package into the command that installs it.
+
+    Args:
+        extra: The extra of this package that brings it.
+        what: What is not possible without, such as "the demo".
+
+    Raises:
+        CommandError: An import inside failed for a package of others.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = error.name or "a package"
+        if missing.startswith("pulse_plugins"):
+            raise
+        raise CommandError(
+            f"{what} needs {missing}: python -m pip install 'pulse-plugins[{extra}]'",
+            Exit.CONFIGURATION,
+        ) from error

@@ -1,0 +1,180 @@
+"""What the demo heard: shown as it comes, and counted for the closing table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from pulse_plugins.cli.calls import Call, Player
+from pulse_plugins.local.scoring import WordErrors, normalize, word_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run of the demo.
+
+    Attributes:
+        framework: Which one.
+        words: How many were heard.
+        errors: Against the reference, or None without one.
+        turns: Turns that the framework took.
+        delays: For each turn, seconds from the end of speech to its last final.
+        reconnects: Connections that replaced one that was lost.
+        replayed: Seconds of audio that were sent a second time.
+        lost: Seconds of audio that no server heard.
+    """
+
+    framework: str
+    words: int
+    errors: WordErrors | None
+    turns: int
+    delays: tuple[float, ...]
+    reconnects: int
+    replayed: float
+    lost: float
+
+    def as_json(self) -> str:
+        """A line for machines."""
+        rate = round(self.errors.rate, 4) if self.errors else None
+        return json.dumps(
+            {
+                "event": "result",
+                "framework": self.framework,
+                "words": self.words,
+                "word_error_rate": rate,
+                "turns": self.turns,
+                "seconds_to_final": [round(delay, 3) for delay in self.delays],
+                "reconnects": self.reconnects,
+                "replayed_seconds": round(self.replayed, 3),
+                "lost_seconds": round(self.lost, 3),
+            }
+        )
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What was lost and regained on the way."""
+
+    reconnects: int = 0
+    replayed: float = 0.0
+    lost: float = 0.0
+
+
+@dataclass(slots=True)
+class Hearing:
+    """Takes what one framework's pipeline hears of one call.
+
+    Attributes:
+        framework: Its name.
+        call: What is played.
+        player: Plays it, and so has the clock.
+        as_json: Show JSON lines instead of a growing transcript.
+    """
+
+    framework: str
+    call: Call
+    player: Player
+    as_json: bool
+    recovery: Recovery = field(default_factory=Recovery)
+    _finals: list[tuple[float, str]] = field(default_factory=list)
+    _turns: int = 0
+    _live: Live = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the place where interims come and go."""
+        console = Console(quiet=self.as_json, highlight=False)
+        self._live = Live("", console=console, transient=True, refresh_per_second=12)
+
+    def __enter__(self) -> Hearing:
+        self._live.console.rule(f"[bold]{self.framework}[/] hears [bold]{self.call.name}[/]")
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def interim(self, text: str) -> None:
+        """Text that may change: grey, and replaced by what comes next."""
+        self._live.update(Text(f"        {text}", style="bright_black"))
+        self._tell("interim", text)
+
+    def final(self, text: str) -> None:
+        """Text that stays."""
+        if not text:
+            return
+        self._finals.append((self.player.now, text))
+        self._live.update("")
+        self._live.console.print(f"[cyan]{self.player.now:6.2f}[/]  {escape(text)}")
+        self._tell("final", text)
+
+    def turn(self, text: str) -> None:
+        """The framework takes the caller's turn as complete."""
+        self._turns += 1
+        self._live.console.print(f"[cyan]{self.player.now:6.2f}[/]  [green]turn ends[/]")
+        self._tell("turn", text)
+
+    def note(self, text: str) -> None:
+        """Something happened to the connection."""
+        self._live.console.print(f"[cyan]{self.player.now:6.2f}[/]  [yellow]{escape(text)}[/]")
+        self._tell("note", text)
+
+    def result(self) -> Result:
+        """The closing line."""
+        heard = " ".join(text for _, text in self._finals)
+        text = self.call.text
+        return Result(
+            framework=self.framework,
+            words=len(normalize(heard)),
+            errors=None if text is None else word_errors(text, heard),
+            turns=self._turns,
+            delays=self._delays(),
+            reconnects=self.recovery.reconnects,
+            replayed=self.recovery.replayed,
+            lost=self.recovery.lost,
+        )
+
+    def _delays(self) -> tuple[float, ...]:
+        """From the end of each turn's speech to the last final before the next turn's."""
+        turns = self.call.turns
+        found = []
+        for index, (_, end) in enumerate(turns):
+            until = turns[index + 1][0] if index + 1 < len(turns) else float("inf")
+            finals = [at for at, _ in self._finals if turns[index][0] < at < until]
+            if finals:
+                found.append(max(finals[-1] - end, 0.0))
+        return tuple(found)
+
+    def _tell(self, event: str, text: str) -> None:
+        if self.as_json:
+            line = {"event": event, "framework": self.framework, "at": round(self.player.now, 3)}
+            print(json.dumps({**line, "text": text}), flush=True)
+
+
+def table(results: list[Result]) -> Table:
+    """The closing table."""
+    made = Table(title="What came of it", title_justify="left")
+    made.add_column("framework")
+    for heading in ("words", "word errors", "turns", "end of speech to final"):
+        made.add_column(heading, justify="right")
+    for heading in ("reconnects", "replayed", "lost"):
+        made.add_column(heading, justify="right")
+    for each in results:
+        errors = "no reference" if each.errors is None else f"{each.errors.rate:.1%}"
+        delays = ", ".join(f"{delay:.2f} s" for delay in each.delays) or "-"
+        made.add_row(
+            each.framework,
+            str(each.words),
+            errors,
+            str(each.turns),
+            delays,
+            str(each.reconnects),
+            f"{each.replayed:.1f} s",
+            f"{each.lost:.1f} s",
+        )
+    return made

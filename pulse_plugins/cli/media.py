@@ -1,0 +1,95 @@
+"""Audio of any container that PyAV reads, a piece at a time, without holding the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from itertools import chain
+from pathlib import Path
+
+from pulse_plugins.cli.exits import CommandError, Exit, needs
+
+SUFFIXES = frozenset(
+    ".aac .aif .aiff .amr .au .flac .m4a .mka .mkv .mov .mp2 .mp3 .mp4 .oga .ogg .opus .wav .webm "
+    ".wma".split()
+)
+PIECE = 0.5  # seconds of audio read at a time
+_OPEN_TIMEOUT = 20.0  # seconds; for a URL
+
+
+def is_url(source: str) -> bool:
+    """Whether a source is fetched over the network."""
+    return source.startswith(("http://", "https://"))
+
+
+def find(sources: list[str]) -> list[str]:
+    """The recordings that the arguments name; a directory stands for all that are in it.
+
+    Raises:
+        CommandError: An argument names nothing, or a directory without any recording.
+    """
+    found: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if is_url(source) or path.is_file():
+            found.append(source)
+        elif path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise CommandError(f"{source}: no audio in this directory", Exit.USAGE)
+            found += [str(p) for p in inside]
+        else:
+            raise CommandError(f"{source}: no such file or directory", Exit.USAGE)
+    return list(dict.fromkeys(found))
+
+
+def duration(source: str) -> float | None:
+    """Seconds of audio as the container's header says, or None where it does not."""
+    with needs("codecs", "reading audio files"):
+        import av
+    try:
+        with av.open(source, timeout=_OPEN_TIMEOUT) as container:
+            known = container.duration
+    except (OSError, ValueError, av.error.FFmpegError):
+        return None  # reading it will say what is wrong
+    return None if known is None else known / 1_000_000
+
+
+def _decode(source: str, rate: int) -> Generator[bytes, None, None]:
+    """16-bit mono samples of the first audio track."""
+    with needs("codecs", "reading audio files"):
+        import av
+    try:
+        with av.open(source, timeout=_OPEN_TIMEOUT) as container:
+            if not container.streams.audio:
+                raise CommandError(f"{source}: there is no audio in it")
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+            held = bytearray()
+            for frame in chain(container.decode(audio=0), [None]):
+                for piece in resampler.resample(frame):
+                    held += piece.to_ndarray().tobytes()
+                if len(held) >= PIECE * rate * 2:
+                    yield bytes(held)
+                    held.clear()
+            if held:
+                yield bytes(held)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise CommandError(f"{source}: it cannot be read: {error}") from error
+
+
+async def pcm(source: str, rate: int) -> AsyncIterator[bytes]:
+    """The audio of a file or URL as 16-bit little-endian mono.
+
+    Args:
+        source: A path or an http(s) URL.
+        rate: Hz, what it is resampled to.
+
+    Raises:
+        CommandError: It is no audio, or is broken.
+    """
+    pieces = _decode(source, rate)
+    try:
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            yield piece
+    finally:
+        await asyncio.to_thread(pieces.close)

@@ -1,0 +1,72 @@
+"""One recording to finals: over a stream, or as one request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pulse_plugins.cli import media
+from pulse_plugins.cli.exits import CommandError
+from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.events import AudioLost, Final
+from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.stream import PulseStream
+
+Advance = Callable[[float], None]  # told the seconds of audio that were sent
+
+# A file goes out as fast as the server takes it, so answers are late by the audio that waits there.
+FILE_LIMITS = Limits(replay_seconds=900.0, release_seconds=300.0)
+FILE_TIMEOUTS = Timeouts(close=180.0, stall=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What one recording came to.
+
+    Attributes:
+        finals: The segments, in order; none is empty.
+        seconds: How long the audio is.
+    """
+
+    finals: tuple[Final, ...]
+    seconds: float
+
+
+async def by_stream(source: str, options: PulseOptions, advance: Advance) -> Transcript:
+    """Send a recording through a stream, as fast as the server takes it.
+
+    Raises:
+        CommandError: It cannot be read, or part of it was lost.
+        PulseError: The stream failed for good.
+    """
+    rate = options.sample_rate
+    finals: list[Final] = []
+    lost = 0.0
+
+    async def feed(stream: PulseStream) -> None:
+        try:
+            async for piece in media.pcm(source, rate):
+                await stream.send(piece)
+                advance(len(piece) / 2 / rate)
+        finally:
+            stream.end()
+
+    async with PulseStream(options, source=AudioFormat("linear16", rate), name=source) as stream:
+        feeding = asyncio.create_task(feed(stream))
+        try:
+            async for event in stream:
+                match event:
+                    case Final() if event.text:
+                        finals.append(event)
+                    case AudioLost():
+                        lost += event.duration
+        except BaseException:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+            raise
+        await feeding
+        seconds = stream.stream_time
+    if lost:
+        raise CommandError(f"{source}: {lost:.1f} of {seconds:.1f} seconds were not heard")
+    return Transcript(tuple(finals), seconds)
