@@ -111,6 +111,12 @@ class Call:
         async with asyncio.timeout(DEADLINE), self._down.changed:
             await self._down.changed.wait_for(true)
 
+    async def until_completed(self, count: int) -> None:
+        await self.until(lambda: self.completed >= count)
+
+    async def until_came(self, kind: type[Frame], count: int) -> None:
+        await self.until(lambda: len(self.came(kind)) >= count)
+
     async def until_error(self, count: int = 1) -> None:
         async with asyncio.timeout(DEADLINE), self._up.changed:
             await self._up.changed.wait_for(lambda: len(self.errors) >= count)
@@ -162,10 +168,10 @@ async def calling(*processors: FrameProcessor, rate: int = 16_000) -> AsyncItera
     )
     started = asyncio.Event()
 
-    @worker.event_handler("on_pipeline_started")
     async def on_pipeline_started(_: PipelineWorker, __: Frame) -> None:
         started.set()
 
+    worker.add_event_handler("on_pipeline_started", on_pipeline_started)
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())

@@ -48,7 +48,7 @@ async def test_exactly_the_transcript_that_completes_the_turn_is_finalized(
         async with calling(service) as call:
             for turn in range(2):
                 await call.turn(10 * turn, 5)
-                await call.until(lambda done=turn + 1: call.completed == done)
+                await call.until_completed(turn + 1)
             assert call.text == f"{words(0, 5)} {words(10, 5)}"
             last = max(i for i, f in enumerate(call.frames) if isinstance(f, TranscriptionFrame))
             assert not any(isinstance(f, InterimTranscriptionFrame) for f in call.frames[last:])
@@ -58,48 +58,56 @@ async def test_exactly_the_transcript_that_completes_the_turn_is_finalized(
 
 
 async def test_a_pause_of_30_ms_does_not_complete_the_turn() -> None:
-    async with peer(window=None) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            await call.turn(0, 3)
-            await call.give(silence(0.03))
-            await call.start_speaking()
-            await call.say(3, 3)
-            await server.until(lambda: server.finalizes == 1)
-            await call.stop_speaking()
-            await call.until(lambda: call.completed)
-            assert call.text == words(0, 6)
-            assert [finalized for _, finalized in call.finals].count(True) == 1
-            assert call.finals[-1][1]
+    async with (
+        peer(window=None) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.turn(0, 3)
+        await call.give(silence(0.03))
+        await call.start_speaking()
+        await call.say(3, 3)
+        await server.until(lambda: server.finalizes == 1)
+        await call.stop_speaking()
+        await call.until(lambda: call.completed)
+        assert call.text == words(0, 6)
+        assert [finalized for _, finalized in call.finals].count(True) == 1
+        assert call.finals[-1][1]
 
 
 async def test_an_interruption_while_the_answer_is_due_costs_neither_words_nor_the_flag() -> None:
-    async with peer(window=None) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            await call.turn(0, 3)
-            await call.put(InterruptionFrame())
-            await call.until(lambda: call.completed)
-            assert call.finals == [(words(0, 3), True)]
+    async with (
+        peer(window=None) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.turn(0, 3)
+        await call.put(InterruptionFrame())
+        await call.until(lambda: call.completed)
+        assert call.finals == [(words(0, 3), True)]
 
 
 async def test_the_vad_may_sit_behind_the_service() -> None:
-    async with peer(window=None) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            await call.put(VADUserStartedSpeakingFrame(0.2, time.time()), UP)
-            await call.say(0, 3)
-            await server.until(lambda: bool(server.links and len(server.links[0].words) == 3))
-            await call.put(VADUserStoppedSpeakingFrame(0.2, time.time()), UP)
-            await call.until(lambda: call.completed)
-            assert call.finals == [(words(0, 3), True)]
+    async with (
+        peer(window=None) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.put(VADUserStartedSpeakingFrame(0.2, time.time()), UP)
+        await call.say(0, 3)
+        await server.until(lambda: bool(server.links and len(server.links[0].words) == 3))
+        await call.put(VADUserStoppedSpeakingFrame(0.2, time.time()), UP)
+        await call.until(lambda: call.completed)
+        assert call.finals == [(words(0, 3), True)]
 
 
 async def test_without_a_vad_nothing_is_held_and_nothing_is_finalized() -> None:
-    async with peer(window=0.2) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            for turn in range(2):
-                await call.give(speech(5 * turn, 3, tail=0.6))
-                await call.until(lambda done=turn + 1: len(call.finals) == done)
-            assert call.finals == [(words(0, 3), False), (words(5, 3), False)]
-            assert server.finalizes == 0
+    async with (
+        peer(window=0.2) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        for turn in range(2):
+            await call.give(speech(5 * turn, 3, tail=0.6))
+            await call.until_came(TranscriptionFrame, turn + 1)
+        assert call.finals == [(words(0, 3), False), (words(5, 3), False)]
+        assert server.finalizes == 0
 
 
 async def test_a_turn_without_words_leaves_no_flag_behind() -> None:
@@ -139,50 +147,58 @@ async def test_the_turn_ends_with_the_final_and_not_with_the_published_worst_cas
 
 
 async def test_the_last_words_come_before_the_end_frame() -> None:
-    async with peer(window=None) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            await call.start_speaking()
-            await call.give(speech(0, 4, tail=0.0))  # the last word ends with its last sample
-            await call.hang_up()
-            assert call.text == words(0, 4)
-            kinds = [type(f) for f in call.frames]
-            assert kinds.index(EndFrame) > max(
-                i for i, kind in enumerate(kinds) if kind is TranscriptionFrame
-            )
-            assert server.links[0].controls[-1] == "close_stream"
+    async with (
+        peer(window=None) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.start_speaking()
+        await call.give(speech(0, 4, tail=0.0))  # the last word ends with its last sample
+        await call.hang_up()
+        assert call.text == words(0, 4)
+        kinds = [type(f) for f in call.frames]
+        assert kinds.index(EndFrame) > max(
+            i for i, kind in enumerate(kinds) if kind is TranscriptionFrame
+        )
+        assert server.links[0].controls[-1] == "close_stream"
 
 
 async def test_interims_go_on_from_a_final_that_is_held() -> None:
-    async with peer(window=None, max_words=2) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            await call.start_speaking()
-            await call.say(0, 3)
-            await call.until(lambda: words(0, 3) in call.interims)
-            assert call.finals == []
+    async with (
+        peer(window=None, max_words=2) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.start_speaking()
+        await call.say(0, 3)
+        await call.until(lambda: words(0, 3) in call.interims)
+        assert call.finals == []
 
 
 async def test_usage_comes_before_each_final_and_ttfb_with_the_finalized_one() -> None:
-    async with peer(window=None) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            await call.turn(0, 3)
-            await call.until(lambda: call.completed)
-            (final,) = call.came(TranscriptionFrame)
-            before = call.frames[: call.frames.index(final)]
-            data = [d for f in before if isinstance(f, MetricsFrame) for d in f.data]
-            (usage,) = [d.value for d in data if isinstance(d, STTUsageMetricsData)]
-            assert usage.audio_seconds == pytest.approx(len(speech(0, 3)) / 16_000, abs=0.001)
-            assert [d for d in data if isinstance(d, TTFBMetricsData) and d.value > 0]
+    async with (
+        peer(window=None) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.turn(0, 3)
+        await call.until(lambda: call.completed)
+        (final,) = call.came(TranscriptionFrame)
+        before = call.frames[: call.frames.index(final)]
+        data = [d for f in before if isinstance(f, MetricsFrame) for d in f.data]
+        (usage,) = [d.value for d in data if isinstance(d, STTUsageMetricsData)]
+        assert usage.audio_seconds == pytest.approx(len(speech(0, 3)) / 16_000, abs=0.001)
+        assert [d for d in data if isinstance(d, TTFBMetricsData) and d.value > 0]
 
 
 async def test_the_result_is_our_typed_final() -> None:
-    async with peer(window=None) as server:
-        async with calling(PulseSTTService(base_url=server.url)) as call:
-            await call.turn(7, 2)
-            await call.until(lambda: call.completed)
-            result = call.came(TranscriptionFrame)[0].result
-            assert isinstance(result, Final)
-            assert [word.text for word in result.words] == words(7, 2).split()
-            assert result.words[0].start == pytest.approx(0.1, abs=0.05)
+    async with (
+        peer(window=None) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.turn(7, 2)
+        await call.until(lambda: call.completed)
+        result = call.came(TranscriptionFrame)[0].result
+        assert isinstance(result, Final)
+        assert [word.text for word in result.words] == words(7, 2).split()
+        assert result.words[0].start == pytest.approx(0.1, abs=0.05)
 
 
 async def test_200_turns_leave_nothing_behind() -> None:
@@ -194,7 +210,7 @@ async def test_200_turns_leave_nothing_behind() -> None:
             tasks = len(asyncio.all_tasks())
             for turn in range(1, 200):
                 await call.turn(turn, 1)
-                await call.until(lambda done=turn + 1: call.completed == done)
+                await call.until_completed(turn + 1)
             assert call.text == words(0, 200)
             assert len(asyncio.all_tasks()) <= tasks
             assert server.finalizes == 200
@@ -209,8 +225,7 @@ async def test_the_server_can_decide_the_turns() -> None:
         async with calling(service) as call:
             for turn in range(2):
                 await call.give(speech(5 * turn, 3, tail=0.6))
-                stops = ProposedUserStoppedSpeakingFrame
-                await call.until(lambda done=turn + 1: len(call.came(stops)) == done)
+                await call.until_came(ProposedUserStoppedSpeakingFrame, turn + 1)
             order = [
                 type(f)
                 for f in call.frames
