@@ -31,7 +31,11 @@ app.command("transcribe", epilog=MEANING)(transcribe.command)
 app.command("live", epilog=MEANING)(live.command)
 app.command("serve", epilog=MEANING)(serve.command)
 app.command("doctor", epilog=MEANING)(doctor.command)
-app.command("bench", epilog=MEANING)(bench.command)
+app.command(
+    "bench",
+    epilog=MEANING,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(bench.command)
 
 
 def _version(wanted: bool) -> None:

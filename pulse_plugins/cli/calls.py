@@ -67,6 +67,7 @@ class Player:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._started = asyncio.Event()
         self.began = 0.0
 
     @property
@@ -74,9 +75,15 @@ class Player:
         """Seconds since the call began."""
         return time.monotonic() - self.began
 
+    async def until(self, seconds: float) -> None:
+        """Wait for this moment of the call."""
+        await self._started.wait()
+        await asyncio.sleep(max(0.0, seconds - self.now))
+
     async def play(self) -> AsyncIterator[NDArray[np.int16]]:
         """Each frame at the moment at which its last sample is spoken."""
         self.began = time.monotonic()
+        self._started.set()
         for number, frame in enumerate(self._call.frames(), 1):
             await asyncio.sleep(max(0.0, number * FRAME - self.now))
             yield frame

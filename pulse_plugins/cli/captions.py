@@ -14,6 +14,7 @@ Format = Literal["text", "json", "srt", "vtt"]
 SUFFIX: dict[Format, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 
 _LINE = 42  # characters that a caption line may have
+_CAPTION = 74  # and a caption: a little less than two, because lines break between words
 _LONGEST = 6.0  # seconds that a caption stays
 _SHORTEST = 0.4
 
@@ -64,7 +65,7 @@ def render(finals: Sequence[Final], form: Format, *, source: str, seconds: float
 def cues(finals: Sequence[Final]) -> list[Cue]:
     """Captions short enough to read; they break where segments do and never overlap."""
     raw = [cue for final in finals if final.text for cue in _of(final)]
-    settled = []
+    settled: list[Cue] = []
     for index, cue in enumerate(raw):
         start = max(cue.start, settled[-1].end) if settled else max(cue.start, 0.0)
         end = max(cue.end, start + _SHORTEST)
@@ -81,7 +82,7 @@ def _of(final: Final) -> list[Cue]:
     open_words: list[Word] = []
     for word in final.words:
         longer = sum(len(each.text) + 1 for each in open_words) + len(word.text)
-        if open_words and (longer > 2 * _LINE or word.end - open_words[0].start > _LONGEST):
+        if open_words and (longer > _CAPTION or word.end - open_words[0].start > _LONGEST):
             found.append(_cue(open_words))
             open_words = []
         open_words.append(word)

@@ -143,8 +143,7 @@ async def _one(
 
 async def _cut(wire: Wire, hearing: Hearing) -> None:
     """Cut the wire in the middle of the last sentence."""
-    while not hearing.player.began or hearing.player.now < hearing.call.middle:
-        await asyncio.sleep(0.02)
+    await hearing.player.until(hearing.call.middle)
     wire.cut()
     hearing.note("the connection is cut")
 

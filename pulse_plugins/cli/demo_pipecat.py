@@ -68,24 +68,25 @@ async def run(hearing: Hearing, options: PulseOptions) -> None:
     )
     ready = asyncio.Event()
 
-    @worker.event_handler("on_pipeline_started")
     async def started(*_: object) -> None:
         ready.set()
 
-    @user.event_handler("on_user_turn_stopped")
     async def stopped(_: object, strategy: object, message: UserTurnStoppedMessage) -> None:
         hearing.turn(message.content or "")
 
-    @stt.event_handler("on_recovered")
     async def recovered(_: object, event: Recovered) -> None:
         hearing.recovery.reconnects += 1
         hearing.recovery.replayed += event.replayed
         hearing.note(f"connected again; {event.replayed:.1f} s sent a second time")
 
-    @stt.event_handler("on_audio_lost")
     async def audio_lost(_: object, event: AudioLost) -> None:
         hearing.recovery.lost += event.duration
         hearing.note(f"{event.duration:.1f} s of audio lost")
+
+    worker.add_event_handler("on_pipeline_started", started)
+    user.add_event_handler("on_user_turn_stopped", stopped)
+    stt.add_event_handler("on_recovered", recovered)
+    stt.add_event_handler("on_audio_lost", audio_lost)
 
     async def play() -> None:
         await ready.wait()

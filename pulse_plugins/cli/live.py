@@ -1,0 +1,179 @@
+"""`live`: captions of what the microphone hears, or of a file as if it were spoken now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+from pulse_plugins.cli import media, target
+from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.events import (
+    AudioLost,
+    Connected,
+    Event,
+    Final,
+    Interim,
+    Reconnecting,
+    Recovered,
+)
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.stream import PulseStream
+
+_BLOCK = 0.05  # seconds of sound at a time
+_WAITING = 100  # blocks that may wait for the event loop; more is a machine that cannot keep up
+
+
+def command(
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", exists=True, dir_okay=False, help="Play this, in real time."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="A microphone's name or number.")
+    ] = None,
+    url: target.Url = target.DEFAULT_URL,
+    language: target.Language = "en",
+    dialect: target.Dialect = "pulse",
+    settings: target.Settings = None,
+    as_json: target.Json = False,
+) -> int:
+    """Show captions while somebody speaks.
+
+    Grey text may still change, white text stays. Ctrl-C ends it, and the last words still come.
+
+    [bold]Examples[/]
+
+    pulse-plugins live
+
+    pulse-plugins live --file call.wav --url ws://127.0.0.1:8765
+    """
+    wanted = target.options(url=url, language=language, dialect=dialect, settings=settings)
+    sound = _paced(file, wanted.sample_rate) if file else _microphone(device, wanted.sample_rate)
+    return asyncio.run(_captions(sound, wanted, as_json=as_json))
+
+
+async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_json: bool) -> int:
+    async def feed(stream: PulseStream) -> None:
+        try:
+            async for piece in sound:
+                stream.push(piece)
+        finally:
+            stream.end()
+
+    console = Console(highlight=False, quiet=as_json)
+    source = AudioFormat("linear16", options.sample_rate)
+    async with PulseStream(options, source=source, name="live") as stream:
+        feeding = asyncio.create_task(feed(stream))
+        try:
+            with Live("", console=console, transient=True, refresh_per_second=12) as screen:
+                async for event in stream:
+                    if as_json:
+                        _tell(event)
+                    else:
+                        _show(event, screen)
+        finally:
+            feeding.cancel()
+            ended = await asyncio.gather(feeding, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
+    return Exit.OK
+
+
+def _show(event: Event, screen: Live) -> None:
+    match event:
+        case Interim():
+            screen.update(Text(event.text, style="bright_black"))
+        case Final() if event.text:
+            screen.update("")
+            screen.console.print(escape(event.text))
+        case Reconnecting():
+            screen.console.print(f"[yellow]no connection ({escape(event.reason)}), trying again[/]")
+        case Recovered():
+            screen.console.print(f"[yellow]connected; {event.replayed:.1f} s sent again[/]")
+        case AudioLost():
+            screen.console.print(f"[bold red]{event.duration:.1f} s of audio lost[/]")
+
+
+def _tell(event: Event) -> None:
+    match event:
+        case Interim() | Final() | Connected() | Recovered() | AudioLost():
+            fields = asdict(event)
+        case Reconnecting():
+            fields = {"attempt": event.attempt, "reason": event.reason, "delay": event.delay}
+        case _:
+            fields = {}
+    print(json.dumps({"event": type(event).__name__, **fields}, default=str), flush=True)
+
+
+async def _paced(file: Path, rate: int) -> AsyncIterator[bytes]:
+    """A file's audio as fast as it would be spoken."""
+    began, sent, size = time.monotonic(), 0, round(_BLOCK * rate) * 2
+    async for piece in media.pcm(str(file), rate):
+        for start in range(0, len(piece), size):
+            block = piece[start : start + size]
+            sent += len(block)
+            await asyncio.sleep(max(0.0, began + sent / 2 / rate - time.monotonic()))
+            yield block
+
+
+def _sounddevice() -> ModuleType:
+    try:
+        sounddevice = import_module("sounddevice")
+    except ModuleNotFoundError as error:
+        missing = "sounddevice: python -m pip install sounddevice"
+        raise _no_microphone(missing) from error
+    except OSError as error:
+        raise _no_microphone("PortAudio: install libportaudio2") from error
+    return sounddevice
+
+
+def _no_microphone(what: str) -> CommandError:
+    return CommandError(f"the microphone needs {what}, or use --file", Exit.CONFIGURATION)
+
+
+async def _microphone(device: str | None, rate: int) -> AsyncIterator[bytes]:
+    sounddevice = _sounddevice()
+    loop = asyncio.get_running_loop()
+    blocks: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+
+    def put(block: bytes) -> None:
+        if blocks.full():
+            blocks.get_nowait()  # the oldest: captions stay with the speaker
+        blocks.put_nowait(block)
+
+    def heard(data: bytes, *_: object) -> None:
+        loop.call_soon_threadsafe(put, bytes(data))
+
+    named = int(device) if device and device.isdigit() else device
+    try:
+        stream = sounddevice.RawInputStream(
+            samplerate=rate,
+            blocksize=round(_BLOCK * rate),
+            channels=1,
+            dtype="int16",
+            device=named,
+            callback=heard,
+        )
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise CommandError(
+            f"no microphone: {error}; `pulse-plugins doctor` lists what there is",
+            Exit.CONFIGURATION,
+        ) from error
+    with stream:
+        while True:
+            yield await blocks.get()

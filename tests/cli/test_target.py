@@ -1,0 +1,51 @@
+"""Options from a command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.cli import target
+from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.options import PulseOptions, wire_fields
+
+LOCAL = "ws://127.0.0.1:8765"
+
+
+def made(*settings: str) -> PulseOptions:
+    return target.options(url=LOCAL, language="en", dialect="pulse", settings=list(settings))
+
+
+def test_every_option_of_the_wire_can_be_set() -> None:
+    assert {each.name for each in wire_fields()} <= set(target.settable())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("eou_timeout_ms=500", 500),
+        ("vad_threshold=0.4", 0.4),
+        ("diarize=yes", True),
+        ("numerals=auto", "auto"),
+        ("numerals=false", False),
+        ("keywords=Acme:2,SKU", (("Acme", 2.0), ("SKU", None))),
+        ("sample_rate=8000", 8000),
+    ],
+)
+def test_a_value_gets_the_type_of_its_option(setting: str, value: object) -> None:
+    assert getattr(made(setting), setting.partition("=")[0]) == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ("eou_timeout_ms", "write NAME=VALUE"),
+        ("eou_timeout=5", "no such option"),
+        ("eou_timeout_ms=soon", "it takes int"),
+        ("eou_timeout_ms=50", "out of range"),
+        ("diarize=perhaps", "it takes bool"),
+        ("api_key=sk_1", "no such option"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_runs(setting: str, match: str) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        made(setting)
