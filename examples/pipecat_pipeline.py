@@ -1,0 +1,201 @@
+"""A Pipecat bot that listens with Pulse; it also runs on a file, with no key and no network.
+
+    python examples/pipecat_pipeline.py --file            # the shipped call, recognized offline
+    python examples/pipecat_pipeline.py --file call.wav   # another one: any WAV, FLAC or OGG file
+    python examples/pipecat_pipeline.py -t webrtc         # talk to it in a browser
+    python examples/pipecat_pipeline.py -t twilio -x HOST # or on the telephone
+
+With `--file` the recording runs in real time through Silero VAD, Pulse and the user turns, and
+what is printed is the transcript as it grows, each turn as it ends, and how long after the end of
+speech that was. Pulse is the local server of this package, on loopback, unless PULSE_URL names
+another (set SMALLEST_API_KEY if that is the cloud).
+
+As a bot it needs SMALLEST_API_KEY, and `pipecat-ai[runner,webrtc]`. It writes down what it hears;
+put your LLM and TTS between the aggregators and `transport.output()`, and it answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
+from pipecat.processors.audio.vad_processor import VADProcessor
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.runner.types import RunnerArguments
+from pipecat.runner.utils import create_transport
+from pipecat.transcriptions.language import Language
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_processor import UserTurnProcessor
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
+
+from pulse_plugins.pipecat import PulseSTTService
+
+FRAME = 0.02  # seconds
+
+
+def telephone() -> TransportParams:
+    from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
+
+    return FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True)
+
+
+transport_params = {
+    "webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True),
+    "twilio": telephone,
+    "telnyx": telephone,
+}
+
+
+class Notebook(FrameProcessor):
+    """Writes down what was said, and when a turn was over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._speech_ended = time.time()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Print what passes, and let it pass."""
+        await super().process_frame(frame, direction)
+        match frame:
+            case InterimTranscriptionFrame():
+                print(f"   {frame.text}", flush=True)
+            case TranscriptionFrame():
+                print(f"heard: {frame.text}", flush=True)
+            case VADUserStoppedSpeakingFrame():
+                self._speech_ended = frame.timestamp - frame.stop_secs
+            case UserStoppedSpeakingFrame():
+                waited = time.time() - self._speech_ended
+                print(f"turn over, {waited:.2f} s after the end of speech\n", flush=True)
+        await self.push_frame(frame, direction)
+
+
+def listening(stt: PulseSTTService) -> list[FrameProcessor]:
+    """What turns audio into turns; in a bot with an LLM the user aggregator does the latter."""
+    stop = SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.4)
+    return [
+        VADProcessor(vad_analyzer=SileroVADAnalyzer()),
+        stt,
+        UserTurnProcessor(user_turn_strategies=UserTurnStrategies(stop=[stop])),
+        Notebook(),
+    ]
+
+
+async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> None:
+    stt = PulseSTTService(settings=PulseSTTService.Settings(language=Language.EN))
+    worker = PipelineWorker(
+        Pipeline([transport.input(), *listening(stt), transport.output()]),
+        params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
+        processor_unusable_policy=ProcessorUnusablePolicy.END,
+        idle_timeout_secs=runner_args.pipeline_idle_timeout_secs,
+    )
+    runner = WorkerRunner(handle_sigint=runner_args.handle_sigint)
+
+    async def on_client_disconnected(_: BaseTransport, __: object) -> None:
+        await runner.cancel()
+
+    transport.add_event_handler("on_client_disconnected", on_client_disconnected)
+    await runner.add_workers(worker)
+    await runner.run()
+
+
+async def bot(runner_args: RunnerArguments) -> None:
+    """Where Pipecat's runner starts."""
+    await run_bot(await create_transport(runner_args, transport_params), runner_args)
+
+
+@asynccontextmanager
+async def pulse_url() -> AsyncIterator[str]:
+    """The server that PULSE_URL names, or a local one for as long as it is needed."""
+    named = os.environ.get("PULSE_URL")
+    if named:
+        yield named
+        return
+    from pulse_plugins.local.server import LocalServer
+
+    from pulse_plugins.local.recognizer import load
+
+    async with LocalServer(load("pocketsphinx")) as local:
+        yield local.url
+
+
+async def play(path: Path, worker: PipelineWorker) -> None:
+    """Put a recording and some silence into the pipeline in real time, then end it."""
+    import soundfile
+
+    samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    size = round(rate * FRAME)
+    audio = samples.mean(axis=1).astype("<i2").tobytes() + bytes(2 * 2 * rate)
+    began = time.monotonic()
+    for sent in range(0, len(audio) // 2, size):
+        await asyncio.sleep(max(0.0, began + sent / rate - time.monotonic()))
+        piece = audio[2 * sent : 2 * (sent + size)]
+        await worker.queue_frame(InputAudioRawFrame(piece, rate, 1))
+    await worker.queue_frame(EndFrame())
+
+
+async def listen(path: Path) -> None:
+    """Run the pipeline on a recording."""
+    import soundfile
+
+    rate = soundfile.info(path).samplerate
+    async with pulse_url() as url:
+        worker = PipelineWorker(
+            Pipeline(listening(PulseSTTService(base_url=url))),
+            params=PipelineParams(audio_in_sample_rate=rate if rate in (8000, 16000) else 16000),
+        )
+
+        async def on_pipeline_started(_: PipelineWorker, __: Frame) -> None:
+            started.set()
+
+        started = asyncio.Event()
+        worker.add_event_handler("on_pipeline_started", on_pipeline_started)
+        runner = WorkerRunner()
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        await started.wait()
+        await play(path, worker)
+        await running
+
+
+def main() -> None:
+    if "--file" not in sys.argv:
+        from pipecat.runner.run import main as run
+
+        run()
+        return
+    from loguru import logger
+
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING")
+    parser = argparse.ArgumentParser(description="Listen to a recording.")
+    parser.add_argument("--file", nargs="?", type=Path, help="default: the shipped call")
+    path = parser.parse_args().file
+    if path is None:
+        from pulse_plugins.local import recordings
+
+        path = recordings.load("booking").path
+    asyncio.run(listen(path))
+
+
+if __name__ == "__main__":
+    main()
