@@ -91,7 +91,7 @@ class Delivery:
                 case Interim():
                     await self._interim(event)
                 case Final():
-                    if self._service.redacts:
+                    if self._service.settings.redacts:
                         event = without_clear_text(event)
                     await self._release(self._gate.final(event, time.monotonic()))
                     self.people.forget_before(event.start - _PAST)
@@ -129,12 +129,12 @@ class Delivery:
         await self._stop_turn()
 
     async def _interim(self, event: Interim) -> None:
-        if self._service.holds_interims:
+        if self._service.settings.holds_interims:
             return
         await self._start_turn()
         now = self._stream.stream_time
         user_id = self.people.between(max(event.start, now - _RECENT), now)
-        voice = self._service.voice
+        voice = self._service.settings.voice()
         await self._service.push_frame(interim_frame(event, voice, user_id, self._gate.held))
 
     async def _release(self, release: Release) -> None:
@@ -156,7 +156,9 @@ class Delivery:
         await self._start_turn()
         # Before the frame, to which tracing attaches it.
         await self._service.emit_stt_usage_metrics()  # type: ignore[no-untyped-call]
-        frames: list[TranscriptionFrame] = final_frames(final, self._service.voice, self.people)
+        frames: list[TranscriptionFrame] = final_frames(
+            final, self._service.settings.voice(), self.people
+        )
         for frame in frames:
             if completes and frame is frames[-1]:
                 self._service.confirm_finalize()  # type: ignore[no-untyped-call]

@@ -94,15 +94,30 @@ class PulseSTTSettings(STTSettings):
     LOCAL_FIELDS: ClassVar[frozenset[str]] = frozenset({"speaker_format", "interim_redaction"})
 
     @classmethod
-    def store(cls, options: PulseOptions) -> PulseSTTSettings:
-        """A complete store that says what these options say."""
-        settings = cls(
-            **{name: getattr(options, name) for name in RUNTIME_OPTIONS},
-            speaker_format=None,
-            interim_redaction="hold",
-        )
-        settings.extra = dict(options.extra)
+    def store(cls, options: PulseOptions, *deltas: STTSettings | None) -> PulseSTTSettings:
+        """A complete store that says what these options say, and then these deltas."""
+        settings = cls(speaker_format=None, interim_redaction="hold")
+        settings.adopt(options)
+        for delta in deltas:
+            if delta is not None:
+                settings.apply_update(delta)  # type: ignore[arg-type]  # it goes by names
         return settings
+
+    def adopt(self, options: PulseOptions) -> None:
+        """Say what these options say; local settings stay."""
+        for name in RUNTIME_OPTIONS:
+            setattr(self, name, getattr(options, name))
+        self.extra = dict(options.extra)
+
+    @property
+    def redacts(self) -> bool:
+        """Whether clear text must not leave the service."""
+        return bool(self.redact_pii or self.redact_pci)
+
+    @property
+    def holds_interims(self) -> bool:
+        """Whether interims stay inside because they carry what finals redact."""
+        return self.redacts and self.interim_redaction != "pass"
 
     def options(self, base: PulseOptions) -> PulseOptions:
         """A complete store as options, checked.

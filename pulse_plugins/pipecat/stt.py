@@ -40,11 +40,9 @@ from pulse_plugins.pipecat.configuration import (
     wire_rate,
 )
 from pulse_plugins.pipecat.delivery import Delivery
-from pulse_plugins.pipecat.frames import Voice
 from pulse_plugins.pipecat.latency import PULSE_TTFS_P99, LatencyMeter
 from pulse_plugins.pipecat.link import Link
 from pulse_plugins.pipecat.settings import (
-    RUNTIME_OPTIONS,
     InterimRedaction,
     PulseSTTSettings,
     language_to_pulse,
@@ -134,14 +132,12 @@ class PulseSTTService(STTService):
             keepalive_timeout=keepalive_timeout,
             socket=take_socket_arguments(kwargs),
         )
-        store = PulseSTTSettings.store(base)
-        for delta in (
-            settings,
-            PulseSTTSettings(speaker_format=speaker_format) if speaker_format else None,
-            PulseSTTSettings(interim_redaction=interim_redaction) if interim_redaction else None,
-        ):
-            if delta is not None:
-                store.apply_update(delta)  # type: ignore[arg-type]  # fields by name
+        labels = PulseSTTSettings()
+        if speaker_format is not None:
+            labels.speaker_format = speaker_format
+        if interim_redaction is not None:
+            labels.interim_redaction = interim_redaction
+        store = PulseSTTSettings.store(base, settings, labels)
         store.options(base)  # refuses what cannot work, before anything runs
         super().__init__(settings=store, ttfs_p99_latency=ttfs_p99_latency, **kwargs)
         self._base = base
@@ -166,19 +162,9 @@ class PulseSTTService(STTService):
         return self.latency.percentile(0.99)
 
     @property
-    def voice(self) -> Voice:
-        """How text is labelled with the settings of this moment."""
-        return self._settings.voice()
-
-    @property
-    def redacts(self) -> bool:
-        """Whether clear text must not leave the service."""
-        return bool(self._settings.redact_pii or self._settings.redact_pci)
-
-    @property
-    def holds_interims(self) -> bool:
-        """Whether interims stay here because they carry what finals redact."""
-        return self.redacts and self._settings.interim_redaction != "pass"
+    def settings(self) -> PulseSTTSettings:
+        """What is in force, for reading; a settings frame changes it."""
+        return self._settings
 
     @property
     def supports_ttfs(self) -> bool:
@@ -304,9 +290,7 @@ class PulseSTTService(STTService):
 
     async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
         """The service refused changed settings: the former ones are in force."""
-        for name in RUNTIME_OPTIONS:
-            setattr(self._settings, name, getattr(kept, name))
-        self._settings.extra = dict(kept.extra)
+        self._settings.adopt(kept)
         self._sync_model_name_to_metrics()  # type: ignore[no-untyped-call]
         await self.push_error(
             f"settings taken back: {error}",

@@ -75,7 +75,7 @@ def test_regional_languages_become_the_services_codes(language: Language, code: 
 
 def test_group_codes_pass_and_let_the_server_name_the_language() -> None:
     service = PulseSTTService(base_url=LOCAL, settings=PulseSTTSettings(language="multi-eu"))
-    assert service.voice.detects
+    assert service.settings.voice().detects
     assert service.settings.given_fields()["language"] == "multi-eu"
 
 
