@@ -1,0 +1,425 @@
+"""A stand-in for the Pulse service on this machine: all its endpoints on one port.
+
+    async with PulseServer() as server:
+        stt = PulseSTTService(base_url=server.url, ...)
+
+It is faithful in what goes over the wire, not in how well it understands: the words come from a
+local recognizer. It binds to loopback unless told otherwise.
+
+What it cannot do honestly: speakers, emotion and gender are never in its answers, as when the
+service found none; a language that the recognizer does not know is refused with 400; URL bodies
+and webhooks of the pre-recorded endpoint are refused with 400.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import socket as sockets
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.local import batch, formatting, messages, parameters
+from pulse_plugins.local.faults import Fault, Schedule, parse
+from pulse_plugins.local.link import Link
+from pulse_plugins.local.messages import BATCH_PATHS, PATHS, DialectName
+from pulse_plugins.local.parameters import CREDENTIALS, Parameters, RefusedError
+from pulse_plugins.local.recognizer import Recognizer, load
+from pulse_plugins.local.records import ConnectionRecord, hash_key
+from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.settings import ServerOptions
+
+_LOG = logging.getLogger(__name__)
+_STOPPING = 3.0  # seconds that open connections may take to end
+
+
+class PulseServer:
+    """The server; start it with `async with`, or with `start` and `aclose`.
+
+    Attributes:
+        options: How it behaves.
+        connections: What became of every handshake of a WebSocket, in order.
+        faults: What is still to go wrong; more can be added at any time.
+    """
+
+    def __init__(
+        self,
+        options: ServerOptions | None = None,
+        *,
+        faults: Iterable[Fault | str] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Prepare a server.
+
+        Args:
+            options: How it behaves; None: as the service does, with real recognition.
+            faults: What goes wrong and when, as values or in the compact form.
+            host: The address to bind to; one that others can reach needs a good reason.
+            port: 0 takes a free one.
+        """
+        self.options = options or ServerOptions()
+        self.faults = Schedule(faults)
+        self.connections: list[ConnectionRecord] = []
+        self._host = host
+        self._port = port
+        self._recognizer: Recognizer | None = None
+        self._runner: web.AppRunner | None = None
+        self._links: set[Link] = set()
+        self._busy = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        if self._runner is None or not self._runner.addresses:
+            raise RuntimeError("the server is not running")
+        return int(self._runner.addresses[0][1])
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients, `ws://…`; the dialect's path is theirs to add."""
+        return f"ws://{self._named_host}:{self.port}"
+
+    @property
+    def http_url(self) -> str:
+        """The base URL of the pre-recorded endpoint, `http://…`."""
+        return f"http://{self._named_host}:{self.port}"
+
+    @property
+    def _named_host(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        return f"[{host}]" if ":" in host else host
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The port is taken.
+            ConfigurationError: The recognizer cannot be made.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the server is running")
+        wanted = self.options.recognizer
+        self._recognizer = load(wanted) if isinstance(wanted, str) else wanted
+        if self.options.rollover_at_pause is None:
+            waits = not isinstance(self._recognizer, ScriptedRecognizer)
+            self.options = replace(self.options, rollover_at_pause=waits)
+        runner = web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=_STOPPING, handle_signals=False
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        _LOG.info(
+            "local stand-in for Smallest AI Pulse, NOT the service, on %s: words come from %s",
+            self.url,
+            type(self._recognizer).__name__,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection with 1001 and stop. Safe to call twice."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in list(runner.sites):
+            await site.stop()
+        await asyncio.gather(*(link.shut() for link in self._links))
+        await runner.cleanup()
+        if isinstance(self.options.recognizer, str) and self._recognizer is not None:
+            await self._recognizer.close()
+
+    async def wait_for(
+        self, predicate: Callable[[PulseServer], bool], timeout: float = 10.0
+    ) -> None:
+        """Wait until something is true of the server, such as how many connections there were.
+
+        Args:
+            predicate: Asked again after every change of a record.
+            timeout: Seconds.
+
+        Raises:
+            TimeoutError: It did not come true in time.
+        """
+        async with asyncio.timeout(timeout):
+            while not predicate(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _application(self) -> web.Application:
+        app = web.Application(client_max_size=self.options.max_body_bytes)
+        for path, dialect in PATHS.items():
+            app.router.add_get(path, self._streaming(dialect))
+        for path, dialect in BATCH_PATHS.items():
+            app.router.add_post(path, self._uploading(dialect))
+        if self.options.control:
+            app.router.add_post("/_control/faults", self._add_faults)
+            app.router.add_delete("/_control/faults", self._clear_faults)
+            app.router.add_get("/_control/stats", self._stats)
+        return app
+
+    def _streaming(
+        self, dialect: DialectName
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            record = ConnectionRecord(
+                number=len(self.connections) + 1,
+                path=request.path,
+                query=_without_credentials(request.query),
+                headers={
+                    name.lower(): value
+                    for name, value in request.headers.items()
+                    if name.lower() not in ("authorization", "cookie")
+                },
+                key_hash=hash_key(_key(request)),
+                session_id=str(uuid.uuid4()),
+            )
+            self.connections.append(record)
+            self._busy += 1
+            try:
+                asked = self._check_handshake(dialect, request, record)
+                return await self._serve(request, record, asked)
+            except RefusedError as error:
+                record.refused, record.closed = error.status, True
+                return _refusal(error)
+            finally:
+                self._busy -= 1
+                self._changed.set()
+
+        return handle
+
+    def _check_handshake(
+        self, dialect: DialectName, request: web.Request, record: ConnectionRecord
+    ) -> Parameters:
+        """What is asked for.
+
+        Raises:
+            RefusedError: It is not given.
+        """
+        fault = self.faults.refusal(record.number)
+        if fault is not None:
+            record.faults.append(str(fault))
+            raise RefusedError(int(fault.number), "refused on purpose")
+        self._check_key(request)
+        self._check_room()
+        limit = self.options.concurrency
+        full = limit is not None and len(self._links) >= limit
+        if full and self.options.concurrency_refusal == 429:
+            raise RefusedError(429, "Too many concurrent connections")
+        asked = parameters.read(
+            dialect,
+            request.query,
+            languages=self._running.languages,
+            region=self.options.region,
+            strict=self.options.strict,
+        )
+        try:
+            formatting.check(asked)
+        except ConfigurationError as error:
+            raise RefusedError(400, str(error)) from error
+        if not web.WebSocketResponse().can_prepare(request):
+            raise RefusedError(400, "this endpoint takes WebSocket connections only")
+        return asked
+
+    async def _serve(
+        self, request: web.Request, record: ConnectionRecord, asked: Parameters
+    ) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            timeout=2.0,
+            autoping=False,
+            compress=False,
+            max_msg_size=self.options.max_message_bytes,
+        )
+        try:
+            link = Link(
+                request=request,
+                socket=socket,
+                parameters=asked,
+                options=self.options,
+                recognizer=self._running,
+                schedule=self.faults,
+                record=record,
+                changed=self._changed.set,
+            )
+        except ConfigurationError as error:
+            raise RefusedError(400, str(error)) from error
+        await socket.prepare(request)
+        if (raw := request.get_extra_info("socket")) is not None:
+            raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+        code = self._close_at_once(asked)
+        if code is not None:
+            if asked.language_error:
+                text = messages.error(
+                    asked.dialect, asked.language_error, "LANGUAGE_NOT_ENABLED_IN_REGION"
+                )
+                await socket.send_str(text)
+            record.close_code, record.closed = code, True
+            with suppress(ConnectionError):
+                await socket.close(code=code)
+            return socket
+        self._links.add(link)
+        self._changed.set()
+        try:
+            await link.run()
+        finally:
+            self._links.discard(link)
+        return socket
+
+    def _close_at_once(self, asked: Parameters) -> int | None:
+        """The close code for a connection that the service accepts only to close it."""
+        limit = self.options.concurrency
+        if limit is not None and len(self._links) >= limit:
+            return 1008
+        if asked.language_error:
+            return 1008
+        return 1000 if asked.silent_close else None
+
+    def _uploading(
+        self, dialect: DialectName
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self._busy += 1
+            try:
+                self._check_key(request)
+                self._check_room()
+                asked = batch.parameters(dialect, request.query, self._running, self.options)
+                formatting.check(asked)
+                if request.content_type == "application/json":
+                    raise RefusedError(400, "url bodies are not served by this local server")
+                body = await request.read()
+                answer = await batch.transcribe(
+                    body,
+                    asked,
+                    self._running,
+                    self.options,
+                    raw="encoding" in request.query,
+                )
+                return web.json_response(answer, headers={"x-request-id": str(uuid.uuid4())})
+            except RefusedError as error:
+                return _refusal(error)
+            except ConfigurationError as error:
+                return _refusal(RefusedError(400, str(error)))
+            except web.HTTPRequestEntityTooLarge:
+                return _refusal(RefusedError(413, "Audio data too large"))
+            finally:
+                self._busy -= 1
+
+        return handle
+
+    @property
+    def _running(self) -> Recognizer:
+        if self._recognizer is None:
+            raise RuntimeError("the server is not running")
+        return self._recognizer
+
+    def _check_key(self, request: web.Request) -> None:
+        key = _key(request)
+        if not key:
+            raise RefusedError(401, "")
+        wanted = self.options.api_key
+        if wanted is not None and not hmac.compare_digest(key.encode(), wanted.encode()):
+            raise RefusedError(401, "unauthorized")
+
+    def _check_room(self) -> None:
+        if self._busy > self.options.max_connections:
+            raise RefusedError(503, "Service unavailable: too many connections")
+
+    async def _add_faults(self, request: web.Request) -> web.StreamResponse:
+        """The body: one fault in the compact form a line, or a JSON list of them."""
+        text = await request.text()
+        try:
+            listed = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
+            faults = [str(line) for line in listed if str(line).strip()]
+            for fault in [parse(each) for each in faults]:
+                self.faults.add([fault])
+        except (ValueError, ConfigurationError) as error:
+            return _refusal(RefusedError(400, str(error)))
+        return web.json_response({"armed": [str(fault) for fault in self.faults.armed]})
+
+    async def _clear_faults(self, request: web.Request) -> web.StreamResponse:
+        self.faults.clear()
+        return web.json_response({"armed": []})
+
+    async def _stats(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(
+            {
+                "open": len(self._links),
+                "armed": [str(fault) for fault in self.faults.armed],
+                "happened": self.faults.happened,
+                "connections": [record.to_json() for record in self.connections],
+            }
+        )
+
+
+async def serve(
+    options: ServerOptions | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    *,
+    faults: Iterable[Fault | str] = (),
+    started: Callable[[PulseServer], None] | None = None,
+) -> None:
+    """Run a server until cancelled.
+
+    Args:
+        options: How it behaves.
+        host: The address to bind to.
+        port: 0 takes a free one.
+        faults: What goes wrong and when.
+        started: Called once it listens, to print its URL for instance.
+    """
+    async with PulseServer(options, faults=faults, host=host, port=port) as server:
+        if started is not None:
+            started(server)
+        await asyncio.Event().wait()
+
+
+def _key(request: web.Request) -> str:
+    """The key of the header, or for browsers that of the query."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return request.query.get("token") or request.query.get("api_key") or ""
+
+
+def _without_credentials(query: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in query.items() if name not in CREDENTIALS}
+
+
+def _refusal(error: RefusedError) -> web.Response:
+    """The documented body for a status."""
+    body: dict[str, messages.Json]
+    text = str(error)
+    if error.status == 401:
+        body = {"error": text} if text else {"message": "Unauthorized: No tokens provided"}
+    elif error.error_code is not None:
+        body = {"status": "error", "message": text, "error_code": error.error_code}
+    else:
+        body = {"error": text, "request_id": str(uuid.uuid4())}
+    headers = {"Retry-After": "1"} if error.status == 429 else None
+    return web.json_response(body, status=error.status, headers=headers)
