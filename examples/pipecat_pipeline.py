@@ -130,11 +130,10 @@ async def pulse_url() -> AsyncIterator[str]:
     if named:
         yield named
         return
-    from pulse_plugins.local.server import LocalServer
 
-    from pulse_plugins.local.recognizer import load
+    from pulse_plugins.local import PulseServer
 
-    async with LocalServer(load("pocketsphinx")) as local:
+    async with PulseServer() as local:
         yield local.url
 
 
