@@ -241,8 +241,12 @@ class SpeechStream(stt.RecognizeStream):
         engine.update(wanted)
 
     def _request_finalize(self) -> int:
-        assert self._feed.engine is not None  # whose event asks for it
-        return self._feed.engine.request_finalize()
+        """Ask for the pending words on behalf of an event of the engine's."""
+        assert self._feed.engine is not None
+        try:
+            return self._feed.engine.request_finalize()
+        except StreamClosedError:
+            return sys.maxsize  # the input has ended: the last words come, and END with the end
 
     def _on_event(self, event: Event) -> None:
         """The engine tells something."""

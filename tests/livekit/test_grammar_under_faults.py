@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from livekit.agents import APIConnectOptions
 
 from pulse_plugins.livekit import STT
 from tests.livekit.driving import FINAL, Heard, check_grammar, frames, play, speech, words
@@ -39,7 +40,8 @@ async def test_random_faults(vad: bool, seed: int) -> None:
     async with peer(vad=vad, flag=seed % 2 == 0) as server, STT(base_url=server.url) as stt:
         havoc = Havoc(server, seed)
         server.fault = havoc
-        stream = stt.stream()
+        # So much havoc may come before the first word that the usual 4 tries are not enough.
+        stream = stt.stream(conn_options=APIConnectOptions(max_retry=50, retry_interval=0.1))
         heard = Heard(stream)
         flushes = 0
         for first in range(0, 20, 5):
