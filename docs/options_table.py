@@ -1,6 +1,6 @@
 """Writes `options.md` from the options themselves; a test fails when the page is not up to date.
 
-    python docs/options_table.py
+python docs/options_table.py
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Written by `docs/options_table.py` from `PulseOptions`, so it cannot drift. An o
 default of *not sent* leaves the decision to the service.
 
 Every option is a field of `PulseOptions`, a keyword argument of `pulse_plugins.livekit.STT`, and,
-where it may change during a call, a field of `PulseSTTService.Settings`. What cannot work is refused
-with one line before a connection is opened.
+where it may change during a call, a field of `PulseSTTService.Settings`. What cannot work is
+refused with one line before a connection is opened.
 
 ## On the wire
 
@@ -147,7 +147,9 @@ def _attributes(kind: type[Any]) -> dict[str, str]:
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
 
 
 if __name__ == "__main__":

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from pulse_plugins.cli import calls, target
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.cli.cutting import Wire
 from pulse_plugins.cli.exits import CommandError, Exit, needs
 from pulse_plugins.cli.hearing import Hearing, Result, table
 from pulse_plugins.core.options import CLOUD_URL, PulseOptions
+
+if TYPE_CHECKING:
+    from pulse_plugins.local.server import PulseServer
 
 Framework = Literal["pipecat", "livekit", "both"]
 Model = Literal["plain", "call"]
@@ -106,11 +109,10 @@ async def _demo(
     else:
         call = await calls.of_file(file)
     results = []
-    async with _server(language_model, cloud=cloud) as url:
+    async with _server(language_model, cloud=cloud) as server:
         for name, run in runs.items():
-            results.append(
-                await _one(name, run, call, url, telephone=telephone, drop=drop, as_json=as_json)
-            )
+            stage = _Stage(server, drop=drop, telephone=telephone, as_json=as_json)
+            results.append(await stage.play(name, run, call))
     if as_json:
         for result in results:
             print(result.as_json())
@@ -119,33 +121,48 @@ async def _demo(
     return Exit.OK if all(result.words for result in results) else Exit.FAILED
 
 
-async def _one(
-    name: str, run: Run, call: Call, url: str, *, telephone: bool, drop: bool, as_json: bool
-) -> Result:
-    player = Player(call)
-    async with AsyncExitStack() as stack:
-        cutting = None
-        hearing = stack.enter_context(Hearing(name, call, player, as_json))
-        if drop:
-            wire = await stack.enter_async_context(Wire(url))
-            url = wire.url
-            cutting = asyncio.create_task(_cut(wire, hearing))
-        encoding: Literal["mulaw", "linear16"] = "mulaw" if telephone else "linear16"
-        options = PulseOptions(base_url=url, encoding=encoding, sample_rate=call.rate)
-        try:
-            await run(hearing, options)
-        finally:
-            if cutting is not None:
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Where a call is played.
+
+    Attributes:
+        server: The local server, or None: the cloud.
+        drop: Cut the connection in the middle of the last sentence.
+        telephone: Send mu-law.
+        as_json: Show JSON lines.
+    """
+
+    server: PulseServer | None
+    drop: bool
+    telephone: bool
+    as_json: bool
+
+    async def play(self, framework: str, run: Run, call: Call) -> Result:
+        """Let one framework hear the call."""
+        options = PulseOptions(
+            base_url=CLOUD_URL if self.server is None else self.server.url,
+            encoding="mulaw" if self.telephone else "linear16",
+            sample_rate=call.rate,
+        )
+        with Hearing(framework, call, Player(call), self.as_json) as hearing:
+            cutting = asyncio.create_task(self._cut(hearing))
+            try:
+                await run(hearing, options)
+            finally:
                 cutting.cancel()
                 await asyncio.gather(cutting, return_exceptions=True)
         return hearing.result()
 
-
-async def _cut(wire: Wire, hearing: Hearing) -> None:
-    """Cut the wire in the middle of the last sentence."""
-    await hearing.player.until(hearing.call.middle)
-    wire.cut()
-    hearing.note("the connection is cut")
+    async def _cut(self, hearing: Hearing) -> None:
+        """Arm the fault, and say so when it has happened."""
+        if not self.drop or self.server is None:
+            return
+        before = len(self.server.faults.happened)
+        self.server.faults.add([f"drop@audio={hearing.call.middle:.2f}"])
+        await self.server.wait_for(
+            lambda server: len(server.faults.happened) > before, timeout=3600
+        )
+        hearing.note("the connection is cut")
 
 
 def _load(framework: str) -> Run:
@@ -155,19 +172,24 @@ def _load(framework: str) -> Run:
 
 
 @asynccontextmanager
-async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[str]:
-    """The cloud, or a local server for as long as it is needed."""
+async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseServer | None]:
+    """A local server for as long as it is needed; None for the cloud."""
     if cloud:
-        yield CLOUD_URL
+        yield None
         return
     with needs("local", "the local server"):
         from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
         from pulse_plugins.local.server import PulseServer
+        from pulse_plugins.local.settings import ServerOptions
     recognizer = PocketSphinxRecognizer(
         language_model="bookings" if language_model == "call" else None
     )
-    async with PulseServer(recognizer) as server:
-        yield server.url
+    try:
+        await recognizer.warm()  # a model takes a second to load; a caller would hear that
+        async with PulseServer(ServerOptions(recognizer=recognizer)) as server:
+            yield server
+    finally:
+        await recognizer.close()
 
 
 def _quiet() -> None:
