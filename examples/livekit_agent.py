@@ -121,11 +121,10 @@ async def pulse_url() -> AsyncIterator[str]:
     if named:
         yield named
         return
-    from pulse_plugins.local.server import LocalServer
 
-    from pulse_plugins.local.recognizer import load as load_recognizer
+    from pulse_plugins.local.server import PulseServer
 
-    async with LocalServer(load_recognizer("pocketsphinx")) as local:
+    async with PulseServer() as local:
         yield local.url
 
 
