@@ -1,0 +1,233 @@
+"""The documents say what is so: commands, code, names, links and tables."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+from livekit.plugins import smallestai
+from pipecat.services.smallest.stt import SmallestSTTService
+
+import pulse_plugins.livekit
+import pulse_plugins.pipecat
+from docs import options_table
+from pulse_plugins.cli.application import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[\w-]*)?\)")
+
+
+def blocks(language: str) -> Iterator[tuple[Path, str]]:
+    for page in PAGES:
+        for found, code in FENCE.findall(page.read_text(encoding="utf-8")):
+            if found == language:
+                yield page, code
+
+
+def named(value: object) -> str:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else ""
+
+
+PYTHON = list(blocks("python"))
+SNIPPETS = [pair for pair in PYTHON if pair[0].name != "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=named)
+def test_a_snippet_runs_as_it_stands(page: Path, code: str, tmp_path: Path) -> None:
+    """Each in a process of its own, as a reader would paste it; only what connects is not called."""
+    program = tmp_path / "snippet.py"
+    program.write_text(code, encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        env={**os.environ, "SMALLEST_API_KEY": "sk_0", "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
+    """The worked example, followed: in a copy of the file, nothing else is touched."""
+    (line,) = [code for page, code in PYTHON if page.name == "CONTRIBUTING.md"]
+    source = (ROOT / "pulse_plugins/core/options.py").read_text(encoding="utf-8")
+    mark = "    diarize: bool | None ="
+    assert source.count(mark) == 1
+    (tmp_path / "changed.py").write_text(source.replace(mark, f"    {line.strip()}\n{mark}"))
+    program = (
+        "import sys, importlib.util\n"
+        "spec = importlib.util.spec_from_file_location("
+        f"'pulse_plugins.core.options', {str(tmp_path / 'changed.py')!r})\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "sys.modules[spec.name] = module\n"
+        "spec.loader.exec_module(module)\n"
+        "import pulse_plugins.core; pulse_plugins.core.options = module\n"
+        "url = 'ws://127.0.0.1:1'\n"
+        "made = module.PulseOptions(base_url=url, profanity_filter=True)\n"
+        "assert made.query()['profanity_filter'] == 'true'\n"
+        "assert 'profanity_filter' not in module.PulseOptions(base_url=url).query()\n"
+        "from pulse_plugins.livekit import STT\n"
+        "stt = STT(base_url=url, profanity_filter=True)\n"
+        "from pulse_plugins.cli import target\n"
+        "made = target.options(url=url, language='en', dialect='pulse', "
+        "settings=['profanity_filter=yes'])\n"
+        "assert made.query()['profanity_filter'] == 'true'\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=50, env=environment)
+
+
+def test_the_readme_has_the_two_commands() -> None:
+    commands = [code.strip() for page, code in blocks("shell") if page.name == "README.md"]
+    assert commands == [
+        'python -m pip install -e ".[all]" && pulse-plugins demo',
+        'python -m pip install -e ".[dev]" && python -m pytest',
+    ]
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every `pulse-plugins …` in the documents: in code, in blocks and in the help's examples."""
+    found = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        lines = CODE.findall(text) + [
+            line for _, code in FENCE.findall(text) for line in code.split("&&")
+        ]
+        found |= {line.strip() for line in lines if line.strip().startswith("pulse-plugins")}
+    for command in app.registered_commands:
+        help_text = inspect.getdoc(command.callback) or ""
+        examples = re.findall(r"^(pulse-plugins [^(\n]*)", help_text, re.MULTILINE)
+        found |= {line.strip() for line in examples}
+    return sorted(tuple(shlex.split(line)[1:]) for line in found if line != "pulse-plugins")
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_and_option_in_the_documents_exists(words: tuple[str, ...]) -> None:
+    group = typer.main.get_command(app)
+    if words[0].startswith("-"):
+        known = {name for each in group.params for name in each.opts}
+    else:
+        context = group.make_context("pulse-plugins", [], resilient_parsing=True)
+        command = group.get_command(context, words[0])  # type: ignore[attr-defined]
+        assert command is not None, words[0]
+        known = {name for each in command.params for name in each.opts}
+    used = {word.partition("=")[0] for word in words if word.startswith("-")}
+    assert used <= known | {"--help", "-h"}
+
+
+def names() -> list[str]:
+    """Dotted names of this package in the documents."""
+    found: set[str] = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for code in [*CODE.findall(text), *re.findall(r"^::: (\S+)$", text, re.MULTILINE)]:
+            found |= set(re.findall(r"\bpulse_plugins(?:\.\w+)+", code))
+    return sorted(name for name in found if not name.endswith(".py"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_name_of_the_package_in_the_documents_exists(name: str) -> None:
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[count:]:
+            found = getattr(found, part)
+        return
+    raise AssertionError(f"{name} does not exist")
+
+
+_OURS = {
+    name: getattr(pulse_plugins, name) for name in pulse_plugins.__all__ if name[0].isupper()
+} | {"PulseSTTService": pulse_plugins.pipecat.PulseSTTService, "STT": pulse_plugins.livekit.STT}
+
+
+def attributes() -> list[tuple[str, str]]:
+    """`Class.name` of our classes in the documents."""
+    found: set[tuple[str, str]] = set()
+    for page in PAGES:
+        for code in CODE.findall(page.read_text(encoding="utf-8")):
+            found |= {(a, b) for a, b in re.findall(r"\b([A-Z]\w+)\.(\w+)", code) if a in _OURS}
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("owner", "name"), attributes(), ids=".".join)
+def test_every_attribute_in_the_documents_exists(owner: str, name: str) -> None:
+    kind = _OURS[owner]
+    here = (
+        {each.name for each in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else ()
+    )
+    source = inspect.getsource(kind) if inspect.isclass(kind) else ""
+    assert name in here or hasattr(kind, name) or f"self.{name} = " in source
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_and_file_in_the_documents_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target, _ in LINK.findall(text):
+        assert not target or (page.parent / target).exists(), target
+    for path in re.findall(r"`((?:pulse_plugins|tests|docs|examples|\.ci)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_reference_of_options_is_up_to_date() -> None:
+    """`python docs/options_table.py` writes it."""
+    assert options_table.PAGE.read_text(encoding="utf-8") == options_table.page()
+
+
+def rows(page: str, heading: str) -> set[str]:
+    """The first cells of the tables below a heading."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    section = text.split(heading, 1)[1].split("\n## ", 1)[0]
+    return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+
+
+def test_every_argument_of_the_official_pipecat_service_is_in_the_table() -> None:
+    theirs = set(inspect.signature(SmallestSTTService.__init__).parameters) - {"self"}
+    settings = {each.name for each in dataclasses.fields(SmallestSTTService.Settings)}
+    assert rows("switching.md", "## Pipecat") == theirs | settings
+    ours = set(inspect.signature(pulse_plugins.pipecat.PulseSTTService.__init__).parameters)
+    assert theirs <= ours
+    mine = {each.name for each in dataclasses.fields(pulse_plugins.pipecat.PulseSTTSettings)}
+    assert settings <= mine
+
+
+def test_every_argument_of_the_official_livekit_plugin_is_in_the_table() -> None:
+    theirs = set(inspect.signature(smallestai.STT.__init__).parameters) - {"self"}
+    assert rows("switching.md", "## LiveKit") == theirs
+    assert theirs <= set(inspect.signature(pulse_plugins.livekit.STT.__init__).parameters)
+
+
+def test_the_documents_never_claim_the_service_was_tried() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "never run against the\n> real service" in readme
+
+
+def test_the_floors_in_contributing_name_rooms_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split("Where does a line belong?", 1)[1].split("\n## ", 1)[0]
+    for name in re.findall(r"`(\w+)\.py`", section):
+        assert (ROOT / "pulse_plugins/core" / f"{name}.py").exists()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=named)
+def test_an_example_says_how_it_is_run(path: Path) -> None:
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert f"python examples/{path.name}" in doc
