@@ -112,15 +112,20 @@ class Fault:
 
     def __str__(self) -> str:
         """The compact form."""
-        text = self.kind.value + ("" if self.value is None else f"={self.value:g}")
+        text = self.kind.value + ("" if self.value is None else f"={_plain(self.value)}")
         conditions = [
-            f"{name}={value:g}"
+            f"{name}={_plain(value)}"
             for name in ("audio", "word", "finalize", "closing", "connection")
             if (value := getattr(self, name)) is not None
         ]
         if self.times != 1:
             conditions.append(f"times={self.times}")
         return text + ("@" + ",".join(conditions) if conditions else "")
+
+
+def _plain(number: float) -> str:
+    """A number without an exponent or needless zeros."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 _SAMPLE = 1e-4  # seconds: about one sample, which is as exactly as audio can be cut

@@ -205,9 +205,11 @@ class Link:
                     await self._control(decoder, message)
             await self._outbox.put((self._due, _Close(1000)))
         except _GoneError:
-            return
+            pass
         finally:
             await decoder.close()
+        while True:  # a reader that waits for room in the inbox would miss the end
+            await self._inbox.get()
 
     async def _audio(self, decoder: Decoder, data: bytes) -> None:
         try:
@@ -226,7 +228,7 @@ class Link:
         samples = np.concatenate(self._waiting) if self._waiting else np.empty(0, np.int16)
         self._waiting.clear()
         while len(samples):
-            size = round(_SLICE_SECONDS * self._rate)
+            size = round(max(_SLICE_SECONDS, self._options.chunk_seconds) * self._rate)
             limit = self._schedule.limit(self._trigger)
             if limit is not None:
                 size = min(size, max(1, round(limit * self._rate) - self._samples))

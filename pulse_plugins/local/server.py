@@ -53,7 +53,7 @@ class PulseServer:
 
     def __init__(
         self,
-        options: ServerOptions | None = None,
+        options: ServerOptions | Recognizer | str | None = None,
         *,
         faults: Iterable[Fault | str] = (),
         host: str = "127.0.0.1",
@@ -62,12 +62,17 @@ class PulseServer:
         """Prepare a server.
 
         Args:
-            options: How it behaves; None: as the service does, with real recognition.
+            options: How it behaves, or only whom it asks for words: a recognizer, which stays
+                its owner's to close, or the name of one. None: real recognition.
             faults: What goes wrong and when, as values or in the compact form.
             host: The address to bind to; one that others can reach needs a good reason.
             port: 0 takes a free one.
         """
-        self.options = options or ServerOptions()
+        if options is None:
+            options = ServerOptions()
+        elif not isinstance(options, ServerOptions):
+            options = ServerOptions(recognizer=options)
+        self.options = options
         self.faults = Schedule(faults)
         self.connections: list[ConnectionRecord] = []
         self._host = host

@@ -1,0 +1,87 @@
+"""Fixtures that let a project test its own voice agent without the service or a key.
+
+    async def test_my_agent(pulse_server, pulse_audio):
+        server = await pulse_server(faults=["drop@audio=2"])
+        recording = pulse_audio("booking")
+        ...  # point the agent at server.url and play recording.samples
+
+pytest loads this module in every project that has the package installed, so it imports nothing
+before a fixture is used. `pulse_server` needs a plugin that runs async fixtures, such as
+pytest-asyncio in its `auto` mode; else use `PulseServer` as a context manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from pulse_plugins.local.faults import Fault
+    from pulse_plugins.local.recognizer import Recognizer
+    from pulse_plugins.local.recordings import Recording
+    from pulse_plugins.local.server import PulseServer
+
+
+class StartServer(Protocol):
+    """Starts a local server that stops with the test."""
+
+    async def __call__(
+        self,
+        recognizer: Recognizer | str = "scripted",
+        *,
+        faults: Iterable[Fault | str] = (),
+        **options: Any,
+    ) -> PulseServer:
+        """Start one.
+
+        Args:
+            recognizer: One that exists, `scripted`, `pocketsphinx` or `package.module:factory`.
+            faults: What goes wrong and when, as values or in the compact form.
+            options: Fields of `ServerOptions`.
+        """
+        ...
+
+
+class LoadRecording(Protocol):
+    """Reads a shipped call."""
+
+    def __call__(self, name: str = "booking", rate: Literal[8000, 16000] = 16_000) -> Recording:
+        """The call's samples, its turns and the reference text."""
+        ...
+
+
+async def _servers() -> AsyncIterator[StartServer]:
+    from pulse_plugins.local.server import PulseServer
+    from pulse_plugins.local.settings import ServerOptions
+
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            recognizer: Recognizer | str = "scripted",
+            *,
+            faults: Iterable[Fault | str] = (),
+            **options: Any,
+        ) -> PulseServer:
+            made = ServerOptions(recognizer=recognizer, **options)
+            return await stack.enter_async_context(PulseServer(made, faults=faults))
+
+        yield start
+
+
+try:
+    import pytest_asyncio
+except ImportError:  # another plugin may run async fixtures
+    pulse_server = pytest.fixture(name="pulse_server")(_servers)
+else:
+    pulse_server = pytest_asyncio.fixture(name="pulse_server")(_servers)
+
+
+@pytest.fixture
+def pulse_audio() -> LoadRecording:
+    """Read a shipped recording with its reference text."""
+    from pulse_plugins.local.recordings import load
+
+    return load
