@@ -28,7 +28,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from pulse_plugins.local.scripted import speak, spell
 
-DEADLINE = 20.0
+DEADLINE = 10.0
 UP = FrameDirection.UPSTREAM
 F = TypeVar("F", bound=Frame)
 
@@ -113,6 +113,9 @@ class Call:
 
     async def until_completed(self, count: int) -> None:
         await self.until(lambda: self.completed >= count)
+
+    async def until_text(self, text: str) -> None:
+        await self.until(lambda: self.text == text)
 
     async def until_came(self, kind: type[Frame], count: int) -> None:
         await self.until(lambda: len(self.came(kind)) >= count)
