@@ -6,13 +6,14 @@ import asyncio
 
 import pytest
 from pipecat.audio.vad.silero import SileroVADAnalyzer
-from pipecat.frames.frames import UserStoppedSpeakingFrame
+from pipecat.frames.frames import Frame, TranscriptionFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
     UserTurnStoppedMessage,
 )
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pulse_plugins.core.dialects import DialectName
 from pulse_plugins.core.options import PulseOptions, Timeouts
@@ -24,6 +25,19 @@ from pulse_plugins.pipecat import PulseSTTService
 from tests.pipecat.rig import DEADLINE, calling, speech, words
 
 PLAIN = PulseSTTService.Settings(format=False)  # the words as they were said
+
+
+class Counter(FrameProcessor):
+    """Counts finalized transcripts; the aggregator behind it takes them out of the pipeline."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.completed = 0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        self.completed += isinstance(frame, TranscriptionFrame) and frame.finalized
+        await self.push_frame(frame, direction)
 
 
 def scripted(**options: object) -> ServerOptions:
@@ -115,7 +129,7 @@ async def test_silence_is_no_turn() -> None:
         assert call.interims == []
 
 
-async def test_real_speech_ends_its_turns_by_the_frameworks_own_vad_and_smart_turn() -> None:
+async def test_real_speech_ends_its_turn_by_the_frameworks_own_vad_and_smart_turn() -> None:
     recording = load("booking")
     pair = LLMContextAggregatorPair(
         LLMContext(), user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
@@ -125,24 +139,23 @@ async def test_real_speech_ends_its_turns_by_the_frameworks_own_vad_and_smart_tu
 
     async def stopped(_: object, __: object, message: UserTurnStoppedMessage) -> None:
         turns.append(message.content or "")
-        if len(turns) == len(recording.turns):
+        if heard.completed == len(recording.turns):  # the model may take two pauses as one turn
             over.set()
 
     user = pair.user()
     user.add_event_handler("on_user_turn_stopped", stopped)
-    async with (
-        PulseServer() as server,
-        calling(PulseSTTService(base_url=server.url), user) as call,
-    ):
-        samples, size = recording.samples, recording.sample_rate // 50
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        for start in range(0, len(samples), size):  # in real time: the VAD and we share a clock
-            await asyncio.sleep(max(0.0, began + start / recording.sample_rate - clock()))
-            await call.give(samples[start : start + size])
-        await call.give(silence(1.0))
-        async with asyncio.timeout(DEADLINE):
-            await over.wait()
-        assert call.completed == len(recording.turns)
-        assert call.came(UserStoppedSpeakingFrame)
+    heard = Counter()
+    # The wait for an unfinalized transcript would outlast the test.
+    async with PulseServer() as server:
+        service = PulseSTTService(base_url=server.url, settings=PLAIN, ttfs_p99_latency=60.0)
+        async with calling(service, heard, user) as call:
+            samples, size = recording.samples, recording.sample_rate // 50
+            clock = asyncio.get_running_loop().time
+            began = clock()
+            for start in range(0, len(samples), size):  # in real time, as the VAD expects
+                await asyncio.sleep(max(0.0, began + start / recording.sample_rate - clock()))
+                await call.give(samples[start : start + size])
+            await call.give(silence(1.0))
+            async with asyncio.timeout(DEADLINE):
+                await over.wait()
     assert word_errors(recording.text, " ".join(turns)).rate < 0.1
