@@ -125,9 +125,8 @@ class FrameConverter:
             return data
         samples = decode(data, self.source.encoding)
         if self.source.channels > 1:
-            samples = samples.reshape(-1, self.source.channels) @ np.full(
-                self.source.channels, 1 / self.source.channels
-            )
+            channels = self.source.channels
+            samples = (samples.reshape(-1, channels) @ np.ones(channels)) * (1 / channels)
         if self._resampler is None:
             return encode(samples, self.target.encoding)
         if self._off_grid:
@@ -150,7 +149,8 @@ class FrameConverter:
 def decode(data: Bytes, encoding: str) -> Samples:
     """Whole samples as float64 in the range of int16: +-32768 is full scale.
 
-    Float samples beyond +-1 are clipped, and what is not a number is silence.
+    All are multiples of 1/65536, so that sums of them are exact. Float samples beyond +-1 are
+    clipped, and what is not a number is silence.
     """
     match encoding:
         case "linear16":
@@ -158,8 +158,10 @@ def decode(data: Bytes, encoding: str) -> Samples:
         case "linear32":
             return np.frombuffer(data, "<i4") * (1 / 65536)
         case "float32":
-            samples = np.frombuffer(data, "<f4") * np.float64(32768)
-            return np.nan_to_num(np.clip(samples, -32768, 32768), copy=False)
+            samples = np.clip(np.frombuffer(data, "<f4"), -1, 1).astype(np.float64)
+            samples[np.isnan(samples)] = 0
+            grid: Samples = np.rint(samples * 2**31)
+            return grid * (1 / 65536)
         case "mulaw":
             return _MULAW_SAMPLES[np.frombuffer(data, np.uint8)]
         case "alaw":
