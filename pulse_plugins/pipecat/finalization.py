@@ -85,7 +85,10 @@ class TurnGate:
         awaited = self._awaited
         if awaited is not None and final.finalize_id is not None and final.finalize_id >= awaited:
             self._awaited = None
-            return Release((*self._take(), *((final,) if final.text else ())), completes=True)
+            # An interim in place of a final that never came: its own words may yet follow.
+            complete = not (final.promoted and final.text)
+            finals = (*self._take(), *((final,) if final.text else ()))
+            return Release(finals, completes=complete)
         if not final.text:
             return Release()  # the answer to a finalize that speech has overtaken
         before = self._take()

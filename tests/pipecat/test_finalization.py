@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pulse_plugins.core.events import Final
@@ -99,6 +101,19 @@ def test_one_answer_may_cover_several_pauses(gate: TurnGate) -> None:
     gate.speech_stopped(2, 1.1)
     assert gate.final(answer(2, "yes"), 1.2).completes
     assert not gate.awaiting
+
+
+def test_an_interim_in_place_of_a_lost_final_answers_but_does_not_complete(
+    gate: TurnGate,
+) -> None:
+    gate.speech_started(0.0)
+    gate.speech_stopped(1, 1.0)
+    promoted = replace(answer(1, "yes"), promoted=True)
+    assert gate.final(promoted, 3.0) == Release((promoted,))
+    assert not gate.awaiting
+    gate.speech_started(4.0)
+    gate.speech_stopped(2, 5.0)
+    assert gate.final(replace(answer(2), promoted=True), 7.0) == EMPTY
 
 
 def test_a_turn_completes_once(gate: TurnGate) -> None:

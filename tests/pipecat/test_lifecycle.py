@@ -22,8 +22,8 @@ from pipecat.services.stt_service import STTService
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.backoff import RetryPolicy
-from pulse_plugins.core.events import Recovered
-from pulse_plugins.core.options import PulseOptions, Timeouts
+from pulse_plugins.core.events import AudioLost, Recovered
+from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
 from pulse_plugins.local.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from tests.livekit.peer import peer
@@ -127,6 +127,23 @@ async def test_a_final_that_is_held_in_an_outage_is_released_in_time() -> None:
             await call.stop_speaking()
             await call.until(lambda: call.finals)
             assert call.finals == [(words(0, 2), False)]
+
+
+async def test_audio_that_no_server_will_hear_is_told() -> None:
+    options = PulseOptions(
+        base_url=f"ws://127.0.0.1:{unused_port()}",
+        limits=Limits(replay_seconds=1.0),
+        timeouts=Timeouts(close=0.2),
+    )
+    service = PulseSTTService(options=options)
+    handlers = Handlers(service, EVENTS)
+    async with calling(service) as call:
+        await call.give(silence(3.0))
+        await handlers.until("on_audio_lost")
+        await call.hang_up()
+        lost = [args[0] for name, args in handlers.calls if name == "on_audio_lost"]
+        assert all(isinstance(event, AudioLost) for event in lost)
+        assert sum(e.duration for e in lost if isinstance(e, AudioLost)) >= 1.9
 
 
 @pytest.mark.parametrize(
