@@ -138,9 +138,9 @@ async def test_audio_that_no_server_will_hear_is_told() -> None:
     service = PulseSTTService(options=options)
     handlers = Handlers(service, EVENTS)
     async with calling(service) as call:
-        await call.give(silence(3.0))
-        await handlers.until("on_audio_lost")
+        await call.say(0, 10)
         await call.hang_up()
+        await handlers.until("on_audio_lost")
         lost = [args[0] for name, args in handlers.calls if name == "on_audio_lost"]
         assert all(isinstance(event, AudioLost) for event in lost)
         assert sum(e.duration for e in lost if isinstance(e, AudioLost)) >= 1.9
