@@ -72,16 +72,19 @@ async def _servers() -> AsyncIterator[StartServer]:
 
 
 try:
-    import pytest_asyncio
+    from pytest_asyncio import fixture as _async_fixture
 except ImportError:  # another plugin may run async fixtures
-    pulse_server = pytest.fixture(name="pulse_server")(_servers)
+    pulse_server: object = pytest.fixture(name="pulse_server")(_servers)
 else:
-    pulse_server = pytest_asyncio.fixture(name="pulse_server")(_servers)
+    pulse_server = _async_fixture(name="pulse_server")(_servers)
 
 
 @pytest.fixture
 def pulse_audio() -> LoadRecording:
     """Read a shipped recording with its reference text."""
-    from pulse_plugins.local.recordings import load
+    from pulse_plugins.local import recordings
+
+    def load(name: str = "booking", rate: Literal[8000, 16000] = 16_000) -> Recording:
+        return recordings.load(name, rate)
 
     return load

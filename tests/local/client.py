@@ -73,7 +73,7 @@ class Client:
 
 @asynccontextmanager
 async def calling(
-    server: PulseServer, dialect: str = "live", key: str | None = "k", **query: object
+    server: PulseServer, dialect: str = "live", key: str | None = "k", **query: Any
 ) -> AsyncIterator[Client]:
     if dialect == "live":
         query = {"model": "pulse", "language": "en", **query}

@@ -209,7 +209,7 @@ async def test_a_black_hole_reads_and_never_answers() -> None:
         await client.say(speak(range(5)))
         await running.wait_for(lambda s: s.connections[0].bytes_received == 6 * 7680)
         await client.send(FINALIZE)
-        pong = await client.socket.ping()
+        pong = asyncio.ensure_future(await client.socket.ping())
         await running.wait_for(lambda s: s.connections[0].count("finalize") == 1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):

@@ -43,7 +43,7 @@ def server(recognizer: Recognizer | str = HELLO, **options: Any) -> PulseServer:
     return PulseServer(ServerOptions(recognizer=recognizer, **options))
 
 
-async def refusal(running: PulseServer, dialect: str = "live", **query: object) -> tuple[int, str]:
+async def refusal(running: PulseServer, dialect: str = "live", **query: Any) -> tuple[int, str]:
     with pytest.raises(InvalidStatus) as caught:
         async with calling(running, dialect, **query):
             pass
@@ -262,7 +262,11 @@ async def test_one_connection_too_many_is_refused_in_either_way() -> None:
 
 
 async def test_silence_ends_a_segment_and_its_events_say_where() -> None:
-    query = {"vad_events": True, "word_timestamps": True, "endpointing_timeout": 300}
+    query: dict[str, Any] = {
+        "vad_events": True,
+        "word_timestamps": True,
+        "endpointing_timeout": 300,
+    }
     async with server() as running, calling(running, **query) as client:
         await client.say(speak([0, 1], lead_seconds=0.5, tail_seconds=1.0))
         final = await client.until_final()
@@ -367,7 +371,7 @@ def companded(table: NDArray[np.int16]) -> Callable[[NDArray[np.int16]], bytes]:
     def encode(pcm: NDArray[np.int16]) -> bytes:
         place = np.clip(np.searchsorted(values, pcm), 1, 255)
         below = np.abs(pcm - values[place - 1]) < np.abs(values[place] - pcm)
-        return order[place - below].astype(np.uint8).tobytes()
+        return bytes(order[place - below].astype(np.uint8))
 
     return encode
 
@@ -444,7 +448,11 @@ async def test_what_is_no_opus_ends_with_an_error() -> None:
 
 
 async def test_utterances_full_transcript_and_language() -> None:
-    query = {"sentence_timestamps": True, "full_transcript": True, "language": "en-US"}
+    query: dict[str, Any] = {
+        "sentence_timestamps": True,
+        "full_transcript": True,
+        "language": "en-US",
+    }
     async with server() as running, calling(running, **query) as client:
         await client.say(speak([0, 1], tail_seconds=0.8))
         await client.say(speak([2, 3]))
