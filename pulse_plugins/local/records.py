@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+
+# A client that never stops must not fill the memory with what is remembered of it.
+MAX_CONTROLS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class ConnectionRecord:
         refused: The HTTP status that the handshake was answered with, or None.
         bytes_received: Of audio.
         audio_seconds: Decoded so far.
-        controls: The text messages, in order.
+        controls: The last `MAX_CONTROLS` text messages, in order.
         words: Heard so far.
         interims: Messages sent.
         finals: Messages sent.
@@ -52,7 +56,7 @@ class ConnectionRecord:
     refused: int | None = None
     bytes_received: int = 0
     audio_seconds: float = 0.0
-    controls: list[ControlRecord] = field(default_factory=list)
+    controls: deque[ControlRecord] = field(default_factory=lambda: deque(maxlen=MAX_CONTROLS))
     words: int = 0
     interims: int = 0
     finals: int = 0
@@ -71,7 +75,7 @@ class ConnectionRecord:
 
     def to_json(self) -> dict[str, object]:
         """All of it, for the control endpoint."""
-        return asdict(self)
+        return asdict(self) | {"controls": [asdict(each) for each in self.controls]}
 
 
 def hash_key(key: str) -> str:

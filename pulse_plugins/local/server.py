@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import json
 import logging
 import socket as sockets
@@ -39,6 +40,7 @@ from pulse_plugins.local.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
 
 _LOG = logging.getLogger(__name__)
+_REMEMBERED = 10_000  # handshakes
 _STOPPING = 3.0  # seconds that open connections may take to end
 
 
@@ -47,7 +49,7 @@ class PulseServer:
 
     Attributes:
         options: How it behaves.
-        connections: What became of every handshake of a WebSocket, in order.
+        connections: What became of the handshakes of WebSockets, in order; the last 10000.
         faults: What is still to go wrong; more can be added at any time.
     """
 
@@ -81,6 +83,7 @@ class PulseServer:
         self._runner: web.AppRunner | None = None
         self._links: set[Link] = set()
         self._busy = 0
+        self._handshakes = 0
         self._changed = asyncio.Event()
 
     @property
@@ -139,8 +142,11 @@ class PulseServer:
             await web.TCPSite(runner, self._host, self._port).start()
         except BaseException:
             await runner.cleanup()
+            await self._close_recognizer()
             raise
         self._runner = runner
+        if not _is_loopback(self._host):
+            _LOG.warning("the local Pulse server can be reached by others, on %s", self._host)
         _LOG.info(
             "local stand-in for Smallest AI Pulse, NOT the service, on %s: words come from %s",
             self.url,
@@ -156,6 +162,10 @@ class PulseServer:
             await site.stop()
         await asyncio.gather(*(link.shut() for link in self._links))
         await runner.cleanup()
+        await self._close_recognizer()
+
+    async def _close_recognizer(self) -> None:
+        """Close it if it was made here."""
         if isinstance(self.options.recognizer, str) and self._recognizer is not None:
             await self._recognizer.close()
 
@@ -192,8 +202,9 @@ class PulseServer:
         self, dialect: DialectName
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
+            self._handshakes += 1
             record = ConnectionRecord(
-                number=len(self.connections) + 1,
+                number=self._handshakes,
                 path=request.path,
                 query=_without_credentials(request.query),
                 headers={
@@ -205,6 +216,7 @@ class PulseServer:
                 session_id=str(uuid.uuid4()),
             )
             self.connections.append(record)
+            del self.connections[:-_REMEMBERED]
             self._busy += 1
             try:
                 asked = self._check_handshake(dialect, request, record)
@@ -410,6 +422,13 @@ def _key(request: web.Request) -> str:
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
     return request.query.get("token") or request.query.get("api_key") or ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _without_credentials(query: Mapping[str, str]) -> dict[str, str]:

@@ -8,18 +8,22 @@ import logging
 import socket
 import wave
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 import aiohttp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.local.encodings import ALAW, MULAW
+from pulse_plugins.local.encodings import ALAW, ENCODINGS, MULAW
 from pulse_plugins.local.parameters import DOCUMENTED
 from pulse_plugins.local.recognizer import Recognizer
+from pulse_plugins.local.records import MAX_CONTROLS
 from pulse_plugins.local.scripted import ScriptedRecognizer, silence, speak, spell
 from pulse_plugins.local.server import PulseServer, serve
 from pulse_plugins.local.settings import ServerOptions
@@ -641,6 +645,59 @@ async def test_a_recognizer_that_fails_ends_its_own_connection_only(
     above_debug = [each for each in caplog.records if each.levelno > logging.DEBUG]
     assert "ValueError" in caplog.text
     assert not any("secret" in each.getMessage() or each.exc_info for each in above_debug)
+
+
+async def test_a_taken_port_is_an_error_and_leaves_nothing_open() -> None:
+    async with server() as running:
+        other = PulseServer("scripted", port=running.port)
+        with pytest.raises(OSError, match="in use"):
+            await other.start()
+        await other.aclose()
+
+
+async def test_being_open_to_others_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    async with PulseServer("scripted", host="0.0.0.0") as running:
+        assert running.url.startswith("ws://127.0.0.1:")
+    assert "reached by others" in caplog.text
+
+
+async def test_a_talkative_client_is_not_remembered_for_ever() -> None:
+    async with server() as running, calling(running) as client:
+        for _ in range(MAX_CONTROLS + 50):
+            await client.socket.send("{}")
+        await client.finish()
+        assert len(running.connections[0].controls) == MAX_CONTROLS
+        assert running.connections[0].controls[-1].type == "close_stream"
+
+
+actions = st.one_of(
+    st.binary(max_size=3000),
+    st.text(max_size=50),
+    st.sampled_from(['{"type":"finalize"}', '{"type":"keepalive"}', '{"type":"close_stream"}']),
+    st.builds(lambda n: speak(range(n)).tobytes(), st.integers(1, 3)),
+)
+
+
+@given(
+    dialect=st.sampled_from(sorted(PATHS)),
+    encoding=st.sampled_from(ENCODINGS),
+    sends=st.lists(actions, max_size=12),
+)
+@settings(max_examples=60, deadline=None)
+def test_nothing_that_a_client_sends_makes_the_server_fail(
+    dialect: str, encoding: str, sends: list[bytes | str]
+) -> None:
+    async def call() -> int | None:
+        async with server() as running, calling(running, dialect, encoding=encoding) as client:
+            with suppress(ConnectionClosed):
+                for each in sends:
+                    await client.socket.send(each)
+                await client.send({"type": "end" if dialect == "legacy" else "close_stream"})
+            async with asyncio.timeout(DEADLINE):
+                await client.rest()
+            return client.close_code
+
+    assert asyncio.run(call()) in (1000, 1003)
 
 
 async def test_it_says_that_it_is_no_service(caplog: pytest.LogCaptureFixture) -> None:
