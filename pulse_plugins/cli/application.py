@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -38,6 +37,10 @@ app.command(
 )(bench.command)
 
 
+# Typer brings its own copy of click in new versions and uses click itself in old ones.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(__version__)
@@ -66,17 +69,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(given, prog_name="pulse-plugins", standalone_mode=False)
         sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         Console(stderr=True).print("stopped")
         return Exit.INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
+    except _UsageError as error:
+        return report(CommandError(_one_line(error), Exit.USAGE), as_json="--json" in given)
     except (CommandError, PulseError, OSError) as error:
         return report(error, as_json="--json" in given)
     return int(code or Exit.OK)
+
+
+def _one_line(error: Exception) -> str:
+    message: str = getattr(error, "format_message", error.__str__)()
+    return f"{message} (--help says more)"

@@ -62,7 +62,7 @@ def report(error: BaseException, *, as_json: bool = False) -> Exit:
     if as_json:
         print(json.dumps({"event": "error", "code": kind, "message": str(error), "exit": code}))
     else:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}")
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
     return code
 
 

@@ -157,16 +157,17 @@ class Hearing:
 
 
 def table(results: list[Result]) -> Table:
-    """The closing table."""
-    made = Table(title="What came of it", title_justify="left")
+    """The closing table; it fits a terminal of 80 columns."""
+    note = "errors: words of the reference · to final: from the end of each turn's speech"
+    made = Table(title="What came of it", title_justify="left", caption=note)
     made.add_column("framework")
-    for heading in ("words", "word errors", "turns", "end of speech to final"):
+    for heading in ("words", "errors", "turns", "to final"):
         made.add_column(heading, justify="right")
-    for heading in ("reconnects", "replayed", "lost"):
+    for heading in ("drops", "replayed", "lost"):
         made.add_column(heading, justify="right")
     for each in results:
         errors = "no reference" if each.errors is None else f"{each.errors.rate:.1%}"
-        delays = ", ".join(f"{delay:.2f} s" for delay in each.delays) or "-"
+        delays = " ".join(f"{delay:.2f} s" for delay in each.delays) or "-"
         made.add_row(
             each.framework,
             str(each.words),

@@ -21,6 +21,7 @@ from rich.text import Text
 from pulse_plugins.cli import media, target
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.events import (
     AudioLost,
     Connected,
@@ -61,7 +62,13 @@ def command(
 
     pulse-plugins live --file call.wav --url ws://127.0.0.1:8765
     """
-    wanted = target.options(url=url, language=language, dialect=dialect, settings=settings)
+    wanted = target.options(
+        url=url,
+        language=language,
+        dialect=dialect,
+        settings=settings,
+        retry=RetryPolicy(max_first_attempts=3),  # a wrong address is told, and an outage bridged
+    )
     sound = _paced(file, wanted.sample_rate) if file else _microphone(device, wanted.sample_rate)
     return asyncio.run(_captions(sound, wanted, as_json=as_json))
 

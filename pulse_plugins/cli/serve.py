@@ -133,7 +133,7 @@ def command(
 
 async def _run(server: PulseServer, recognizer: Recognizer | str, *, as_json: bool) -> int:
     stopped = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows knows no signal handlers on the loop
+    with suppress(NotImplementedError, RuntimeError):  # not on Windows, and in no other thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     try:
         async with server:
@@ -147,7 +147,8 @@ async def _run(server: PulseServer, recognizer: Recognizer | str, *, as_json: bo
 
 def _tell(server: PulseServer, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"event": "listening", "url": server.url, "http": server.http_url}))
+        line = {"event": "listening", "url": server.url, "http": server.http_url}
+        print(json.dumps(line), flush=True)
     else:
         console = Console(highlight=False)
         console.print(

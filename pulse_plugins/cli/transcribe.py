@@ -18,10 +18,10 @@ from pulse_plugins.cli import captions, media, outputs, target
 from pulse_plugins.cli.exits import CommandError, Exit, code_of
 from pulse_plugins.cli.transcription import (
     FILE_LIMITS,
+    FILE_RETRY,
     FILE_TIMEOUTS,
     Advance,
     Transcript,
-
     by_stream,
 )
 from pulse_plugins.core.errors import PulseError, RequestRejectedError
@@ -97,6 +97,7 @@ def command(
 
     pulse-plugins transcribe call.wav --url ws://127.0.0.1:8765   (against `pulse-plugins serve`)
     """
+    found = media.find(sources)
     wanted = target.options(
         url=url,
         language=language,
@@ -104,8 +105,8 @@ def command(
         settings=settings,
         limits=FILE_LIMITS,
         timeouts=FILE_TIMEOUTS,
+        retry=FILE_RETRY,
     )
-    found = media.find(sources)
     planned = outputs.plan(found, output, captions.SUFFIX[form]) if output else {}
     done = [s for s in found if s in planned and not force and outputs.is_done(s, planned[s])]
     todo = [source for source in found if source not in done]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pulse_plugins.cli import media
 from pulse_plugins.cli.exits import CommandError
 from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.events import AudioLost, Final
 from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
 from pulse_plugins.core.stream import PulseStream
@@ -18,6 +19,8 @@ Advance = Callable[[float], None]  # told the seconds of audio that were sent
 # A file goes out as fast as the server takes it, so answers are late by the audio that waits there.
 FILE_LIMITS = Limits(replay_seconds=900.0, release_seconds=300.0)
 FILE_TIMEOUTS = Timeouts(close=180.0, stall=60.0)
+# Somebody waits at a terminal: a server that is not there is told soon, and one that is gone later.
+FILE_RETRY = RetryPolicy(max_first_attempts=3, max_attempts=10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,83 @@
+"""The commands together: help, exit codes, and what is said when something is missing."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from pulse_plugins.cli import bench, exits
+from pulse_plugins.cli.application import run
+from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.core import errors
+from pulse_plugins.version import __version__
+
+COMMANDS = ["demo", "transcribe", "live", "serve", "doctor", "bench"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_teaches_by_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == Exit.OK
+    shown = capsys.readouterr().out
+    assert f"pulse-plugins {name}" in shown
+    assert "Exit codes" in shown
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == Exit.OK
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["transcribe"], ["serve", "--port", "x"]])
+def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == Exit.USAGE
+    assert "--help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigurationError("x"), Exit.CONFIGURATION),
+        (errors.from_status(401), Exit.CONFIGURATION),
+        (errors.from_status(402), Exit.CONFIGURATION),
+        (errors.from_status(429), Exit.CONNECTION),
+        (errors.from_status(503), Exit.CONNECTION),
+        (errors.ConnectionLostError("x"), Exit.CONNECTION),
+        (errors.StreamClosedError("x"), Exit.FAILED),
+        (PermissionError("x"), Exit.FAILED),
+        (CommandError("x", Exit.USAGE), Exit.USAGE),
+    ],
+)
+def test_an_exit_code_says_whose_fault_it_was(error: Exception, code: Exit) -> None:
+    assert exits.code_of(error) is code
+
+
+def test_for_machines_an_error_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["transcribe", "missing.wav", "--json"]) == Exit.USAGE
+    line = json.loads(capsys.readouterr().out)
+    assert line["event"] == "error"
+    assert line["exit"] == Exit.USAGE
+
+
+def test_a_missing_extra_is_told_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
+    with (
+        pytest.raises(CommandError, match=r"pip install 'pulse-plugins\[codecs\]'") as caught,
+        exits.needs("codecs", "reading audio files"),
+    ):
+        import av  # noqa: F401
+    assert caught.value.code is Exit.CONFIGURATION
+
+
+def test_benchmarks_are_of_a_checkout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "no-such-benchmark"]) == Exit.USAGE
+    assert all(path.is_file() for path in bench.available().values())
