@@ -45,11 +45,10 @@ class SpeechDataBuilder:
 
     def final(self, final: Final) -> list[SpeechData]:
         """One entry, or one for each speaker's run of words while speakers are told apart."""
-        if not self.options.diarize:
-            return [self._data(final, final.words, None)]
-        runs = _runs(final, joiner="" if spaceless(self.options.language) else " ")
+        joiner = "" if spaceless(self.options.language) else " "
+        runs = _runs(final, joiner=joiner) if self.options.diarize else None
         if runs is None:
-            return [self._data(final, final.words, _majority(final))]
+            return [self.whole(final)]
         return [
             self._data(
                 replace(final, text=text, words=words, start=words[0].start, end=words[-1].end),
@@ -58,6 +57,11 @@ class SpeechDataBuilder:
             )
             for text, words in runs
         ]
+
+    def whole(self, final: Final) -> SpeechData:
+        """One entry, whoever spoke; the speaker is the one of most words."""
+        speaker = _majority(final) if self.options.diarize else None
+        return self._data(final, final.words, speaker)
 
     def language(self, detected: str | None) -> LanguageCode:
         """The language of a text: what was asked for, or detected where a group was asked for.

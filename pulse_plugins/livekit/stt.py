@@ -23,6 +23,7 @@ from pulse_plugins.livekit.configuration import (
 )
 from pulse_plugins.livekit.keyterms import with_keyterms
 from pulse_plugins.livekit.prewarm import Prewarmed
+from pulse_plugins.livekit.recognition import recognize
 from pulse_plugins.livekit.speech_stream import SpeechStream
 
 
@@ -268,7 +269,8 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         language: NotGivenOr[str] = NOT_GIVEN,
         conn_options: APIConnectOptions,
     ) -> stt.SpeechEvent:
-        raise NotImplementedError
+        settings = self._settings.changed({"language": language})
+        return await recognize(buffer, settings, conn_options, self._session)
 
     def _update_session_keyterms(self, keyterms: list[str]) -> None:
         self._keyterms = list(keyterms)
