@@ -11,13 +11,22 @@ import pytest
 
 from tests.support.privacy import API_KEY, Watch, watching
 
+_DECIDES = (
+    "SMALLEST_API_KEY",
+    "PULSE_API_KEY",
+    "PULSE_URL",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "POCKETSPHINX_PATH",
+)
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
 
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key or proxy of the developer's own must not decide a test."""
-    for name in ("SMALLEST_API_KEY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "POCKETSPHINX_PATH"):
+    for name in _DECIDES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 

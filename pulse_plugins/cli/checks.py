@@ -20,6 +20,7 @@ import aiohttp
 import numpy as np
 
 from pulse_plugins.cli.exits import Exit, code_of
+from pulse_plugins.cli.target import ENV_OTHER_KEY, is_cloud
 from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.errors import ConfigurationError, PulseError
 from pulse_plugins.core.events import Connected, Final
@@ -84,7 +85,8 @@ async def network(make: Callable[[], PulseOptions], url: str, timeout: float) ->
         options = make()
     except ConfigurationError as error:
         if found[0].state is not State.BAD:
-            found.append(Check("options", State.BAD, str(error), code=Exit.CONFIGURATION))
+            advice = "correct the option; `pulse-plugins transcribe --help` shows how they are set"
+            found.append(Check("options", State.BAD, str(error), advice, Exit.CONFIGURATION))
         return found
     for look in (_name, _connection, _clock, _round_trip):
         checks = await look(options, timeout)
@@ -131,13 +133,13 @@ def _devices() -> Check:
 
 
 def _key(url: str) -> Check:
-    is_cloud = (urlsplit(url).hostname or "").endswith("smallest.ai")
-    if os.environ.get(ENV_API_KEY):
-        return Check("key", State.GOOD, f"{ENV_API_KEY} is set")
-    if is_cloud:
-        advice = f"export {ENV_API_KEY}=…, or try the local server: pulse-plugins serve"
-        return Check("key", State.BAD, f"{ENV_API_KEY} is not set", advice, Exit.CONFIGURATION)
-    return Check("key", State.GOOD, "not set, and a local server needs none")
+    name = ENV_API_KEY if is_cloud(url) else ENV_OTHER_KEY
+    if os.environ.get(name):
+        return Check("key", State.GOOD, f"{name} is set")
+    if is_cloud(url):
+        advice = f"export {name}=…, or try the local server: pulse-plugins serve"
+        return Check("key", State.BAD, f"{name} is not set", advice, Exit.CONFIGURATION)
+    return Check("key", State.GOOD, "not set, and most servers of one's own need none")
 
 
 async def _name(options: PulseOptions, timeout: float) -> list[Check]:
@@ -241,7 +243,7 @@ async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
         found.append(_silent(timeout, "round trip" if found else "handshake"))
     except PulseError as error:
         name = "round trip" if found else "handshake"
-        found.append(Check(name, State.BAD, str(error), _advice(error), code_of(error)))
+        found.append(Check(name, State.BAD, str(error), _advice(error, options), code_of(error)))
     finally:
         stream.abort()
         await stream.wait_closed()
@@ -263,11 +265,12 @@ def _silent(timeout: float, name: str) -> Check:
     return Check(name, State.BAD, f"no answer in {timeout:g} s", advice, Exit.CONNECTION)
 
 
-def _advice(error: PulseError) -> str:
+def _advice(error: PulseError, options: PulseOptions) -> str:
     match error.status:
         case 401:
-            return f"the key in {ENV_API_KEY} is not the right one for this server"
+            name = ENV_API_KEY if is_cloud(options.urls[0]) else ENV_OTHER_KEY
+            return f"set {name} to a key that this server knows"
         case 404:
             return "try --dialect live, legacy or direct; or another path with -s stream_path=/…"
         case _:
-            return "" if not error.retryable else "try again; if it stays, ask the operator"
+            return "try again; if it stays, ask the operator" if error.retryable else str(error)

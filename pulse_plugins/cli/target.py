@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import types
 from dataclasses import fields
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import typer
 
@@ -18,8 +20,8 @@ Url = Annotated[
         "--url",
         envvar="PULSE_URL",
         help="The server. The cloud needs SMALLEST_API_KEY in the environment (a key is never "
-        "taken from the command line, where others can read it); a local one needs none: "
-        "ws://127.0.0.1:8765.",
+        "taken from the command line, where others can read it). Any other server is sent "
+        "PULSE_API_KEY, if that is set, and never the cloud's key.",
     ),
 ]
 Language = Annotated[
@@ -39,6 +41,7 @@ Dialect = Annotated[DialectName, typer.Option("--dialect", help="How the server'
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 
 DEFAULT_URL = CLOUD_URL
+ENV_OTHER_KEY = "PULSE_API_KEY"  # for a server of one's own
 _PLAIN = (bool, int, float, str)
 
 
@@ -50,13 +53,26 @@ def options(
     Raises:
         ConfigurationError: One of them cannot work.
     """
-    asked: dict[str, Any] = {"base_url": url, "language": language, "dialect": dialect, **more}
+    key = None if is_cloud(url) else os.environ.get(ENV_OTHER_KEY)
+    asked: dict[str, Any] = {
+        "base_url": url,
+        "api_key": key,
+        "language": language,
+        "dialect": dialect,
+        **more,
+    }
     for setting in settings or ():
         name, equals, text = setting.partition("=")
         if not equals:
             raise ConfigurationError(f"--set {setting}: write NAME=VALUE")
         asked[name.strip()] = _value(name.strip(), text.strip())
     return PulseOptions(**asked)
+
+
+def is_cloud(url: str) -> bool:
+    """Whether this is the service itself, whose key goes nowhere else."""
+    host = urlsplit(url).hostname or ""
+    return host == "smallest.ai" or host.endswith(".smallest.ai")
 
 
 def settable() -> dict[str, tuple[type, ...]]:

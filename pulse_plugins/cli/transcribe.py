@@ -22,6 +22,7 @@ from pulse_plugins.cli.transcription import (
     FILE_TIMEOUTS,
     Advance,
     Transcript,
+    by_request,
     by_stream,
 )
 from pulse_plugins.core.errors import PulseError, RequestRejectedError
@@ -112,7 +113,7 @@ def command(
     todo = [source for source in found if source not in done]
     outcomes = [Outcome(source, planned[source], skipped=True) for source in done]
     with _bars(quiet=as_json) as bars:
-        work = _Work(wanted, by_stream, form, planned, bars)
+        work = _Work(wanted, by_request if rest else by_stream, form, planned, bars)
         outcomes += asyncio.run(work.all(todo, jobs))
     return _tell(outcomes, form, output is None, as_json=as_json)
 

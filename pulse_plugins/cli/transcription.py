@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import io
+import wave
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pulse_plugins.cli import media
 from pulse_plugins.cli.exits import CommandError
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.backoff import RetryPolicy
+from pulse_plugins.core.batch import PulseBatch
 from pulse_plugins.core.events import AudioLost, Final
 from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.recordings import BatchTranscript
 from pulse_plugins.core.stream import PulseStream
 
 Advance = Callable[[float], None]  # told the seconds of audio that were sent
@@ -73,3 +77,48 @@ async def by_stream(source: str, options: PulseOptions, advance: Advance) -> Tra
     if lost:
         raise CommandError(f"{source}: {lost:.1f} of {seconds:.1f} seconds were not heard")
     return Transcript(tuple(finals), seconds)
+
+
+async def by_request(source: str, options: PulseOptions, advance: Advance) -> Transcript:
+    """Send a recording in one request, as WAV: every server reads that.
+
+    Raises:
+        CommandError: It cannot be read.
+        PulseError: The request failed for good.
+    """
+    rate = options.sample_rate
+    samples = b"".join([piece async for piece in media.pcm(source, rate)])
+    length = len(samples) / 2 / rate
+    told = 0.0
+
+    def progress(sent: int, whole: int | None) -> None:
+        nonlocal told
+        done = length * sent / (whole or len(body))
+        advance(done - told)  # a retry goes back
+        told = done
+
+    body = _wav(samples, rate)
+    async with PulseBatch(options) as batch:
+        answer = await batch.transcribe(body, content_type="audio/wav", progress=progress)
+    return Transcript(tuple(_segments(answer, length)), length)
+
+
+def _segments(answer: BatchTranscript, length: float) -> Iterator[Final]:
+    """An answer's sentences, or all of it as one segment where it tells none."""
+    if not answer.utterances:
+        if answer.text:
+            yield Final(answer.text, 0.0, length, answer.words, language=answer.language)
+        return
+    for each in answer.utterances:
+        inside = tuple(word for word in answer.words if each.start <= word.start < each.end)
+        yield Final(each.text, each.start, each.end, inside, speaker=each.speaker)
+
+
+def _wav(samples: bytes, rate: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(samples)
+    return file.getvalue()

@@ -52,7 +52,7 @@ async def peer(answer: bytes | None) -> AsyncIterator[str]:
 async def test_the_local_server_is_in_order(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SMALLEST_API_KEY", API_KEY)
+    monkeypatch.setenv("PULSE_API_KEY", API_KEY)
     async with server(api_key=API_KEY) as local:
         code, found = await examine(capsys, "--url", local.url)
     assert code == Exit.OK
@@ -70,7 +70,7 @@ async def test_nothing_is_set(capsys: pytest.CaptureFixture[str]) -> None:
 async def test_a_wrong_key(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SMALLEST_API_KEY", API_KEY)
+    monkeypatch.setenv("PULSE_API_KEY", API_KEY)
     async with server(api_key="another") as local:
         code, found = await examine(capsys, "--url", local.url)
         assert len(local.connections) == 1
@@ -131,3 +131,13 @@ async def test_an_option_that_cannot_work(capsys: pytest.CaptureFixture[str]) ->
         code, found = await examine(capsys, "--url", local.url, "-s", "eou_timeout_ms=1")
     assert code == Exit.CONFIGURATION
     assert "out of range" in found["options"]["found"]
+
+
+async def test_the_cloud_s_key_goes_to_no_other_server(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALLEST_API_KEY", API_KEY)
+    async with server(api_key=API_KEY) as local:
+        code, found = await examine(capsys, "--url", local.url)
+    assert code == Exit.CONFIGURATION
+    assert "PULSE_API_KEY" in found["handshake"]["advice"]

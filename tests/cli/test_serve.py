@@ -44,7 +44,7 @@ async def test_control_c_ends_it(tmp_path: Path) -> None:
         (("-s", "latency_final=-1"), Exit.CONFIGURATION, "latency_final"),
         (("-r", "no_such_module:make"), Exit.CONFIGURATION, "no_such_module"),
         (("--language-model", "bookings"), Exit.USAGE, "pocketsphinx"),
-        (("--port", "70000"), Exit.USAGE, "70000"),
+        (("--port", "70000"), Exit.USAGE, "--port"),
     ],
 )
 async def test_what_cannot_work_is_one_line(

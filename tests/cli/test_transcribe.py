@@ -89,6 +89,19 @@ async def test_a_lost_connection_loses_no_word(tmp_path: Path) -> None:
     assert heard(tmp_path / "a.txt") == words(100, 12)
 
 
+async def test_as_one_request(tmp_path: Path) -> None:
+    for number, suffix in enumerate([".wav", ".mp3", ".mkv"]):
+        record(tmp_path / f"call{number}{suffix}", 10 * number)
+    async with server() as local:
+        code = await command(
+            "transcribe", str(tmp_path), "--rest", "-o", str(tmp_path), "--url", local.url
+        )
+        assert local.connections == []  # no stream was opened
+    assert code == Exit.OK
+    for number in range(3):
+        assert heard(tmp_path / f"call{number}.txt") == words(10 * number, 4)
+
+
 async def test_a_wrong_key_is_asked_about_once(tmp_path: Path) -> None:
     for number in range(4):
         record(tmp_path / f"{number}.wav", number)
