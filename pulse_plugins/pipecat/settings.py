@@ -109,6 +109,12 @@ class PulseSTTSettings(STTSettings):
             setattr(self, name, getattr(options, name))
         self.extra = dict(options.extra)
 
+    def proposed(self, delta: STTSettings) -> PulseSTTSettings:
+        """What a store would be after this delta; neither changes."""
+        proposal = self.copy()
+        proposal.apply_update(delta)  # type: ignore[arg-type]  # it goes by names
+        return proposal
+
     @property
     def redacts(self) -> bool:
         """Whether clear text must not leave the service."""

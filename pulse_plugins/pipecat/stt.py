@@ -260,7 +260,9 @@ class PulseSTTService(STTService):
 
     def _record_stt_audio_usage(self, audio: bytes | bytearray) -> None:
         # The base class counts 16-bit mono at the pipeline's rate; frames may be otherwise.
-        if self._link is not None:
+        if self._link is None:
+            super()._record_stt_audio_usage(audio)
+        else:
             self._stt_usage_pending_seconds += len(audio) / self._link.source.bytes_per_second
 
     @traced_stt
@@ -273,10 +275,8 @@ class PulseSTTService(STTService):
         self, delta: STTSettings
     ) -> dict[str, Any]:
         """Apply a delta, or nothing of it; the engine makes a new connection only if it must."""
-        proposal = self._settings.copy()
         try:
-            proposal.apply_update(delta)  # type: ignore[arg-type]  # fields by name
-            options = self._options(proposal)
+            options = self._options(self._settings.proposed(delta))
         except (TypeError, ValueError) as error:  # ConfigurationError is a ValueError
             # The caller's mistake says nothing about the service, which goes on as it was.
             await self.push_error(

@@ -1,0 +1,201 @@
+"""`PulseSegmentedSTTService`: each stretch of speech that the VAD cuts, over the REST endpoint.
+
+Slower than the stream, without interims, but with what only recordings get: `pulse-pro`, and
+gender and emotion with `pulse`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any, Literal
+
+import aiohttp
+from pipecat.frames.frames import Frame, TranscriptionFrame
+from pipecat.services.settings import STTSettings
+from pipecat.services.stt_service import SegmentedSTTService, STTService
+from pipecat.transcriptions.language import Language
+from pipecat.utils.errors import ErrorCategory
+from pipecat.utils.tracing.service_decorators import traced_stt
+
+from pulse_plugins.core.batch import PulseBatch
+from pulse_plugins.core.dialects import DialectName
+from pulse_plugins.core.errors import PulseError
+from pulse_plugins.core.events import Final
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.recordings import BatchTranscript
+from pulse_plugins.pipecat.configuration import base_options
+from pulse_plugins.pipecat.errors import category
+from pulse_plugins.pipecat.frames import Participants, final_frames
+from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
+from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
+
+
+class PulseSegmentedSTTService(SegmentedSTTService):
+    """Pre-recorded speech-to-text for VAD-cut segments.
+
+    The pipeline needs a VAD. `TranscriptionFrame.result` is the engine's `BatchTranscript`.
+
+    Example::
+
+        stt = PulseSegmentedSTTService(dialect="live", model="pulse-pro")
+    """
+
+    Settings = PulseSTTSettings
+    _settings: PulseSTTSettings
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | tuple[str, ...] | None = None,
+        model: Literal["pulse", "pulse-pro"] | None = None,
+        settings: STTSettings | None = None,
+        ttfs_p99_latency: float | None = PULSE_TTFS_P99,
+        dialect: DialectName | None = None,
+        options: PulseOptions | None = None,
+        attempts: int = 2,
+        timeout: float = 10.0,
+        **kwargs: Any,
+    ) -> None:
+        """Check everything; nothing is sent before somebody spoke.
+
+        Args:
+            api_key: The key; `SMALLEST_API_KEY` if None. A server of one's own needs none.
+            base_url: Where the service is; several are tried in turn.
+            model: `"pulse-pro"` (English, `dialect="live"`), or None: the settings' own.
+            settings: What may change during a call; the endpoint ignores what is for streams.
+            ttfs_p99_latency: Seconds from the end of speech to the transcript, 99th percentile.
+            dialect: Which of the service's endpoints is spoken.
+            options: Everything else; the arguments here win over it.
+            attempts: How often a segment is tried in all, where trying again can help.
+            timeout: Seconds for one try.
+            **kwargs: Those of `SegmentedSTTService`.
+
+        Raises:
+            ConfigurationError: An argument or setting cannot work; the text says what to change.
+        """
+        base = base_options(
+            options,
+            api_key=api_key,
+            base_url=base_url,
+            dialect=dialect,
+            encoding=None,
+            sample_rate=None,
+            upsample_telephony=False,
+            keepalive_timeout=None,
+            socket={},
+        )
+        store = PulseSTTSettings.store(base, settings)
+        self._model: Literal["pulse", "pulse-pro"] | None = model
+        self._attempts = attempts
+        self._timeout = timeout
+        self._base = base
+        self._session: aiohttp.ClientSession | None = None
+        self._options = self._checked(store)
+        super().__init__(settings=store, ttfs_p99_latency=ttfs_p99_latency, **kwargs)
+
+    @property
+    def settings(self) -> PulseSTTSettings:
+        """What is in force, for reading; a settings frame changes it."""
+        return self._settings
+
+    def can_generate_metrics(self) -> bool:
+        """Processing time, TTFB and usage are measured."""
+        return True
+
+    def language_to_service_language(self, language: Language) -> str | None:
+        """The service's code; a region is cut off."""
+        return language_to_pulse(language)
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        """Transcribe one segment.
+
+        Args:
+            audio: The segment as a WAV file.
+
+        Yields:
+            The transcript; with several speakers, the last one's, the others being pushed before.
+        """
+        await self.start_processing_metrics()
+        try:
+            transcript = await self._transcribe(audio)
+        except PulseError as error:
+            await self.push_error(
+                str(error),
+                exception=error,
+                category=category(error),
+                # Every try of every segment would meet it; what passes by costs this segment alone.
+                force_treat_as_permanent=not error.retryable,
+            )
+            return
+        finally:
+            await self.stop_processing_metrics()
+        frames = self._frames(transcript)
+        for frame in frames:
+            await self._handle_transcription(frame.text, True, frame.language)
+            if frame is frames[-1]:
+                yield frame
+            else:  # past the base class, which would mark it as the turn's last
+                await STTService.push_frame(self, frame)
+
+    async def cleanup(self) -> None:
+        """Close the connections."""
+        await super().cleanup()  # type: ignore[no-untyped-call]
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @traced_stt
+    async def _handle_transcription(
+        self, transcript: str, is_final: bool, language: Language | None = None
+    ) -> None:
+        """Does nothing; tracing hangs on it."""
+
+    async def _update_settings(  # type: ignore[override]
+        self, delta: STTSettings
+    ) -> dict[str, Any]:
+        """Apply a delta, or nothing of it; segments after it are transcribed with it."""
+        try:
+            options = self._checked(self._settings.proposed(delta))
+        except (TypeError, ValueError) as error:  # ConfigurationError is a ValueError
+            await self.push_error(
+                f"settings unchanged: {error}", category=ErrorCategory.APPLICATION
+            )
+            return {}
+        changed: dict[str, Any] = await super()._update_settings(delta)
+        self._options = options
+        return changed
+
+    def _checked(self, settings: PulseSTTSettings) -> PulseOptions:
+        options = settings.options(self._base)
+        PulseBatch(options, model=self._model, attempts=self._attempts)  # it may refuse them
+        return options
+
+    async def _transcribe(self, audio: bytes) -> BatchTranscript:
+        """One request on the service's session, which outlives a change of settings."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        batch = PulseBatch(
+            self._options, model=self._model, attempts=self._attempts, session=self._session
+        )
+        return await batch.transcribe(audio, content_type="audio/wav", timeout=self._timeout)
+
+    def _frames(self, transcript: BatchTranscript) -> list[TranscriptionFrame]:
+        if not any(letter.isalnum() for letter in transcript.text):
+            return []  # punctuation alone is no turn
+        if self._settings.redacts:  # they can hold the unredacted text
+            transcript = replace(transcript, utterances=())
+        people = Participants()
+        people.heard(self._user_id, 0.0)
+        final = Final(
+            transcript.text,
+            0.0,
+            transcript.duration or 0.0,
+            transcript.words,
+            language=transcript.language,
+        )
+        frames = final_frames(final, self._settings.voice(), people)
+        for frame in frames:
+            frame.result = transcript
+        return frames
