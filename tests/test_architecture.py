@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
 FLOORS = (
     "errors languages resampler timeline turns",
     "audio backoff dialects events opus protocol",
-    "options speech transcripts",
+    "options recordings speech transcripts",
     "links",
     "recognition",
     "session",
@@ -96,7 +96,7 @@ def test_below_the_drivers_nothing_awaits_or_reads_a_clock(path: Path) -> None:
 
 def test_only_the_protocol_of_core_decodes_the_wire() -> None:
     readers = {path.stem for path in files("core") if "msgspec" in roots(path)}
-    assert readers <= {"protocol", "batch"}
+    assert readers <= {"protocol", "recordings", "batch"}
 
 
 @pytest.mark.parametrize("path", files("local"), ids=name_of)
