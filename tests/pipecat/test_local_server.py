@@ -106,16 +106,19 @@ async def test_whatever_goes_wrong_every_word_comes_once_and_in_order(fault: str
             assert len(call.errors) <= 1
 
 
-async def test_a_server_that_falls_silent_is_left_and_nothing_is_lost() -> None:
+async def test_a_server_that_falls_silent_ends_its_turn_in_time_and_is_left() -> None:
     options = PulseOptions(
-        timeouts=Timeouts(stall=0.5, ping_interval=0.3, ping_timeout=0.3),
+        timeouts=Timeouts(stall=0.5, finalize=0.5, ping_interval=0.3, ping_timeout=0.3),
         base_url="ws://127.0.0.1:9",
     )
     async with PulseServer(scripted(), faults=["blackhole@word=2"]) as server:
         service = PulseSTTService(options=options, base_url=server.url, settings=PLAIN)
         async with calling(service) as call:
             await call.turn(0, 4)
-            await call.until_text(words(0, 4))
+            await call.until(lambda: call.finals)
+            await call.turn(4, 4)
+            await call.until(lambda: call.text.endswith(words(4, 4)))
+            assert len(server.connections) == 2
 
 
 async def test_silence_is_no_turn() -> None:
