@@ -25,6 +25,7 @@ from docs import options_table
 from pulse_plugins.cli.application import app
 
 ROOT = Path(__file__).parent.parent
+PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
@@ -48,7 +49,7 @@ SNIPPETS = [pair for pair in PYTHON if pair[0].name != "CONTRIBUTING.md"]
 
 @pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=named)
 def test_a_snippet_runs_as_it_stands(page: Path, code: str, tmp_path: Path) -> None:
-    """Each in a process of its own, as a reader would paste it; only what connects is not called."""
+    """Each in a process of its own, as a reader would paste it; what connects is not called."""
     program = tmp_path / "snippet.py"
     program.write_text(code, encoding="utf-8")
     result = subprocess.run(
@@ -57,7 +58,7 @@ def test_a_snippet_runs_as_it_stands(page: Path, code: str, tmp_path: Path) -> N
         text=True,
         timeout=50,
         check=False,
-        env={**os.environ, "SMALLEST_API_KEY": "sk_0", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "SMALLEST_API_KEY": "sk_0", "PYTHONPATH": PATHS},
     )
     assert result.returncode == 0, result.stderr
 
@@ -88,7 +89,7 @@ def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) ->
         "settings=['profanity_filter=yes'])\n"
         "assert made.query()['profanity_filter'] == 'true'\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": PATHS}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=50, env=environment)
 
 

@@ -1,0 +1,64 @@
+"""`demo`: what README's first command shows, in real time, through both real frameworks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulse_plugins.cli.exits import Exit
+from tests.cli.rig import program
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def demo(*words: str) -> tuple[int, list[dict[str, Any]], str]:
+    """Run it in its own process, as it silences the frameworks' logs."""
+    async with program("demo", "--json", *words) as running:
+        lines = []
+        while line := await running.line():
+            lines.append(json.loads(line))
+        ended = await running.ended()
+    return ended.code, lines, ended.err
+
+
+async def test_both_frameworks_hear_every_word_in_spite_of_a_drop() -> None:
+    code, lines, err = await demo("--drop")
+    assert code == Exit.OK, err
+    results = [line for line in lines if line["event"] == "result"]
+    assert [each["framework"] for each in results] == ["pipecat", "livekit"]
+    for each in results:
+        assert each["word_error_rate"] < 0.05
+        assert each["reconnects"] == 1
+        assert each["replayed_seconds"] > 0
+        assert each["lost_seconds"] == 0
+        assert each["turns"] >= 1
+        assert len(each["seconds_to_final"]) == 2
+    assert "Traceback" not in err
+
+
+async def test_a_file_of_one_s_own_as_a_telephone_hears_it(tmp_path: Path) -> None:
+    from pulse_plugins.local import recordings
+
+    path = recordings.load("change", 8000).path
+    code, lines, err = await demo("--framework", "pipecat", str(path))
+    assert code == Exit.OK, err
+    (result,) = [line for line in lines if line["event"] == "result"]
+    assert result["word_error_rate"] is None  # nobody wrote down what is said in it
+    assert result["words"] > 10
+    assert [line["event"] for line in lines].count("interim") > 5
+
+
+async def test_a_cut_wire_is_not_for_the_cloud() -> None:
+    code, _, err = await demo("--cloud", "--drop")
+    assert code == Exit.USAGE
+    assert "Traceback" not in err
+
+
+async def test_the_cloud_needs_a_key() -> None:
+    code, lines, err = await demo("--cloud", "--framework", "pipecat")
+    assert code == Exit.CONFIGURATION
+    assert lines == [] or lines[0]["event"] == "error"
+    assert "Traceback" not in err

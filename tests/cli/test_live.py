@@ -1,0 +1,56 @@
+"""`live --file`: captions in real time; the microphone needs a machine that has one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pulse_plugins.cli.exits import Exit
+from tests.cli.rig import command, program, record, server, words
+
+
+async def test_a_file_is_heard_in_real_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a.wav", 20, count=4)
+    begin = time.monotonic()
+    async with server(faults=["drop@word=2"]) as local:
+        code = await command("live", "--file", str(source), "--json", "--url", local.url)
+    assert code == Exit.OK
+    assert time.monotonic() - begin > 1.5  # it lasts as long as the speech
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    finals = " ".join(event["text"] for event in events if event["event"] == "Final")
+    assert "".join(filter(str.isalpha, finals.lower())) == "".join(words(20, 4))
+    assert [event["event"] for event in events].count("Recovered") == 1
+
+
+async def test_captions_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = record(tmp_path / "a.wav", 20, count=2)
+    async with server() as local:
+        assert await command("live", "--file", str(source), "--url", local.url) == Exit.OK
+    assert words(20, 1)[0] in capsys.readouterr().out.lower()
+
+
+async def test_control_c_ends_it(tmp_path: Path) -> None:
+    source = record(tmp_path / "a.wav", 20, count=60)
+    async with server() as local:
+        words_ = ("live", "--file", str(source), "--json", "--url", local.url)
+        async with program(*words_) as running:
+            await running.line()
+            running.interrupt()
+            ended = await running.ended()
+    assert ended.code == Exit.INTERRUPTED
+    assert "Traceback" not in ended.err
+
+
+async def test_without_sounddevice_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    async with server() as local:
+        assert await command("live", "--url", local.url) == Exit.CONFIGURATION
+    assert "pip install sounddevice" in capsys.readouterr().err
