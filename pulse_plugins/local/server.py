@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
-import json
 import logging
 import socket as sockets
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -29,11 +27,12 @@ from typing import Self
 from aiohttp import web
 
 from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.local import batch, formatting, messages, parameters
-from pulse_plugins.local.faults import Fault, Schedule, parse
+from pulse_plugins.local import batch, control, formatting, messages, parameters
+from pulse_plugins.local.faults import Fault, Schedule
+from pulse_plugins.local.handshake import is_loopback, key_of, refusal, without_credentials
 from pulse_plugins.local.link import Link
 from pulse_plugins.local.messages import BATCH_PATHS, PATHS, DialectName
-from pulse_plugins.local.parameters import CREDENTIALS, Parameters, RefusedError
+from pulse_plugins.local.parameters import Parameters, RefusedError
 from pulse_plugins.local.recognizer import Recognizer, load
 from pulse_plugins.local.records import ConnectionRecord, hash_key
 from pulse_plugins.local.scripted import ScriptedRecognizer
@@ -145,7 +144,7 @@ class PulseServer:
             await self._close_recognizer()
             raise
         self._runner = runner
-        if not _is_loopback(self._host):
+        if not is_loopback(self._host):
             _LOG.warning("the local Pulse server can be reached by others, on %s", self._host)
         _LOG.info(
             "local stand-in for Smallest AI Pulse, NOT the service, on %s: words come from %s",
@@ -193,9 +192,7 @@ class PulseServer:
         for path, dialect in BATCH_PATHS.items():
             app.router.add_post(path, self._uploading(dialect))
         if self.options.control:
-            app.router.add_post("/_control/faults", self._add_faults)
-            app.router.add_delete("/_control/faults", self._clear_faults)
-            app.router.add_get("/_control/stats", self._stats)
+            control.add_routes(app.router, self.faults, self.connections)
         return app
 
     def _streaming(
@@ -206,13 +203,13 @@ class PulseServer:
             record = ConnectionRecord(
                 number=self._handshakes,
                 path=request.path,
-                query=_without_credentials(request.query),
+                query=without_credentials(request.query),
                 headers={
                     name.lower(): value
                     for name, value in request.headers.items()
                     if name.lower() not in ("authorization", "cookie")
                 },
-                key_hash=hash_key(_key(request)),
+                key_hash=hash_key(key_of(request)),
                 session_id=str(uuid.uuid4()),
             )
             self.connections.append(record)
@@ -223,7 +220,7 @@ class PulseServer:
                 return await self._serve(request, record, asked)
             except RefusedError as error:
                 record.refused, record.closed = error.status, True
-                return _refusal(error)
+                return refusal(error)
             finally:
                 self._busy -= 1
                 self._changed.set()
@@ -338,11 +335,11 @@ class PulseServer:
                 )
                 return web.json_response(answer, headers={"x-request-id": str(uuid.uuid4())})
             except RefusedError as error:
-                return _refusal(error)
+                return refusal(error)
             except ConfigurationError as error:
-                return _refusal(RefusedError(400, str(error)))
+                return refusal(RefusedError(400, str(error)))
             except web.HTTPRequestEntityTooLarge:
-                return _refusal(RefusedError(413, "Audio data too large"))
+                return refusal(RefusedError(413, "Audio data too large"))
             finally:
                 self._busy -= 1
 
@@ -355,7 +352,7 @@ class PulseServer:
         return self._recognizer
 
     def _check_key(self, request: web.Request) -> None:
-        key = _key(request)
+        key = key_of(request)
         if not key:
             raise RefusedError(401, "")
         wanted = self.options.api_key
@@ -365,32 +362,6 @@ class PulseServer:
     def _check_room(self) -> None:
         if self._busy > self.options.max_connections:
             raise RefusedError(503, "Service unavailable: too many connections")
-
-    async def _add_faults(self, request: web.Request) -> web.StreamResponse:
-        """The body: one fault in the compact form a line, or a JSON list of them."""
-        text = await request.text()
-        try:
-            listed = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
-            faults = [str(line) for line in listed if str(line).strip()]
-            for fault in [parse(each) for each in faults]:
-                self.faults.add([fault])
-        except (ValueError, ConfigurationError) as error:
-            return _refusal(RefusedError(400, str(error)))
-        return web.json_response({"armed": [str(fault) for fault in self.faults.armed]})
-
-    async def _clear_faults(self, request: web.Request) -> web.StreamResponse:
-        self.faults.clear()
-        return web.json_response({"armed": []})
-
-    async def _stats(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(
-            {
-                "open": len(self._links),
-                "armed": [str(fault) for fault in self.faults.armed],
-                "happened": self.faults.happened,
-                "connections": [record.to_json() for record in self.connections],
-            }
-        )
 
 
 async def serve(
@@ -414,36 +385,3 @@ async def serve(
         if started is not None:
             started(server)
         await asyncio.Event().wait()
-
-
-def _key(request: web.Request) -> str:
-    """The key of the header, or for browsers that of the query."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
-        return key.strip()
-    return request.query.get("token") or request.query.get("api_key") or ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _without_credentials(query: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in query.items() if name not in CREDENTIALS}
-
-
-def _refusal(error: RefusedError) -> web.Response:
-    """The documented body for a status."""
-    body: dict[str, messages.Json]
-    text = str(error)
-    if error.status == 401:
-        body = {"error": text} if text else {"message": "Unauthorized: No tokens provided"}
-    elif error.error_code is not None:
-        body = {"status": "error", "message": text, "error_code": error.error_code}
-    else:
-        body = {"error": text, "request_id": str(uuid.uuid4())}
-    headers = {"Retry-After": "1"} if error.status == 429 else None
-    return web.json_response(body, status=error.status, headers=headers)

@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.local import recordings
 from pulse_plugins.local.encodings import ALAW, ENCODINGS, MULAW
 from pulse_plugins.local.parameters import DOCUMENTED
+from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizer import Recognizer
 from pulse_plugins.local.records import MAX_CONTROLS
+from pulse_plugins.local.scoring import word_errors
 from pulse_plugins.local.scripted import ScriptedRecognizer, silence, speak, spell
 from pulse_plugins.local.server import PulseServer, serve
 from pulse_plugins.local.settings import ServerOptions
@@ -448,6 +451,31 @@ async def test_what_is_no_opus_ends_with_an_error() -> None:
         assert client.close_code == 1003
 
 
+@pytest.mark.parametrize(
+    ("encoding", "rate", "limit"), [("linear16", 16_000, 0.03), ("mulaw", 8000, 0.05)]
+)
+async def test_real_speech_in_studio_and_telephone_quality(
+    encoding: str, rate: Literal[8000, 16000], limit: float
+) -> None:
+    call = recordings.load("booking", rate)
+    encode = companded(MULAW) if encoding == "mulaw" else np.ndarray.tobytes
+    recognizer = PocketSphinxRecognizer(language_model="bookings")
+    try:
+        async with (
+            server(recognizer) as running,
+            calling(running, encoding=encoding, sample_rate=rate, word_timestamps=True) as client,
+        ):
+            await client.say(encode(call.samples), rate // 10)
+            messages = await client.finish()
+    finally:
+        await recognizer.close()
+    assert word_errors(call.text, text(messages)).rate < limit
+    words = [word for final in finals(messages) for word in final["words"]]
+    assert words == sorted(words, key=lambda word: word["start"])
+    assert words[0]["start"] == pytest.approx(call.turns[0].start, abs=0.4)
+    assert words[-1]["end"] == pytest.approx(call.turns[-1].end, abs=0.4)
+
+
 # Output
 
 
@@ -499,7 +527,7 @@ async def test_the_mark_of_an_answer_can_be_had_in_every_way(
 
 
 async def test_a_server_may_leave_an_empty_finalize_and_a_close_unanswered() -> None:
-    async with server(answer_empty=False, is_last="after_speech", idle_timeout=0.3) as running:
+    async with server(answer_empty=False, is_last="after_speech", idle_timeout=1.0) as running:
         async with calling(running) as client:
             await client.send(FINALIZE)
             assert await client.finish() == []
@@ -527,7 +555,7 @@ async def test_latency_keeps_the_order() -> None:
 
 
 async def test_an_idle_connection_is_closed_and_keepalive_holds_it() -> None:
-    async with server(idle_timeout=0.4) as running, calling(running) as client:
+    async with server(idle_timeout=1.0) as running, calling(running) as client:
         for _ in range(4):
             await client.send({"type": "keepalive"})
             await client.next()

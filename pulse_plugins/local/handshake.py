@@ -1,0 +1,47 @@
+"""What an HTTP request says of its sender, and the documented bodies of refusals."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from pulse_plugins.local import messages
+from pulse_plugins.local.parameters import CREDENTIALS, RefusedError
+
+
+def key_of(request: web.Request) -> str:
+    """The key of the header, or for browsers that of the query."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    return request.query.get("token") or request.query.get("api_key") or ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def without_credentials(query: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that may be remembered."""
+    return {name: value for name, value in query.items() if name not in CREDENTIALS}
+
+
+def refusal(error: RefusedError) -> web.Response:
+    """The documented body for a status."""
+    body: dict[str, messages.Json]
+    text = str(error)
+    if error.status == 401:
+        body = {"error": text} if text else {"message": "Unauthorized: No tokens provided"}
+    elif error.error_code is not None:
+        body = {"status": "error", "message": text, "error_code": error.error_code}
+    else:
+        body = {"error": text, "request_id": str(uuid.uuid4())}
+    headers = {"Retry-After": "1"} if error.status == 429 else None
+    return web.json_response(body, status=error.status, headers=headers)
