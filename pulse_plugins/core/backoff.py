@@ -22,6 +22,7 @@ class RetryPolicy:
             close 1008); such a delay is never below half of its range.
         retry_after_cap: Seconds; a longer `Retry-After` is cut to this.
         max_attempts: Failures in a row after which the stream fails, or None: go on.
+        max_first_attempts: The same, as long as no connection has worked yet.
     """
 
     base: float = 0.25
@@ -29,6 +30,7 @@ class RetryPolicy:
     slow_base: float = 1.0
     retry_after_cap: float = 30.0
     max_attempts: int | None = None
+    max_first_attempts: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -38,8 +40,9 @@ class RetryPolicy:
         """
         if min(self.base, self.cap, self.slow_base, self.retry_after_cap) < 0:
             raise ConfigurationError("RetryPolicy: delays cannot be negative")
-        if self.max_attempts is not None and self.max_attempts < 1:
-            raise ConfigurationError("RetryPolicy: max_attempts must be at least 1, or None")
+        for most in (self.max_attempts, self.max_first_attempts):
+            if most is not None and most < 1:
+                raise ConfigurationError("RetryPolicy: attempts must be at least 1, or None")
 
 
 class Backoff:
@@ -49,6 +52,7 @@ class Backoff:
         self._policy = policy
         self._random = random
         self.failures = 0
+        self._worked = False
 
     def next(self, *, slow: bool = False, retry_after: float | None = None) -> float | None:
         """Count one more failure.
@@ -62,7 +66,10 @@ class Backoff:
         """
         policy = self._policy
         self.failures += 1
-        if policy.max_attempts is not None and self.failures >= policy.max_attempts:
+        limits = [policy.max_attempts]
+        if not self._worked:
+            limits.append(policy.max_first_attempts)
+        if any(most is not None and self.failures >= most for most in limits):
             return None
         if retry_after is not None:
             return min(max(retry_after, 0.0), policy.retry_after_cap)
@@ -74,6 +81,11 @@ class Backoff:
         span = min(policy.base * 2.0 ** min(self.failures - 2, 30), policy.cap)
         return span * self._random.random()
 
+    def change(self, policy: RetryPolicy) -> None:
+        """Go on by another policy; the failures so far count."""
+        self._policy = policy
+
     def reset(self) -> None:
         """A connection worked: the next failure is a first one again."""
         self.failures = 0
+        self._worked = True

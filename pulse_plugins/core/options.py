@@ -388,6 +388,15 @@ def _join(base_url: str, path: str, *, secure: str) -> str:
         if base.endswith(head):
             base = base.removesuffix(head)
             break
-    plain = secure.rstrip("s")
+    plain = secure.removesuffix("s")
     scheme = secure if parts.scheme in ("wss", "https") else plain
     return urlunsplit((scheme, parts.netloc, base + path, "", ""))
+
+
+def wire_bytes(options: PulseOptions) -> tuple[int, int]:
+    """Bytes per second and bytes per sample of the audio that a stream keeps.
+
+    Opus has no fixed rate: there the kept audio is linear16, encoded as it goes out.
+    """
+    width = {"linear32": 4, "mulaw": 1, "alaw": 1}.get(options.encoding, 2)
+    return options.sample_rate * width, width

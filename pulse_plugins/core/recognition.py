@@ -1,0 +1,221 @@
+"""What the server says, put where it belongs: events, settled audio, answered finalize requests.
+
+The question answered here is "does this final complete that request?". `from_finalize` says so
+where a server sends it (one that did so once is held to it). Elsewhere an ordinary final is not
+enough, as the service cuts finals every ten words: it completes a request only when no speech is
+left between its last word and the request's mark. Nothing here awaits, reads a clock or knows how
+a connection is made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pulse_plugins.core.events import Event, Final, SpeechEnded, SpeechStarted
+from pulse_plugins.core.links import Link
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.protocol import SpeechMark, Transcript
+from pulse_plugins.core.speech import SpeechLevel
+from pulse_plugins.core.timeline import Timeline
+from pulse_plugins.core.transcripts import Segment, Transcripts
+from pulse_plugins.core.turns import Request, Turns
+
+_AT_THE_MARK = 0.1  # seconds; loud audio this close before a mark is a word that goes on
+_LONGEST_WORD = 1.0  # seconds
+
+
+class Recognition:
+    """Turns messages into events; the session owns one for the life of the stream."""
+
+    def __init__(self, options: PulseOptions, timeline: Timeline, events: deque[Event]) -> None:
+        self.options = options
+        self.timeline = timeline
+        self.transcripts = Transcripts(options.language)
+        self.turns = Turns()
+        encoding = options.encoding if options.encoding in _MEASURABLE else "linear16"
+        self._speech = SpeechLevel(timeline, encoding)
+        self._events = events
+
+    def request(self) -> int:
+        """Ask for the words of all audio so far; returns the request's id."""
+        self.timeline.seal()
+        request_id = self.turns.request(self.timeline.end)
+        if self.timeline.start == self.timeline.end and self._is_next(request_id):
+            # Every byte is covered already: there is nothing to ask the server for.
+            self.turns.answer_all()
+            self._emit_final(self._empty(), request_id, None)
+        return request_id
+
+    def asked(self, request: Request, now: float) -> None:
+        """This request went out; start to wait for its answer."""
+        request.sent_at = now
+        request.deadline = now + self._patience(request.mark)
+
+    def transcript(self, message: Transcript, link: Link, now: float) -> None:
+        """An interim or final came."""
+        sent = self.timeline.seconds(self.timeline.cursor)
+        if not (message.is_final or message.is_last):
+            interim = self.transcripts.interim(message, sent=sent)
+            if interim is not None:
+                self._events.append(interim)
+                self._reconsider(now)
+            return
+        waiting = self.turns.oldest()
+        segment = self.transcripts.final(
+            message, link.clock, sent=sent, answers=waiting is not None or self.turns.late > 0
+        )
+        if segment.words:
+            self._speech.learn(segment.words[0].start, segment.end)
+        settled = self.timeline.position(segment.covered)
+        request_id = None
+        request = self._completed_by(message, segment)
+        if request is not None:
+            if request.id is not None:  # one of our own can cut a word: the rest of it is replayed
+                settled = max(settled, self._before_open_word(request.mark))
+            request_id = self.turns.answer(request)
+        self.timeline.settle(settled)
+        if segment.text or request_id is not None:
+            self._emit_final(segment, request_id, message)
+        self._reconsider(now)
+
+    def speech_mark(self, message: SpeechMark, link: Link) -> None:
+        """The server's VAD heard speech begin or end."""
+        if message.timestamp is None:
+            time = self.timeline.seconds(self.timeline.cursor)
+        else:
+            time = link.clock.to_stream(message.timestamp)
+        self._events.append(SpeechStarted(time) if message.started else SpeechEnded(time))
+
+    def expire(self, now: float) -> None:
+        """Requests whose answer is overdue are answered with what there is."""
+        while (request := self.turns.oldest()) is not None:
+            if request.deadline is None or request.deadline > now:
+                return
+            if not self.is_speech_open(request.mark) and not self.turns.answers_empty:
+                self.turns.answers_empty = False  # this server says nothing to an empty request
+            request_id = self.turns.give_up(request)
+            if request_id is not None:
+                self._promote(request.mark, request_id)
+
+    def end(self) -> None:
+        """Nothing more will be heard: answer every request with what there is."""
+        request_id = self.turns.answer_all()
+        if request_id is not None or self.transcripts.open_text:
+            self._promote(self.timeline.end, request_id)
+
+    def is_speech_open(self, mark: int) -> bool:
+        """Whether words spoken before this position may still be on their way."""
+        if self.transcripts.open_text:
+            return True
+        start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
+        return self._speech.has_speech(start, self.timeline.seconds(mark))
+
+    def is_loud(self, start: int, end: int, *, at_least: float) -> bool:
+        """Whether there are that many seconds of loud audio between two positions."""
+        seconds = self.timeline.seconds
+        return self._speech.has_speech(seconds(start), seconds(end), margin=0.0, at_least=at_least)
+
+    def _completed_by(self, message: Transcript, segment: Segment) -> Request | None:
+        """The newest request that this final completes, or None."""
+        turns = self.turns
+        waiting = turns.oldest()
+        if message.is_last:
+            return turns.newest()
+        if message.from_finalize:
+            turns.flag_seen = True
+            turns.answers_empty = turns.answers_empty or not segment.text
+        if waiting is None:
+            if message.from_finalize and turns.late:
+                turns.late -= 1
+            return None
+        if message.from_finalize:
+            words = segment.words
+            first_word = self.timeline.position(words[0].start) if words else None
+            waiting = turns.addressed(first_word) if words else waiting
+            assert waiting is not None  # `oldest` was sent, so `addressed` finds at least it
+            if turns.late and self.is_speech_open(waiting.mark):
+                turns.late -= 1  # the late answer to a request that was given up
+                return None
+            return waiting
+        if turns.flag_seen or self.is_speech_open(waiting.mark):
+            return None
+        if not segment.text:
+            turns.answers_empty = True
+        return waiting
+
+    def _before_open_word(self, mark: int) -> int:
+        """Up to where an answer settles: a word that is being said at the mark is not over."""
+        end = self.timeline.seconds(mark)
+        start = max(0.0, end - _AT_THE_MARK)
+        if not self._speech.has_speech(start, end, margin=0.0, at_least=_AT_THE_MARK / 2):
+            return mark
+        return self.timeline.position(max(0.0, end - _LONGEST_WORD))
+
+    def _reconsider(self, now: float) -> None:
+        """New evidence: how long is the oldest request still worth waiting for?"""
+        request = self.turns.oldest()
+        if request is None or request.deadline is None or request.sent_at is None:
+            return
+        if self.is_speech_open(request.mark):
+            request.deadline = request.sent_at + self.options.timeouts.finalize
+        else:
+            patience = self.options.timeouts.finalize_grace
+            request.deadline = min(request.deadline, now + patience)
+
+    def _patience(self, mark: int) -> float:
+        timeouts = self.options.timeouts
+        if self.is_speech_open(mark):
+            return timeouts.finalize
+        if self.turns.answers_empty is False:
+            return 0.0
+        return timeouts.finalize_grace
+
+    def _promote(self, mark: int, request_id: int | None) -> None:
+        text = self.transcripts.promote(self.timeline.seconds(mark))
+        if not text and request_id is None:
+            return
+        start = self.transcripts.delivered_until
+        end = max(start, self.timeline.seconds(mark)) if text else start
+        self._events.append(Final(text, start, end, finalize_id=request_id, promoted=bool(text)))
+
+    def _is_next(self, request_id: int) -> bool:
+        oldest = self.turns.due(self.timeline.end)
+        return oldest is not None and oldest.id == request_id and self.turns.oldest() is None
+
+    def _empty(self) -> Segment:
+        at = self.transcripts.delivered_until
+        return Segment("", (), at, at, covered=at)
+
+    def _emit_final(
+        self, segment: Segment, request_id: int | None, message: Transcript | None
+    ) -> None:
+        if message is None:
+            self._events.append(Final("", segment.start, segment.end, finalize_id=request_id))
+            return
+        self._events.append(
+            Final(
+                segment.text,
+                segment.start,
+                segment.end,
+                words=segment.words,
+                finalize_id=request_id,
+                speech_final=message.speech_final,
+                language=message.language,
+                languages=tuple(message.languages or ()),
+                speaker=_speaker(segment),
+                utterances=segment.utterances,
+                redacted_entities=tuple(message.redacted_entities or ()),
+                emotion=message.emotion,
+                gender=message.gender,
+                session_id=message.session_id or "",
+            )
+        )
+
+
+_MEASURABLE = frozenset({"linear16", "linear32", "mulaw", "alaw"})
+
+
+def _speaker(segment: Segment) -> str | None:
+    """The speaker of most of the segment's words."""
+    speakers = [w.speaker for w in segment.words if w.speaker is not None]
+    return max(set(speakers), key=speakers.count) if speakers else None

@@ -1,0 +1,602 @@
+"""The sans-I/O stream: which connections are wanted, what goes out next, and what has happened.
+
+In: `start`, `audio`, `finalize`, `update`, `end`, `abort`, `connected`, `received`,
+`disconnected`, `advance`; each takes `now`, seconds of any steady clock. Out, pulled by the
+driver: `take_commands`, `next_outgoing`, `next_event`, `next_deadline`. No socket, no await, no
+clock. A loss only moves the timeline's cursor back: replay is not a special path, and a finalize
+is a mark that goes out again, after its audio, by itself.
+
+    IDLE ─start→ CONNECTING ─connected→ OPEN ─disconnected→ WAITING ─advance→ CONNECTING
+                     └──────disconnected──────────→ WAITING     │
+                 OPEN ─closed with 1000, nothing open→ DORMANT ─audio→ CONNECTING
+                 any ─no way on, or ended→ CLOSED
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from random import Random
+
+from pulse_plugins.core.audio import silence
+from pulse_plugins.core.backoff import Backoff
+from pulse_plugins.core.errors import (
+    ConfigurationError,
+    PulseError,
+    RateLimitError,
+    RequestRejectedError,
+    ServerError,
+    StalledError,
+    from_close,
+)
+from pulse_plugins.core.events import (
+    AudioLost,
+    Connected,
+    Disconnected,
+    Event,
+    MessageIgnored,
+    OptionsApplied,
+    OptionsRefused,
+    Reconnecting,
+    Recovered,
+)
+from pulse_plugins.core.links import CloseLink, Link, LinkState, OpenLink, Switch
+from pulse_plugins.core.options import PulseOptions, wire_bytes
+from pulse_plugins.core.protocol import ErrorReport, Pong, SpeechMark, Transcript, Unreadable, parse
+from pulse_plugins.core.recognition import Recognition
+from pulse_plugins.core.timeline import AudioCount, Timeline
+
+_KEEPALIVE_SILENCE = 0.1  # seconds
+_PROVEN = 5.0  # a connection that lived this long has worked, even if nothing was said
+_STALL_SPEECH = 0.3  # seconds of loud audio that a healthy server says something about
+_LONGEST_STALL = 60.0
+
+
+class State(enum.Enum):
+    """Where the stream is; see the picture above."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    OPEN = "open"
+    WAITING = "waiting"
+    DORMANT = "dormant"
+    CLOSED = "closed"
+
+
+class Session:
+    """One stream over as many connections as it takes."""
+
+    def __init__(self, options: PulseOptions, random: Random) -> None:
+        self.options = options
+        self.state = State.IDLE
+        self.error: PulseError | None = None
+        rate, align = wire_bytes(options)
+        self.timeline = Timeline(
+            bytes_per_second=rate,
+            align=align,
+            packet_bytes=rate * options.packet_ms // 1000,
+            limit=int(rate * options.limits.replay_seconds),
+        )
+        self._events: deque[Event] = deque()
+        self._commands: list[OpenLink | CloseLink] = []
+        self._recognition = Recognition(options, self.timeline, self._events)
+        self._random = random
+        self._backoff = Backoff(options.retry, random)
+        self._link: Link | None = None
+        self._switch: Switch | None = None
+        self._last_link = 0
+        self._url_index = 0
+        self._attempt = 1
+        self._retry_at = 0.0
+        self._outage_since: float | None = None  # until a connection works again
+        self._down_since: float | None = None  # until everything held was sent again
+        self._replay_from = self._replay_until = 0
+        self._ending = False
+        self._close_by = 0.0
+        self._check_at: float | None = None
+        self._checked = (0, 0)  # cursor at the last two checks
+        self._stall = options.timeouts.stall
+        self.replayed_bytes = 0
+        self.silence_bytes = 0
+
+    # What the owner asks.
+
+    def start(self, now: float) -> None:
+        """Begin to connect; audio may come before or after."""
+        if self.state is State.IDLE:
+            self._connect(now)
+
+    def audio(self, data: bytes, now: float) -> bool:
+        """Add audio on the wire's encoding, whole samples; returns whether a packet is ready."""
+        ready = self.timeline.append(data)
+        if ready and self.state is State.DORMANT:
+            self._connect(now)
+        return ready
+
+    def finalize(self, now: float) -> int:
+        """Ask for the words of all audio so far; returns the request's id."""
+        request_id = self._recognition.request()
+        if self.state is State.DORMANT and not self._recognition.turns.is_answered:
+            self._connect(now)
+        return request_id
+
+    def update(self, options: PulseOptions, now: float) -> None:
+        """Go on with other options: make the new connection before the old one is let go.
+
+        Raises:
+            ConfigurationError: The bytes on the wire would change; the text says so.
+        """
+        if (options.encoding, options.sample_rate) != (
+            self.options.encoding,
+            self.options.sample_rate,
+        ):
+            raise ConfigurationError(
+                "encoding and sample_rate cannot change in a live stream: open another stream"
+            )
+        if self._switch is not None:
+            if options.same_connection(self._switch.options):
+                self._switch.options = options
+                return
+            self._drop_switch()
+        if options.same_connection(self.options) or self._ending:
+            self._adopt(options)
+        elif self.state is State.OPEN:
+            self._switch = Switch(options, Backoff(options.retry, self._random))
+            self._open_standby()
+        else:
+            self._adopt(options)
+            if self._link is not None:
+                self._close(self._link)
+                self._connect(now)
+
+    def end(self, now: float) -> None:
+        """No more audio will come: get the last words, then close."""
+        if self._ending or self.state is State.CLOSED:
+            return
+        self._ending = True
+        self.timeline.seal()
+        self._close_by = now + self.options.timeouts.close
+        self._drop_switch()
+        if self._is_all_heard() and (self.state is not State.OPEN or self.timeline.end == 0):
+            self._finish()
+        elif self.state in (State.IDLE, State.DORMANT):
+            self._connect(now)
+
+    def abort(self) -> None:
+        """End at once; what is not delivered is given up."""
+        if self.state is not State.CLOSED:
+            self._shut()
+
+    # What happens to connections.
+
+    def connected(self, link_id: int, now: float, seconds: float = 0.0) -> None:
+        """A connection that was asked for is open; the handshake took `seconds`."""
+        link = self._find(link_id)
+        if link is None:
+            return
+        link.open(now)
+        if link is not self._link:
+            self._begin_switch(now)
+            return
+        self._events.append(Connected(self._attempt, seconds))
+        self.state = State.OPEN
+        self._begin(link, now)
+
+    def received(self, link_id: int, data: str | bytes, now: float) -> None:
+        """A message came."""
+        link = self._find(link_id)
+        if link is None or not link.is_open:
+            return
+        message = parse(data)
+        if isinstance(message, ErrorReport):
+            self._reported(link, message.error, now)
+            return
+        if isinstance(message, Unreadable):
+            self._events.append(MessageIgnored(message.reason))
+            return
+        link.last_heard_at = now
+        if link is not self._link:
+            return
+        self._worked(link)
+        match message:
+            case Transcript():
+                self._events.extend(MessageIgnored(f"field {name}") for name in message.problems)
+                if message.text:
+                    self._stall = self.options.timeouts.stall
+                self._recognition.transcript(message, link, now)
+                if message.is_last and self._ending and link.closing_at is not None:
+                    self.timeline.settle(self.timeline.end)
+                    self._finish()
+                    return
+                self._end_switch_if_ready(now)
+            case SpeechMark():
+                self._recognition.speech_mark(message, link)
+            case Pong():
+                pass
+
+    def disconnected(self, link_id: int, error: PulseError | None, now: float) -> None:
+        """A connection is gone, or never came: send again what no final covers, or give up.
+
+        Args:
+            link_id: Which one.
+            error: Why; None after an orderly close with 1000.
+            now: The session's clock.
+        """
+        link = self._find(link_id)
+        if link is None:
+            return
+        was_open, link.state = link.is_open, LinkState.GONE
+        if link is not self._link:
+            self._standby_lost(error or from_close(1000), now)
+            return
+        if was_open:
+            self._events.append(Disconnected(error))
+            if now - link.opened_at >= _PROVEN:
+                self._worked(link)
+        self._link = self._check_at = None
+        self._rewind()
+        if self._ending and self._is_over(link, error):
+            self._finish()  # only the goodbye was lost: every word is here
+            return
+        self._down_since = now if self._down_since is None else self._down_since
+        if self._outage_since is None:
+            self._outage_since = now
+        if self._switch is not None:
+            self._take_over(now)
+            return
+        if error is None and link.worked and not self._has_open_words():
+            self.state = State.DORMANT  # an idle close is no failure; audio wakes it up
+            self._outage_since = self._down_since = None
+            return
+        # Refused although reachable: closed before a word came back, or too many of us.
+        refused = isinstance(error, RateLimitError) or (was_open and not link.worked)
+        self._fail_or_wait(error or from_close(1000), now, refused=refused)
+
+    def advance(self, now: float) -> None:
+        """Time has passed: whatever was due by `now` happens."""
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.WAITING and now >= self._retry_at:
+            self._connect(now)
+        self._recognition.expire(now)
+        if self._switch is not None:
+            self._advance_switch(self._switch, now)
+        if self._ending and now >= self._ends_at():
+            self._finish()
+        elif self._check_at is not None and now >= self._check_at:
+            self._check(now)
+
+    # What the driver pulls.
+
+    def take_commands(self) -> list[OpenLink | CloseLink]:
+        """Connections to open and to close, in order."""
+        taken, self._commands = self._commands, []
+        return taken
+
+    def next_event(self) -> Event | None:
+        """What has happened, oldest first."""
+        return self._events.popleft() if self._events else None
+
+    def next_outgoing(self, link_id: int, now: float) -> bytes | memoryview | str | None:
+        """What goes out on this connection next, or None: nothing, or not yet."""
+        link = self._link
+        if link is None or link.id != link_id or not link.is_open:
+            return None
+        turns, timeline = self._recognition.turns, self.timeline
+        request = turns.due(timeline.cursor)
+        if request is not None:
+            self._recognition.asked(request, now)
+            message = link.options.row.finalize
+            if message is not None:
+                link.last_sent_at = now
+                return message
+        if self._is_switching:
+            return None  # what follows belongs to the next connection
+        if now >= link.paced_until():
+            heard, cursor = timeline.heard, timeline.cursor
+            packet = timeline.next_packet()
+            if packet is not None:
+                self._sent(link, cursor, heard, len(packet), now)
+                return packet
+        if timeline.unsent_bytes and (self._ending or now < link.paced_until()):
+            return None
+        if self._ending:
+            if link.closing_at is None:
+                link.closing_at = link.last_sent_at = now
+                return link.options.row.close
+            return None
+        if now - link.last_sent_at >= self.options.timeouts.keepalive:
+            return self._keepalive(link, now)
+        return None
+
+    def next_deadline(self) -> float | None:
+        """When `advance` (and `next_outgoing`) want to be called next, if nothing else happens."""
+        if self.state is State.CLOSED:
+            return None
+        due = [self._recognition.turns.deadline()]
+        if self._switch is not None:
+            due += (self._switch.retry_at, self._switch.take_over_at)
+        if self.state is State.WAITING:
+            due.append(self._retry_at)
+        if self._ending:
+            due.append(self._ends_at())
+        link = self._link
+        if link is not None and link.is_open:
+            due.append(self._check_at)
+            due.append(link.last_sent_at + self.options.timeouts.keepalive)
+            if self.timeline.has_packet and not self._is_switching:
+                due.append(link.paced_until())
+        return min((at for at in due if at is not None), default=None)
+
+    @property
+    def audio_count(self) -> AudioCount:
+        """Where every byte of the stream is."""
+        return self.timeline.count
+
+    # Connections, made and lost.
+
+    def _find(self, link_id: int) -> Link | None:
+        for link in (self._link, self._standby):
+            if link is not None and link.id == link_id:
+                return link
+        return None
+
+    def _open_link(self, options: PulseOptions) -> Link:
+        self._last_link += 1
+        url = options.urls[self._url_index % len(options.urls)]
+        link = Link(self._last_link, options, url)
+        self._commands.append(OpenLink(link.id, options, url))
+        return link
+
+    def _connect(self, now: float) -> None:
+        self.state = State.CONNECTING
+        self._attempt = self._backoff.failures + 1
+        self._link = self._open_link(self.options)
+
+    def _close(self, link: Link) -> None:
+        link.state = LinkState.GONE
+        self._commands.append(CloseLink(link.id))
+
+    def _adopt(self, options: PulseOptions) -> None:
+        self.options = self._recognition.options = options
+        self._recognition.transcripts.language = options.language
+        self._backoff.change(options.retry)
+        self._events.append(OptionsApplied(self.timeline.seconds(self.timeline.cursor)))
+
+    def _rewind(self) -> None:
+        self.timeline.rewind()
+        self._recognition.turns.rewind()
+        self._recognition.transcripts.connection_changed()
+
+    def _begin(self, link: Link, now: float) -> None:
+        """This connection is the one that listens now, from the oldest held byte on."""
+        timeline = self.timeline
+        link.begin(timeline.seconds(timeline.start))
+        self._report_lost("the outage outlasted the audio that is kept")
+        self._replay_from, self._replay_until = timeline.start, timeline.heard
+        self._check_at = now + self._stall / 2
+        self._checked = (timeline.start, timeline.start)
+        self._report_recovery(now)
+
+    def _worked(self, link: Link) -> None:
+        if not link.worked:
+            link.worked = True
+            self._backoff.reset()
+            self._outage_since = None
+
+    def _reported(self, link: Link, error: PulseError, now: float) -> None:
+        """The server sent an error message; it closes the connection after one (D-LIVE)."""
+        if type(error) is RequestRejectedError and link.worked:
+            # It has worked with these very options: the fault is the server's.
+            error = ServerError(
+                "the service reports an error in mid-stream",
+                code="error_message",
+                detail=error.detail,
+            )
+        self._commands.append(CloseLink(link.id))
+        self.disconnected(link.id, error, now)
+
+    def _fail_or_wait(self, error: PulseError, now: float, *, refused: bool) -> None:
+        outage = now - (now if self._outage_since is None else self._outage_since)
+        if not error.retryable or (refused and outage >= self.options.timeouts.max_outage):
+            self._fail(error)
+            return
+        delay = self._backoff.next(
+            slow=isinstance(error, RateLimitError), retry_after=error.retry_after
+        )
+        if delay is None:
+            self._fail(error)
+            return
+        self._url_index += 1
+        self._retry_at = now + delay
+        self.state = State.WAITING
+        self._events.append(Reconnecting(self._backoff.failures, error.code, delay, error))
+
+    def _fail(self, error: PulseError) -> None:
+        self.error = error
+        self._finish()
+
+    def _finish(self) -> None:
+        """Answer what is asked, account for every byte, and close."""
+        self._recognition.end()
+        self._shut()
+
+    def _shut(self) -> None:
+        self.timeline.give_up()
+        self._report_lost("the stream ended")
+        self._drop_switch()
+        if self._link is not None:
+            if self._link.is_open:
+                self._events.append(Disconnected(self.error))
+            self._close(self._link)
+        self._link = self._check_at = None
+        self.state = State.CLOSED
+
+    def _report_lost(self, reason: str) -> None:
+        seconds = self.timeline.seconds
+        for start, end in self.timeline.take_lost():
+            self._events.append(AudioLost(seconds(start), seconds(end - start), reason))
+
+    def _report_recovery(self, now: float) -> None:
+        """Once all that was held is out again, the outage is over."""
+        if self._down_since is None or self.timeline.cursor < self._replay_until:
+            return
+        replayed = self.timeline.seconds(max(0, self._replay_until - self._replay_from))
+        self._events.append(Recovered(now - self._down_since, replayed))
+        self._down_since = None
+
+    # Another connection for other options, before the old one is let go.
+
+    @property
+    def _standby(self) -> Link | None:
+        return self._switch.link if self._switch is not None else None
+
+    @property
+    def _is_switching(self) -> bool:
+        """Whether the new connection is open and waits for the old one's last words."""
+        return self._switch is not None and self._switch.take_over_at is not None
+
+    def _open_standby(self) -> None:
+        assert self._switch is not None
+        self._switch.retry_at = None
+        self._switch.link = self._open_link(self._switch.options)
+
+    def _drop_switch(self) -> None:
+        if self._standby is not None:
+            self._close(self._standby)
+        self._switch = None
+
+    def _begin_switch(self, now: float) -> None:
+        assert self._switch is not None
+        self._switch.take_over_at = now + self.options.timeouts.switch
+        cursor = self.timeline.cursor
+        if self.options.row.finalize is not None and self._recognition.is_speech_open(cursor):
+            self._recognition.turns.request_own(cursor)
+        self._end_switch_if_ready(now)
+
+    def _advance_switch(self, switch: Switch, now: float) -> None:
+        if switch.retry_at is not None and now >= switch.retry_at:
+            self._open_standby()
+        elif switch.take_over_at is not None and now >= switch.take_over_at:
+            self._take_over(now)
+        else:
+            self._end_switch_if_ready(now)
+
+    def _end_switch_if_ready(self, now: float) -> None:
+        if self._is_switching and self._recognition.turns.is_answered_until(self.timeline.cursor):
+            self._take_over(now)
+
+    def _take_over(self, now: float) -> None:
+        """The new options are in force, for what no final covers and all that follows."""
+        switch, self._switch = self._switch, None
+        assert switch is not None
+        old, self._link = self._link, switch.link
+        if old is not None:
+            self._close(old)
+            self._rewind()
+        self._adopt(switch.options)
+        if self._link is None:
+            self._connect(now)
+        elif not self._link.is_open:
+            self.state = State.CONNECTING
+        else:
+            if old is None:
+                self._events.append(Connected(self._attempt, 0.0))
+            self.state = State.OPEN
+            self._begin(self._link, now)
+
+    def _standby_lost(self, error: PulseError, now: float) -> None:
+        """The old connection goes on to listen while the new one is tried again."""
+        switch = self._switch
+        assert switch is not None
+        switch.link = switch.take_over_at = None
+        slow = isinstance(error, RateLimitError)
+        delay = switch.backoff.next(slow=slow, retry_after=error.retry_after)
+        if error.retryable and delay is not None:
+            switch.retry_at = now + delay
+        else:
+            self._switch = None
+            self._events.append(OptionsRefused(error))
+
+    # The flow of audio.
+
+    def _sent(self, link: Link, cursor: int, heard: int, size: int, now: float) -> None:
+        seconds = self.timeline.seconds(size)
+        link.sent_bytes += size
+        link.spend(now, seconds)
+        self.replayed_bytes += max(0, min(size, heard - cursor))
+        if self._down_since is not None:
+            self._report_recovery(now)
+
+    def _keepalive(self, link: Link, now: float) -> bytes | str:
+        """Where the dialect has no word for it, a little silence keeps the connection warm."""
+        link.last_sent_at = now
+        message = link.options.row.keepalive
+        if message is not None:
+            return message
+        quiet = silence(
+            self.options.encoding if self.options.encoding in _PLAIN else "linear16",
+            self.options.sample_rate,
+            _KEEPALIVE_SILENCE,
+        )
+        link.clock.inserted(self.timeline.seconds(link.sent_bytes), _KEEPALIVE_SILENCE)
+        link.sent_bytes += len(quiet)
+        self.silence_bytes += len(quiet)
+        return quiet
+
+    def _check(self, now: float) -> None:
+        """Twice per stall time: is the server alive, and what need not be kept any longer?"""
+        link, timeline = self._link, self.timeline
+        assert link is not None
+        period = self._stall / 2
+        self._check_at = now + period
+        examined, before = self._checked
+        self._checked = (before, timeline.cursor)
+        silent_for = now - max(link.last_heard_at, link.opened_at)
+        if silent_for >= self._stall and self._recognition.is_loud(
+            examined, before, at_least=_STALL_SPEECH
+        ):
+            self._stall = min(2 * self._stall, _LONGEST_STALL)  # it may be noise, not a stall
+            self._commands.append(CloseLink(link.id))
+            error = StalledError("speech was sent and the server has said nothing for too long")
+            self.disconnected(link.id, error, now)
+            return
+        self._release()
+
+    def _release(self) -> None:
+        """Let go of old audio that was heard and brought no words."""
+        recognition, timeline = self._recognition, self.timeline
+        if recognition.transcripts.open_text or not recognition.turns.is_answered:
+            return
+        keep = timeline.position(self.options.limits.release_seconds)
+        until, older = timeline.cursor - keep, timeline.cursor - 2 * keep
+        if until > timeline.start and not recognition.is_loud(timeline.start, until, at_least=0.1):
+            timeline.release(until)
+        elif older > timeline.start:
+            timeline.release(older)
+
+    # The end.
+
+    def _has_open_words(self) -> bool:
+        recognition = self._recognition
+        return not recognition.turns.is_answered or recognition.is_speech_open(self.timeline.end)
+
+    def _is_all_heard(self) -> bool:
+        """Whether nothing held could bring another word."""
+        unheard = self.timeline.end > self.timeline.heard
+        return not unheard and not self._has_open_words()
+
+    def _is_over(self, link: Link, error: PulseError | None) -> bool:
+        if link.closing_at is not None and error is None:
+            return not self._recognition.is_speech_open(self.timeline.end)
+        return link.closing_at is not None and self._is_all_heard()
+
+    def _ends_at(self) -> float:
+        """When to stop waiting for the last words."""
+        link = self._link
+        if link is None or link.closing_at is None or self._has_open_words():
+            return self._close_by
+        return min(self._close_by, link.closing_at + self.options.timeouts.close_grace)
+
+
+_PLAIN = frozenset({"linear16", "linear32", "mulaw", "alaw"})

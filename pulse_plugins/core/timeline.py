@@ -1,0 +1,210 @@
+"""The caller's audio as a timeline: what is kept, what a connection has heard, what is done with.
+
+Positions are bytes on the wire's encoding since the first audio of the stream; packets are cut
+once and never copied again. Every byte is held, settled (a final covers it), released (a server
+heard it and there was nothing in it) or lost (no server will hear it). Nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AudioCount:
+    """Where the bytes of a stream are; the four sum up to all that was ever added."""
+
+    held: int
+    settled: int
+    released: int
+    lost: int
+
+
+class Timeline:
+    """Audio from `start` to `end`; the packets before `cursor` went out on this connection."""
+
+    def __init__(self, *, bytes_per_second: int, align: int, packet_bytes: int, limit: int) -> None:
+        self.bytes_per_second = bytes_per_second
+        self._align = align
+        self._packet_bytes = max(align, packet_bytes - packet_bytes % align)
+        self._limit = limit
+        self._sent: deque[tuple[int, bytes | memoryview]] = deque()
+        self._unsent: deque[tuple[int, bytes | memoryview]] = deque()
+        self._tail: list[bytes] = []
+        self._tail_bytes = 0
+        self.start = 0  # the oldest byte that is held
+        self.end = 0
+        self.heard = 0  # the furthest byte that any connection was sent
+        self._settled = self._released = self._lost = 0
+        self._lost_ranges: list[tuple[int, int]] = []
+
+    @property
+    def cursor(self) -> int:
+        """The first byte that this connection has not been sent."""
+        return self._unsent[0][0] if self._unsent else self.end - self._tail_bytes
+
+    @property
+    def has_packet(self) -> bool:
+        """Whether a packet waits for this connection."""
+        return bool(self._unsent)
+
+    @property
+    def count(self) -> AudioCount:
+        """Where all bytes are."""
+        return AudioCount(self.end - self.start, self._settled, self._released, self._lost)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that wait for this connection, the open packet included."""
+        return self.end - self.cursor
+
+    def seconds(self, position: int) -> float:
+        """A position as stream_time."""
+        return position / self.bytes_per_second
+
+    def position(self, seconds: float) -> int:
+        """The whole sample nearest to a stream_time."""
+        return round(seconds * self.bytes_per_second / self._align) * self._align
+
+    def append(self, data: bytes) -> bool:
+        """Add audio at the end; whole samples only. Returns whether a packet became ready."""
+        self._tail.append(data)
+        self._tail_bytes += len(data)
+        self.end += len(data)
+        if self._tail_bytes < self._packet_bytes:
+            return False
+        size = self._packet_bytes
+        joined: bytes | memoryview = data if len(self._tail) == 1 else b"".join(self._tail)
+        at = self.end - self._tail_bytes
+        if self._tail_bytes != size:
+            joined = memoryview(joined)
+        for offset in range(0, self._tail_bytes - size + 1, size):
+            piece = joined if self._tail_bytes == size else joined[offset : offset + size]
+            self._unsent.append((at + offset, piece))
+        rest = self._tail_bytes % size
+        self._tail = [bytes(joined[-rest:])] if rest else []
+        self._tail_bytes = rest
+        if self.end - self.start > self._limit:
+            self._forget_oldest()
+        return True
+
+    def seal(self) -> None:
+        """End the open packet here: a finalize never waits for a packet to fill."""
+        if self._tail_bytes:
+            self._unsent.append((self.end - self._tail_bytes, b"".join(self._tail)))
+            self._tail, self._tail_bytes = [], 0
+
+    def next_packet(self) -> bytes | memoryview | None:
+        """The packet at the cursor, which moves past it; None when none is ready."""
+        if not self._unsent:
+            return None
+        at, packet = entry = self._unsent.popleft()
+        self._sent.append(entry)
+        self.heard = max(self.heard, at + len(packet))
+        return packet
+
+    def rewind(self) -> None:
+        """A new connection has heard nothing: the cursor goes back to the oldest held byte."""
+        self._unsent.extendleft(reversed(self._sent))
+        self._sent.clear()
+
+    def settle(self, position: int) -> None:
+        """A final covers everything before `position`: it is never sent again."""
+        self._settled += self._drop_until(min(position, self.cursor))
+
+    def release(self, position: int) -> None:
+        """A server heard everything before `position` and there was nothing in it."""
+        self._released += self._drop_until(min(position, self.cursor))
+
+    def give_up(self) -> None:
+        """Nothing that is still held will be heard: what no connection got is lost."""
+        self.seal()
+        self._forget_until(self.end)
+
+    def take_lost(self) -> list[tuple[int, int]]:
+        """The ranges that were lost since the last call, joined where they touch."""
+        taken, self._lost_ranges = self._lost_ranges, []
+        return taken
+
+    def read(self, start: int, end: int) -> bytes:
+        """Held audio between two positions, as far as it is cut into packets."""
+        pieces = []
+        for part in (self._sent, self._unsent):
+            for at, packet in part:
+                if at >= end:
+                    break
+                if at + len(packet) > start:
+                    pieces.append(bytes(packet[max(0, start - at) : end - at]))
+        return b"".join(pieces)
+
+    def _forget_oldest(self) -> None:
+        """Too much is held: the oldest goes, in whole packets."""
+        target = self.end - self._limit
+        for part in (self._sent, self._unsent):
+            for at, packet in part:
+                if at + len(packet) >= target:
+                    self._forget_until(at + len(packet))
+                    return
+
+    def _forget_until(self, position: int) -> None:
+        heard = min(max(self.heard, self.start), position)
+        self._released += heard - self.start
+        if position > heard:
+            self._lost += position - heard
+            if self._lost_ranges and self._lost_ranges[-1][1] == heard:
+                heard = self._lost_ranges.pop()[0]
+            self._lost_ranges.append((heard, position))
+        self._drop_until(position)
+
+    def _drop_until(self, position: int) -> int:
+        if position <= self.start:
+            return 0
+        for part in (self._sent, self._unsent):
+            while part:
+                at, packet = part[0]
+                if at + len(packet) <= position:
+                    part.popleft()
+                elif at < position:
+                    part[0] = (position, memoryview(packet)[position - at :])
+                    break
+                else:
+                    break
+        dropped = position - self.start
+        self.start = position
+        return dropped
+
+
+class ConnectionClock:
+    """connection_time to stream_time: where the connection began, and what silence was put in.
+
+    The server counts from the first byte that this connection sent it; silence that keeps an idle
+    connection alive is in its count and not in the stream's.
+    """
+
+    _MOST_INSERTS = 512
+
+    def __init__(self, base: float) -> None:
+        self._base = base
+        self._inserts: list[tuple[float, float]] = []  # connection_time, seconds
+
+    def inserted(self, at: float, seconds: float) -> None:
+        """Silence of this length was sent at this connection_time."""
+        if self._inserts:
+            last_at, last_seconds = self._inserts[-1]
+            if at - (last_at + last_seconds) < 1e-6:
+                self._inserts[-1] = (last_at, last_seconds + seconds)
+                return
+        self._inserts.append((at, seconds))
+        if len(self._inserts) > self._MOST_INSERTS:  # hours of pauses: no word is that late
+            _, oldest = self._inserts.pop(0)
+            self._base -= oldest
+
+    def to_stream(self, time: float) -> float:
+        """The stream_time of a connection_time; within inserted silence, where it was put in."""
+        shift = 0.0
+        for at, seconds in self._inserts:
+            if time <= at:
+                break
+            shift += min(seconds, time - at)
+        return self._base + time - shift

@@ -1,0 +1,239 @@
+"""Messages of many connections become one stream's segments: its clock, in order, no echo.
+
+A word heard again is recognized by its place on the clock, never by its text: people do say
+"no, no". Two exceptions, both where the wire gives no times: the words of an interim that was
+promoted to a final are not said again by the final that comes after all, and a server that ends a
+segment twice at the same moment (its own endpointing racing a finalize) is heard once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pulse_plugins.core.events import Interim, Utterance, Word
+from pulse_plugins.core.languages import spaceless
+from pulse_plugins.core.protocol import Transcript, WireWord
+from pulse_plugins.core.timeline import ConnectionClock
+
+# A word whose middle is not later than this after the last delivered word is that word's tail:
+# servers round word times to 10 ms.
+_SLIVER = 0.015
+_SAME_PLACE = 0.08  # seconds between two reports of one word's start
+_HAS_WORD = re.compile(r"\w")
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a final adds to the stream; times are stream_time.
+
+    Attributes:
+        covered: Audio before this needs no replay.
+        repeated: Every word of it had been delivered before.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+    start: float
+    end: float
+    covered: float
+    utterances: tuple[Utterance, ...] = ()
+    repeated: bool = False
+
+
+class Transcripts:
+    """Remembers what was delivered, to place what comes next."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self.delivered_until = 0.0  # the end of the last delivered word, stream_time
+        self._recent: deque[Word] = deque(maxlen=64)
+        self._fresh = False  # no final of this connection yet, and it began with a replay
+        self._echo: list[str] = []
+        self._echo_end = 0.0
+        self._last_text = ""
+        self.open_text = ""  # the newest interim of the open segment
+        self._seen: list[tuple[int, float]] = []  # words in an interim, audio sent when it came
+
+    def interim(self, message: Transcript, *, sent: float) -> Interim | None:
+        """The open segment as it looks now, or None when it says nothing new.
+
+        Args:
+            message: An interim.
+            sent: stream_time up to which this connection was sent audio.
+        """
+        text = message.text
+        if not _HAS_WORD.search(text):
+            return None
+        count = len(text.split())
+        if not self._seen or count > self._seen[-1][0]:
+            self._seen.append((count, sent))
+        text = self._without_echo(text)
+        if not text:
+            return None
+        self.open_text = text
+        return Interim(text, self.delivered_until, message.session_id or "")
+
+    def connection_changed(self) -> None:
+        """What follows comes from another connection, which hears the unsettled audio again."""
+        self._seen = []
+        self._fresh = bool(self._recent)
+
+    def final(
+        self, message: Transcript, clock: ConnectionClock, *, sent: float, answers: bool
+    ) -> Segment:
+        """Place a final on the stream.
+
+        Args:
+            message: A final.
+            clock: The clock of the connection it came on.
+            sent: stream_time up to which that connection was sent audio.
+            answers: A finalize is outstanding, so that two finals may say the same.
+        """
+        text = message.text if _HAS_WORD.search(message.text) else ""
+        words = self._timed(message.words, clock, sent) if text else None
+        seen, self._seen, self.open_text = self._seen, [], ""
+        if not text:
+            end = self.delivered_until
+            return Segment("", (), end, end, covered=0.0)
+        if words is None:
+            return self._untimed(text, seen, sent, answers)
+        new = self._new_words(words)
+        kept = self._unsaid(new)
+        self._remember(new)
+        end = self.delivered_until
+        if not kept:
+            return Segment("", (), end, end, covered=end, repeated=True)
+        if len(kept) < len(words):
+            text = self.join(w.text for w in kept)
+        self._last_text = text
+        utterances = self._utterances(message, clock)
+        return Segment(text, tuple(kept), kept[0].start, end, covered=end, utterances=utterances)
+
+    def promote(self, until: float) -> str:
+        """Take the newest interim as final, because no final came.
+
+        Args:
+            until: stream_time of the finalize that was not answered.
+        """
+        text, self.open_text = self.open_text, ""
+        if text:
+            self._echo += text.split()
+            self._echo_end = until
+            self._last_text = text
+        return text
+
+    def join(self, texts: Iterable[str]) -> str:
+        """One text from several, as the language writes them."""
+        return ("" if spaceless(self.language) else " ").join(t for t in texts if t)
+
+    def _timed(
+        self, words: list[WireWord] | None, clock: ConnectionClock, sent: float
+    ) -> list[Word] | None:
+        """The words on the stream's clock, or None where their times cannot be used."""
+        if not words:
+            return None
+        placed: list[Word] = []
+        for w in words:
+            if w.start is None or w.end is None:
+                return None
+            start = clock.to_stream(w.start)
+            placed.append(
+                Word(
+                    w.word.strip(),
+                    start,
+                    max(start, clock.to_stream(w.end)),
+                    w.confidence,
+                    None if w.speaker is None else str(w.speaker),
+                    w.speaker_confidence,
+                )
+            )
+        if max(w.end or 0.0 for w in words) <= 0.0 or placed[0].start > sent + 0.5:
+            return None  # not filled in, or not on this connection's clock
+        if placed[-1].end <= self.delivered_until and not any(self._is_known(w) for w in placed):
+            return None  # before all that was said, and not a repetition: another clock
+        return placed
+
+    def _new_words(self, words: list[Word]) -> list[Word]:
+        """Without those that were delivered before; times never run backwards."""
+        cut = self.delivered_until + _SLIVER if self._fresh else -1.0
+        self._fresh = False
+        floor = self._recent[-1].start if self._recent else 0.0
+        kept: list[Word] = []
+        for w in words:
+            if (w.start + w.end) / 2 < cut or self._is_known(w):
+                continue
+            floor = max(floor, w.start)
+            if floor != w.start:
+                w = replace(w, start=floor, end=max(floor, w.end))
+            kept.append(w)
+        return kept
+
+    def _unsaid(self, words: list[Word]) -> list[Word]:
+        """Without the words that a promoted interim has said."""
+        if not self._echo or not words or words[0].start >= self._echo_end:
+            self._echo = []
+            return words
+        said = self._echo_length([w.text for w in words])
+        self._echo = self._echo[said:] if said == len(words) else []
+        return words[said:]
+
+    def _is_known(self, word: Word) -> bool:
+        key = _key(word.text)
+        return any(
+            abs(r.start - word.start) < _SAME_PLACE and _key(r.text) == key for r in self._recent
+        )
+
+    def _untimed(
+        self, text: str, seen: list[tuple[int, float]], sent: float, answers: bool
+    ) -> Segment:
+        """A final without word times covers what was sent when its words were first seen."""
+        count = len(text.split())
+        at = next((when for size, when in seen if size >= count), sent)
+        if answers and _key(text) == _key(self._last_text) and not seen:
+            return Segment("", (), at, at, covered=0.0, repeated=True)
+        rest = self._without_echo(text)
+        self._echo = []
+        start = self.delivered_until
+        self.delivered_until = max(start, at)
+        self._last_text = text
+        return Segment(rest, (), start, self.delivered_until, covered=at, repeated=not rest)
+
+    def _remember(self, words: list[Word]) -> None:
+        self._recent.extend(words)
+        for w in words:
+            self.delivered_until = max(self.delivered_until, w.end)
+
+    def _without_echo(self, text: str) -> str:
+        if not self._echo:
+            return text
+        words = text.split()
+        return " ".join(words[self._echo_length(words) :])
+
+    def _echo_length(self, words: list[str]) -> int:
+        """How many of these words a promoted interim has said already."""
+        same = 0
+        for said, word in zip(self._echo, words, strict=False):
+            if _key(said) != _key(word):
+                break
+            same += 1
+        # The server may have revised a word of the interim; it is the same speech all the same.
+        return min(len(self._echo), len(words)) if 2 * same >= len(self._echo) else same
+
+    def _utterances(self, message: Transcript, clock: ConnectionClock) -> tuple[Utterance, ...]:
+        return tuple(
+            Utterance(
+                u.text or u.transcript or "",
+                clock.to_stream(u.start),
+                clock.to_stream(u.end),
+                None if u.speaker is None else str(u.speaker),
+            )
+            for u in message.utterances or ()
+        )
+
+
+def _key(text: str) -> str:
+    return _NOT_WORD.sub("", text).casefold()

@@ -1,0 +1,129 @@
+"""Finalize requests: what each waits for, what answers it, and until when.
+
+Requests are marks in the timeline and are answered in order. A request that is outstanding when
+a connection is lost is asked again after the replay, at the same place in the audio.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Request:
+    """One finalize: everything before `mark` (a timeline position) is asked for.
+
+    Attributes:
+        id: What the owner was given, or None for one of the session's own; requests at one mark
+            share a message on the wire.
+        sent_at: When this connection was asked, on the session's clock; None: not yet.
+        deadline: When to stop waiting, on the session's clock; None while nobody was asked.
+    """
+
+    id: int | None
+    mark: int
+    sent_at: float | None = None
+    deadline: float | None = None
+
+
+class Turns:
+    """The requests that wait for their answer, oldest first."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Request] = deque()
+        self._last_id = 0
+        self.late = 0  # sent and given up: their answers may still come on this connection
+        self.flag_seen = False  # this server marks its answers with from_finalize
+        self.answers_empty: bool | None = None  # whether it answers when nothing is pending
+
+    def request(self, mark: int) -> int:
+        """Ask for everything before `mark`; returns the request's id."""
+        self._last_id += 1
+        newest = self._waiting[-1] if self._waiting else None
+        if newest is not None and newest.mark == mark:
+            newest.id = self._last_id  # nothing was said in between: one answer serves both
+        else:
+            self._waiting.append(Request(self._last_id, mark))
+        return self._last_id
+
+    def request_own(self, mark: int) -> None:
+        """Ask for everything before `mark`, the audio sent so far, on the session's behalf."""
+        for index, waiting in enumerate(self._waiting):
+            if waiting.mark == mark:
+                return
+            if waiting.mark > mark:
+                self._waiting.insert(index, Request(None, mark))
+                return
+        self._waiting.append(Request(None, mark))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing is waited for."""
+        return not self._waiting
+
+    def is_answered_until(self, mark: int) -> bool:
+        """Whether no request at or before `mark` waits."""
+        return not self._waiting or self._waiting[0].mark > mark
+
+    def oldest(self) -> Request | None:
+        """The request whose answer is due first, if it was sent."""
+        if self._waiting and self._waiting[0].sent_at is not None:
+            return self._waiting[0]
+        return None
+
+    def newest(self) -> Request | None:
+        """The request that was sent last."""
+        return next((r for r in reversed(self._waiting) if r.sent_at is not None), None)
+
+    def due(self, cursor: int) -> Request | None:
+        """The next request to send, if all audio before its mark went out."""
+        for request in self._waiting:
+            if request.sent_at is None:
+                return request if request.mark <= cursor else None
+        return None
+
+    def addressed(self, position: int | None) -> Request | None:
+        """The request that an answer with words from `position` on belongs to.
+
+        Requests that the server passed over are left behind: the next one is answered, or the
+        newest of them when no other was sent.
+        """
+        found = None
+        for request in self._waiting:
+            if request.sent_at is None:
+                break
+            found = request
+            if position is None or request.mark > position:
+                break
+        return found
+
+    def answer(self, request: Request) -> int | None:
+        """This request, and with it all older ones, is answered; the newest id, if any."""
+        newest = None
+        while self._waiting:
+            popped = self._waiting.popleft()
+            newest = popped.id if popped.id is not None else newest
+            if popped is request:
+                break
+        return newest
+
+    def give_up(self, request: Request) -> int | None:
+        """No answer came in time; one may still come."""
+        self.late += 1
+        return self.answer(request)
+
+    def rewind(self) -> None:
+        """A new connection was asked nothing yet, and the session's own wishes are void."""
+        self.late = 0
+        self._waiting = deque(r for r in self._waiting if r.id is not None)
+        for request in self._waiting:
+            request.sent_at = request.deadline = None
+
+    def answer_all(self) -> int | None:
+        """The stream ends: the id of the newest request, which answers all of them."""
+        return self.answer(self._waiting[-1]) if self._waiting else None
+
+    def deadline(self) -> float | None:
+        """When the oldest request is given up."""
+        return self._waiting[0].deadline if self._waiting else None
