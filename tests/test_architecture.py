@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
 FLOORS = (
     "errors languages resampler timeline turns",
     "audio backoff dialects events opus protocol",
-    "options recordings speech transcripts",
+    "metrics options recordings speech transcripts",
     "links",
     "recognition",
     "session",

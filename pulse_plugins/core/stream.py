@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import Any, Self
@@ -30,13 +31,16 @@ from pulse_plugins.core.errors import (
     from_close,
     from_status,
 )
-from pulse_plugins.core.events import Event
+from pulse_plugins.core.events import AudioLost, Event, Interim, Reconnecting, Recovered
 from pulse_plugins.core.links import OpenLink
+from pulse_plugins.core.metrics import StreamMetrics, Tally
 from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.opus import OpusEncoder
 from pulse_plugins.core.session import Session, State
 
 _CLOSE_SECONDS = 1.0  # for the closing handshake of a connection that is not wanted any more
 _MOST_RETRY_AFTER = 600.0
+_log = logging.getLogger("pulse_plugins.stream")
 # The client library writes headers, the key among them, to its logger at debug level.
 _wire_log = logging.getLogger("pulse_plugins.wire")
 _wire_log.setLevel(logging.INFO)
@@ -61,16 +65,14 @@ class PulseStream:
         self, options: PulseOptions, *, source: AudioFormat | None = None, name: str = ""
     ) -> None:
         self.name = name or f"pulse-{id(self):x}"
-        plain: Encoding = "linear16"
-        if options.encoding in ("linear16", "linear32", "mulaw", "alaw"):
-            plain = options.encoding  # type: ignore[assignment]  # checked just above
-        self._target = AudioFormat(plain, options.sample_rate)
+        self._target = AudioFormat(_kept_encoding(options), options.sample_rate)
         self._source = source or AudioFormat("linear16", options.sample_rate)
         self._converter = FrameConverter(self._source, self._target)
         self._session = Session(options, Random())
         self._events: deque[Event] = deque()
         self._changed = asyncio.Event()  # there are events, or the stream is over
         self._sent = asyncio.Event()  # something went out
+        self._tally = Tally()
         self._wakes: dict[int, asyncio.Event] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -227,6 +229,15 @@ class PulseStream:
         timeline = self._session.timeline
         return timeline.seconds(timeline.end - timeline.cursor)
 
+    @property
+    def metrics(self) -> StreamMetrics:
+        """What the stream has done so far."""
+        session = self._session
+        seconds = session.timeline.seconds
+        return self._tally.snapshot(
+            self._pushed, seconds(session.replayed_bytes), seconds(session.silence_bytes)
+        )
+
     # The driver.
 
     def _now(self) -> float:
@@ -244,19 +255,28 @@ class PulseStream:
     def _settle(self) -> None:
         """After every input; never awaits."""
         for command in self._session.take_commands():
+            link = command.link
             if isinstance(command, OpenLink):
-                self._wakes[command.link] = asyncio.Event()
-                task = asyncio.create_task(self._run(command), name=f"{self.name}.{command.link}")
-                self._tasks[command.link] = task
-                task.add_done_callback(lambda _, link=command.link: self._forget(link))
-            elif (task := self._tasks.get(command.link)) is not None:
-                task.cancel()
+                self._wakes[link] = asyncio.Event()
+                task = asyncio.create_task(self._run(command), name=f"{self.name}.{link}")
+                self._tasks[link] = task
+                task.add_done_callback(partial(self._forget, link))
+            elif link in self._tasks:
+                self._tasks[link].cancel()
         self._deliver()
         for wake in self._wakes.values():
             wake.set()
 
     def _deliver(self) -> None:
         while (event := self._session.next_event()) is not None:
+            self._tally.count(event)
+            self._log(event)
+            if (
+                isinstance(event, Interim)
+                and self._events
+                and isinstance(self._events[-1], Interim)
+            ):
+                self._events.pop()  # a slow consumer needs only the newest
             self._events.append(event)
         if self._events or self.closed:
             self._changed.set()
@@ -269,11 +289,23 @@ class PulseStream:
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
 
+    def _log(self, event: Event) -> None:
+        """One line for what an operator wants to see; no text, no key."""
+        match event:
+            case Reconnecting(attempt=attempt, reason=reason, delay=delay):
+                _log.info("%s: try %d in %.2f s: %s", self.name, attempt, delay, reason)
+            case Recovered(outage=outage, replayed=replayed):
+                _log.info("%s: back after %.2f s, %.2f s replayed", self.name, outage, replayed)
+            case AudioLost(start=start, end=end, reason=reason):
+                _log.warning("%s: lost audio %.2f to %.2f s: %s", self.name, start, end, reason)
+            case _:
+                pass
+
     def _tick(self) -> None:
         self._session.advance(self._now())
         self._settle()
 
-    def _forget(self, link: int) -> None:
+    def _forget(self, link: int, _task: asyncio.Task[None]) -> None:
         self._tasks.pop(link, None)
         self._wakes.pop(link, None)
 
@@ -329,14 +361,43 @@ class PulseStream:
 
     async def _write(self, link: int, socket: ClientConnection) -> None:
         wake = self._wakes[link]
+        options = self.options
+        codec = _codec(options)
         with suppress(ConnectionClosed):
             while True:
                 wake.clear()
                 while (message := self._session.next_outgoing(link, self._now())) is not None:
-                    await socket.send(message)
+                    if codec is None:
+                        await socket.send(message)
+                    elif not isinstance(message, str):
+                        for packet in codec.encode(bytes(message)):
+                            await socket.send(packet)
+                    else:
+                        if message == options.row.close:
+                            for packet in codec.finish():
+                                await socket.send(packet)
+                        await socket.send(message)
                     self._sent.set()
                 self._deliver()  # what was sent has moved the next deadline
                 await wake.wait()
+
+
+def _kept_encoding(options: PulseOptions) -> Encoding:
+    """What the stream keeps: the wire's own bytes, and linear16 where those have no fixed rate."""
+    match options.encoding:
+        case "linear16" | "linear32" | "mulaw" | "alaw" as encoding:
+            return encoding
+        case _:
+            return "linear16"
+
+
+def _codec(options: PulseOptions) -> OpusEncoder | None:
+    """The encoder of one connection: what is kept is encoded as it goes out."""
+    match options.encoding:
+        case "opus" | "ogg_opus" as container:
+            return OpusEncoder(container, options.sample_rate)
+        case _:
+            return None
 
 
 async def _hang_up(socket: ClientConnection) -> None:
@@ -372,7 +433,7 @@ def _handshake_error(failed: Exception) -> PulseError:
     raise failed
 
 
-def _body(body: bytes | None) -> tuple[str, str]:
+def _body(body: bytes | bytearray | None) -> tuple[str, str]:
     """The text and the `error_code` of a refusal's body."""
     try:
         fields = json.loads(body or b"{}")
