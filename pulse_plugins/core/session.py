@@ -323,9 +323,11 @@ class Session:
         link = self._link
         if link is not None and link.is_open:
             due.append(self._check_at)
-            due.append(link.last_sent_at + self.options.timeouts.keepalive)
-            if self.timeline.has_packet and not self._is_switching:
-                due.append(link.paced_until())
+            if not self._is_switching:
+                if not self._ending:
+                    due.append(link.last_sent_at + self.options.timeouts.keepalive)
+                if self.timeline.has_packet:
+                    due.append(link.paced_until())
         return min((at for at in due if at is not None), default=None)
 
     @property

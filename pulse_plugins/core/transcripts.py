@@ -55,6 +55,7 @@ class Transcripts:
         self._echo: list[str] = []
         self._echo_end = 0.0
         self._last_text = ""
+        self._open_until = 0.0  # stream_time up to which the newest interim may reach
         self.open_text = ""  # the newest interim of the open segment
         self._seen: list[tuple[int, float]] = []  # words in an interim, audio sent when it came
 
@@ -75,6 +76,7 @@ class Transcripts:
         if not text:
             return None
         self.open_text = text
+        self._open_until = sent
         return Interim(text, self.delivered_until, message.session_id or "")
 
     def connection_changed(self) -> None:
@@ -122,7 +124,7 @@ class Transcripts:
         text, self.open_text = self.open_text, ""
         if text:
             self._echo += text.split()
-            self._echo_end = until
+            self._echo_end = max(until, self._open_until)  # an interim may reach beyond the mark
             self._last_text = text
         return text
 
