@@ -284,7 +284,7 @@ class Call(RuleBasedStateMachine):
         assert self.session.error is None
 
     def teardown(self) -> None:
-        """Then the network is well again: the rest of the words comes, every request is answered."""
+        """Then the network is well again: the other words come, every request is answered."""
         for _ in range(200):
             self.pass_time(0.1)
             if self.session.state is State.DORMANT:
@@ -295,7 +295,7 @@ class Call(RuleBasedStateMachine):
             found = self.connected_server()
             if found is None:
                 continue
-            link, server = found
+            server = found[1]
             if server.finalizes:
                 self.answer()
             elif server.words():
@@ -337,11 +337,11 @@ PROFILE = settings(
 
 @pytest.mark.parametrize("machine", [Call, CallWithoutFlags])
 def test_every_word_comes_once_in_order_whatever_happens(machine: type[Call]) -> None:
-    run_state_machine_as_test(machine, settings=PROFILE)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=PROFILE)
 
 
 def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
     monkeypatch.setattr(Transcripts, "_is_known", lambda self, word: False)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Call, settings=PROFILE)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(Call, settings=PROFILE)
