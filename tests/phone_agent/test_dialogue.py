@@ -11,8 +11,8 @@ def heard(name: str) -> Booking:
 
 
 def test_the_shipped_calls_are_understood() -> None:
-    assert heard("booking") == Booking(people=4, day="friday")
-    assert heard("change") == Booking(people=6, day="tomorrow")
+    assert heard("booking") == Booking(people=4, day="friday", name="Robert Miller")
+    assert heard("change") == Booking(people=6, day="tomorrow", phone="5550142")
     assert heard("human") == Booking(people=5, day="saturday", human=True)
 
 
