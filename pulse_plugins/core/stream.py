@@ -163,6 +163,7 @@ class PulseStream:
         """Wait until no task and no socket is left; for after `end` or `abort`."""
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next round
 
     async def __aenter__(self) -> Self:
         self.start()
