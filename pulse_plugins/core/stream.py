@@ -1,49 +1,34 @@
 """PulseStream: one `Session`, its websockets and one timer; audio in, events out.
 
-Every input ends in `_settle`: events are handed over, connections are opened and closed as the
-session wants, the one timer is set to its next deadline. One task a connection writes, so order on
-the wire is order in the session; a full socket is its back pressure, and events never wait for it.
+Every input ends in `_settle`: connections are opened and closed as the session wants, what is due
+goes out, events are handed over, the one timer is set to the next deadline. While the network
+takes what it is given, a packet is on its way before `push` returns; once it does not, one task a
+connection writes at its pace. Order on the wire is order in the session either way, and events
+never wait for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Any, Self
-
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from typing import Self
 
 from pulse_plugins.core.audio import AudioFormat, Encoding, FrameConverter
-from pulse_plugins.core.errors import (
-    ConnectionLostError,
-    ConnectTimeoutError,
-    PulseError,
-    ServerError,
-    StreamClosedError,
-    from_close,
-    from_status,
-)
+from pulse_plugins.core.errors import PulseError, StreamClosedError
 from pulse_plugins.core.events import AudioLost, Event, Interim, Reconnecting, Recovered
 from pulse_plugins.core.links import OpenLink
 from pulse_plugins.core.metrics import StreamMetrics, Tally
 from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.opus import OpusEncoder
 from pulse_plugins.core.session import Session, State
+from pulse_plugins.core.websocket import WebSocket, open_websocket
 
-_CLOSE_SECONDS = 1.0  # for the closing handshake of a connection that is not wanted any more
-_MOST_RETRY_AFTER = 600.0
 _log = logging.getLogger("pulse_plugins.stream")
-# The client library writes headers, the key among them, to its logger at debug level.
-_wire_log = logging.getLogger("pulse_plugins.wire")
-_wire_log.setLevel(logging.INFO)
 
 
 class PulseStream:
@@ -73,7 +58,7 @@ class PulseStream:
         self._changed = asyncio.Event()  # there are events, or the stream is over
         self._sent = asyncio.Event()  # something went out
         self._tally = Tally()
-        self._wakes: dict[int, asyncio.Event] = {}
+        self._sockets: dict[int, _Socket] = {}  # the open ones
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pushed = 0.0
@@ -258,15 +243,35 @@ class PulseStream:
         for command in self._session.take_commands():
             link = command.link
             if isinstance(command, OpenLink):
-                self._wakes[link] = asyncio.Event()
                 task = asyncio.create_task(self._run(command), name=f"{self.name}.{link}")
                 self._tasks[link] = task
                 task.add_done_callback(partial(self._forget, link))
             elif link in self._tasks:
                 self._tasks[link].cancel()
+        for link, socket in self._sockets.items():
+            self._send(link, socket)
         self._deliver()
-        for wake in self._wakes.values():
-            wake.set()
+        self._arm()
+
+    def _send(self, link: int, socket: _Socket) -> None:
+        """What is due goes out now; to a socket that is full, its writer sends it when it can."""
+        while socket.writer is None or socket.writer.done():
+            if not socket.web.is_free:
+                name = f"{self.name}.{link}.write"
+                socket.writer = asyncio.create_task(self._write(link, socket.web), name=name)
+                return
+            message = self._session.next_outgoing(link, self._now())
+            if message is None:
+                return
+            socket.web.send(message)
+            self._sent.set()
+
+    async def _write(self, link: int, web: WebSocket) -> None:
+        while (message := self._session.next_outgoing(link, self._now())) is not None:
+            await web.send_patiently(message)
+            self._sent.set()
+            self._deliver()
+            self._arm()  # what was sent has moved the next deadline
 
     def _deliver(self) -> None:
         while (event := self._session.next_event()) is not None:
@@ -283,10 +288,15 @@ class PulseStream:
             self._changed.set()
         if self.closed:
             self._sent.set()
+
+    def _arm(self) -> None:
+        """See that the timer goes off at the session's deadline; earlier does no harm."""
+        deadline = self._session.next_deadline()
         if self._timer is not None:
+            if deadline is not None and self._timer.when() <= deadline:
+                return
             self._timer.cancel()
             self._timer = None
-        deadline = self._session.next_deadline()
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
 
@@ -303,84 +313,58 @@ class PulseStream:
                 pass
 
     def _tick(self) -> None:
+        self._timer = None
         self._session.advance(self._now())
         self._settle()
 
     def _forget(self, link: int, _task: asyncio.Task[None]) -> None:
         self._tasks.pop(link, None)
-        self._wakes.pop(link, None)
 
     async def _run(self, command: OpenLink) -> None:
         """One connection, from its handshake to its end."""
-        error: PulseError | None = ConnectionLostError("the connection could not be made")
         began = self._now()
+        error: PulseError | None
         try:
-            socket = await self._connect(command)
-        except asyncio.CancelledError:
-            raise
-        except Exception as failed:
-            error = _handshake_error(failed)
+            web = await open_websocket(command.options, command.url)
+        except PulseError as refused:
+            error = refused
         else:
             try:
-                self._session.connected(command.link, self._now(), self._now() - began)
-                self._settle()
-                error = await self._converse(command.link, socket)
+                error = await self._converse(command.link, web, self._now() - began)
             finally:
-                await _hang_up(socket)
+                await web.hang_up()
         self._session.disconnected(command.link, error, self._now())
         self._settle()
 
-    async def _connect(self, command: OpenLink) -> ClientConnection:
-        options, timeouts = command.options, command.options.timeouts
-        extra: dict[str, Any] = {} if options.proxy is None else {"proxy": options.proxy}
-        return await connect(
-            options.websocket_url(command.url),
-            additional_headers=options.request_headers(),
-            open_timeout=timeouts.connect,
-            ping_interval=timeouts.ping_interval,
-            ping_timeout=timeouts.ping_timeout,
-            close_timeout=_CLOSE_SECONDS,
-            max_size=options.limits.message_bytes,
-            compression=None,
-            logger=_wire_log,
-            **extra,
-        )
+    async def _converse(self, link: int, web: WebSocket, seconds: float) -> PulseError | None:
+        """Both directions until the connection ends; how it did.
 
-    async def _converse(self, link: int, socket: ClientConnection) -> PulseError | None:
-        """Both directions until the connection ends; how it did."""
-        writer = asyncio.create_task(self._write(link, socket), name=f"{self.name}.{link}.write")
+        Args:
+            link: The connection's name.
+            web: The connection.
+            seconds: How long its handshake took.
+        """
+        socket = self._sockets[link] = _Socket(web)
         try:
-            async for message in socket:
+            self._session.connected(link, self._now(), seconds)
+            self._settle()
+            async for message in web.messages():
                 self._session.received(link, message, self._now())
                 self._settle()
-        except ConnectionClosed:
-            pass
         finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
-        return None if socket.close_code == 1000 else from_close(socket.close_code)
+            del self._sockets[link]
+            if socket.writer is not None:
+                socket.writer.cancel()
+                await asyncio.gather(socket.writer, return_exceptions=True)
+        return web.ending
 
-    async def _write(self, link: int, socket: ClientConnection) -> None:
-        wake = self._wakes[link]
-        options = self.options
-        codec = _codec(options)
-        with suppress(ConnectionClosed):
-            while True:
-                wake.clear()
-                while (message := self._session.next_outgoing(link, self._now())) is not None:
-                    if codec is None:
-                        await socket.send(message)
-                    elif not isinstance(message, str):
-                        for packet in codec.encode(bytes(message)):
-                            await socket.send(packet)
-                    else:
-                        if message == options.row.close:
-                            for packet in codec.finish():
-                                await socket.send(packet)
-                        await socket.send(message)
-                    self._sent.set()
-                self._deliver()  # what was sent has moved the next deadline
-                await wake.wait()
+
+@dataclass(slots=True)
+class _Socket:
+    """An open connection, and the task that writes to it while it is full."""
+
+    web: WebSocket
+    writer: asyncio.Task[None] | None = None
 
 
 def _kept_encoding(options: PulseOptions) -> Encoding:
@@ -390,65 +374,3 @@ def _kept_encoding(options: PulseOptions) -> Encoding:
             return encoding
         case _:
             return "linear16"
-
-
-def _codec(options: PulseOptions) -> OpusEncoder | None:
-    """The encoder of one connection: what is kept is encoded as it goes out."""
-    match options.encoding:
-        case "opus" | "ogg_opus" as container:
-            return OpusEncoder(container, options.sample_rate)
-        case _:
-            return None
-
-
-async def _hang_up(socket: ClientConnection) -> None:
-    """Say goodbye if the other side still listens; never wait for long."""
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await socket.close()
-    except (TimeoutError, OSError):
-        socket.transport.abort()
-    except asyncio.CancelledError:
-        socket.transport.abort()
-        raise
-
-
-def _handshake_error(failed: Exception) -> PulseError:
-    """Why there is no connection; what it says holds no URL, header or key."""
-    match failed:
-        case InvalidStatus():
-            response = failed.response
-            detail, error_code = _body(response.body)
-            return from_status(
-                response.status_code,
-                detail=detail,
-                error_code=error_code,
-                retry_after=_seconds(response.headers.get("Retry-After")),
-            )
-        case TimeoutError():
-            return ConnectTimeoutError("the handshake was not answered in time")
-        case InvalidHandshake():
-            return ServerError("the server did not complete the handshake", code="handshake")
-        case OSError() | EOFError() | ConnectionClosed():
-            return ConnectionLostError(f"no connection: {type(failed).__name__}")
-    raise failed
-
-
-def _body(body: bytes | bytearray | None) -> tuple[str, str]:
-    """The text and the `error_code` of a refusal's body."""
-    try:
-        fields = json.loads(body or b"{}")
-    except ValueError:
-        return "", ""
-    if not isinstance(fields, dict):
-        return "", ""
-    detail = fields.get("error") or fields.get("message") or fields.get("errors") or ""
-    return str(detail)[:500], str(fields.get("error_code") or "")
-
-
-def _seconds(header: str | None) -> float | None:
-    try:
-        value = float(header or "")
-    except ValueError:
-        return None
-    return value if 0 <= value <= _MOST_RETRY_AFTER else None

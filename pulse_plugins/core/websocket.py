@@ -1,0 +1,182 @@
+"""One WebSocket of a stream: its handshake, sends that do not wait, its messages and its goodbye.
+
+Nothing here decides anything: `session` says what goes out and what a failure means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import broadcast
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from pulse_plugins.core.errors import (
+    ConnectionLostError,
+    ConnectTimeoutError,
+    PulseError,
+    ServerError,
+    from_close,
+    from_status,
+)
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.opus import OpusEncoder
+
+_CLOSE_SECONDS = 1.0  # for the closing handshake of a connection that is not wanted any more
+_MOST_RETRY_AFTER = 600.0
+# The client library writes headers, the key among them, to its logger at debug level.
+_library_log = logging.getLogger("pulse_plugins.wire")
+_library_log.setLevel(logging.INFO)
+
+Message = bytes | memoryview | str
+
+
+class WebSocket:
+    """An open connection; made by `open_websocket`."""
+
+    def __init__(self, connection: ClientConnection, options: PulseOptions) -> None:
+        self._connection = connection
+        self._closing_word = options.row.close
+        self._codec = _codec(options)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the network has taken all that was sent."""
+        return self._connection.transport.get_write_buffer_size() == 0
+
+    def send(self, message: Message) -> None:
+        """Send without waiting; for while it `is_free`. A connection that has ended ignores it."""
+        for packet in self._encoded(message):
+            broadcast((self._connection,), packet)
+
+    async def send_patiently(self, message: Message) -> None:
+        """Send, and wait while much of what was sent before is still on its way."""
+        with suppress(ConnectionClosed):
+            for packet in self._encoded(message):
+                await self._connection.send(packet)
+
+    async def messages(self) -> AsyncIterator[str | bytes]:
+        """What the server says, until the connection ends, however it does."""
+        with suppress(ConnectionClosed):
+            async for message in self._connection:
+                yield message
+
+    @property
+    def ending(self) -> PulseError | None:
+        """How the connection ended; None after an orderly close with 1000."""
+        code = self._connection.close_code
+        return None if code == 1000 else from_close(code)
+
+    async def hang_up(self) -> None:
+        """Say goodbye if the other side still listens; never wait for long."""
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._connection.close()
+        except (TimeoutError, OSError):
+            self._connection.transport.abort()
+        except asyncio.CancelledError:
+            self._connection.transport.abort()
+            raise
+
+    def _encoded(self, message: Message) -> Iterable[Message]:
+        if self._codec is None:
+            return (message,)
+        if not isinstance(message, str):
+            return self._codec.encode(bytes(message))
+        if message == self._closing_word:
+            return (*self._codec.finish(), message)
+        return (message,)
+
+
+async def open_websocket(options: PulseOptions, url: str) -> WebSocket:
+    """Make a connection.
+
+    Args:
+        options: What is asked of the service, and how long the handshake may take.
+        url: The base URL.
+
+    Raises:
+        PulseError: There is no connection; the text holds no URL, header or key.
+    """
+    address = options.websocket_url(url)
+    extra: dict[str, Any] = {} if options.proxy is None else {"proxy": options.proxy}
+    if address.startswith("wss:"):
+        extra["ssl"] = await asyncio.to_thread(_tls)
+    try:
+        connection = await connect(
+            address,
+            additional_headers=options.request_headers(),
+            open_timeout=options.timeouts.connect,
+            ping_interval=options.timeouts.ping_interval,
+            ping_timeout=options.timeouts.ping_timeout,
+            close_timeout=_CLOSE_SECONDS,
+            max_size=options.limits.message_bytes,
+            compression=None,
+            logger=_library_log,
+            **extra,
+        )
+    except Exception as failed:
+        raise _handshake_error(failed) from None
+    return WebSocket(connection, options)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Read the certificates once: it takes milliseconds, which a live call does not have."""
+    return ssl.create_default_context()
+
+
+def _codec(options: PulseOptions) -> OpusEncoder | None:
+    """The encoder of one connection: what is kept is encoded as it goes out."""
+    match options.encoding:
+        case "opus" | "ogg_opus" as container:
+            return OpusEncoder(container, options.sample_rate)
+        case _:
+            return None
+
+
+def _handshake_error(failed: Exception) -> PulseError:
+    match failed:
+        case InvalidStatus():
+            response = failed.response
+            detail, error_code = _body(response.body)
+            return from_status(
+                response.status_code,
+                detail=detail,
+                error_code=error_code,
+                retry_after=_seconds(response.headers.get("Retry-After")),
+            )
+        case TimeoutError():
+            return ConnectTimeoutError("the handshake was not answered in time")
+        case InvalidHandshake():
+            return ServerError("the server did not complete the handshake", code="handshake")
+        case OSError() | EOFError() | ConnectionClosed():
+            return ConnectionLostError(f"no connection: {type(failed).__name__}")
+    raise failed
+
+
+def _body(body: bytes | bytearray | None) -> tuple[str, str]:
+    """The text and the `error_code` of a refusal's body."""
+    try:
+        fields = json.loads(body or b"{}")
+    except ValueError:
+        return "", ""
+    if not isinstance(fields, dict):
+        return "", ""
+    detail = fields.get("error") or fields.get("message") or fields.get("errors") or ""
+    return str(detail)[:500], str(fields.get("error_code") or "")
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        value = float(header or "")
+    except ValueError:
+        return None
+    return value if 0 <= value <= _MOST_RETRY_AFTER else None
