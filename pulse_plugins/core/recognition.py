@@ -115,6 +115,18 @@ class Recognition:
         seconds = self.timeline.seconds
         return self._speech.has_speech(seconds(start), seconds(end), margin=0.0, at_least=at_least)
 
+    def release_old(self) -> None:
+        """Let go of old audio that was heard and brought no words."""
+        timeline = self.timeline
+        if self.transcripts.open_text or not self.turns.is_answered:
+            return
+        keep = timeline.position(self.options.limits.release_seconds)
+        until, older = timeline.cursor - keep, timeline.cursor - 2 * keep
+        if until > timeline.start and not self.is_loud(timeline.start, until, at_least=0.1):
+            timeline.release(until)
+        elif older > timeline.start:
+            timeline.release(older)
+
     def _completed_by(self, message: Transcript, segment: Segment) -> Request | None:
         """The newest request that this final completes, or None."""
         turns = self.turns

@@ -42,14 +42,14 @@ from pulse_plugins.core.events import (
 )
 from pulse_plugins.core.links import CloseLink, Link, LinkState, OpenLink, Switch
 from pulse_plugins.core.options import PulseOptions, wire_bytes
+from pulse_plugins.core.outage import Outage
 from pulse_plugins.core.protocol import ErrorReport, Pong, SpeechMark, Transcript, Unreadable, parse
 from pulse_plugins.core.recognition import Recognition
 from pulse_plugins.core.timeline import AudioCount, Timeline
+from pulse_plugins.core.watchdog import Watchdog
 
 _KEEPALIVE_SILENCE = 0.1  # seconds
 _PROVEN = 5.0  # a connection that lived this long has worked, even if nothing was said
-_STALL_SPEECH = 0.3  # seconds of loud audio that a healthy server says something about
-_LONGEST_STALL = 60.0
 
 
 class State(enum.Enum):
@@ -81,21 +81,14 @@ class Session:
         self._commands: list[OpenLink | CloseLink] = []
         self._recognition = Recognition(options, self.timeline, self._events)
         self._random = random
-        self._backoff = Backoff(options.retry, random)
+        self._outage = Outage(options.retry, random)
+        self._watchdog = Watchdog(options.timeouts.stall)
         self._link: Link | None = None
         self._switch: Switch | None = None
         self._last_link = 0
         self._url_index = 0
-        self._attempt = 1
-        self._retry_at = 0.0
-        self._outage_since: float | None = None  # until a connection works again
-        self._down_since: float | None = None  # until everything held was sent again
-        self._replay_from = self._replay_until = 0
         self._ending = False
         self._close_by = 0.0
-        self._check_at: float | None = None
-        self._checked = (0, 0)  # cursor at the last two checks
-        self._stall = options.timeouts.stall
         self.replayed_bytes = 0
         self.silence_bytes = 0
 
@@ -178,7 +171,7 @@ class Session:
         if link is not self._link:
             self._begin_switch(now)
             return
-        self._events.append(Connected(self._attempt, seconds))
+        self._events.append(Connected(self._outage.attempt, seconds))
         self.state = State.OPEN
         self._begin(link, now)
 
@@ -202,7 +195,7 @@ class Session:
             case Transcript():
                 self._events.extend(MessageIgnored(f"field {name}") for name in message.problems)
                 if message.text:
-                    self._stall = self.options.timeouts.stall
+                    self._watchdog.heard_words()
                 self._recognition.transcript(message, link, now)
                 if message.is_last and self._ending and link.closing_at is not None:
                     self.timeline.settle(self.timeline.end)
@@ -233,20 +226,19 @@ class Session:
             self._events.append(Disconnected(error))
             if now - link.opened_at >= _PROVEN:
                 self._worked(link)
-        self._link = self._check_at = None
+        self._link = None
+        self._watchdog.rest()
         self._rewind()
         if self._ending and self._is_over(link, error):
             self._finish()  # only the goodbye was lost: every word is here
             return
-        self._down_since = now if self._down_since is None else self._down_since
-        if self._outage_since is None:
-            self._outage_since = now
+        self._outage.began(now)
         if self._switch is not None:
             self._take_over(now)
             return
         if error is None and link.worked and not self._has_open_words():
             self.state = State.DORMANT  # an idle close is no failure; audio wakes it up
-            self._outage_since = self._down_since = None
+            self._outage.slept()
             return
         # Refused although reachable: closed before a word came back, or too many of us.
         refused = isinstance(error, RateLimitError) or (was_open and not link.worked)
@@ -256,14 +248,14 @@ class Session:
         """Time has passed: whatever was due by `now` happens."""
         if self.state is State.CLOSED:
             return
-        if self.state is State.WAITING and now >= self._retry_at:
+        if self.state is State.WAITING and now >= self._outage.retry_at:
             self._connect(now)
         self._recognition.expire(now)
         if self._switch is not None:
             self._advance_switch(self._switch, now)
         if self._ending and now >= self._ends_at():
             self._finish()
-        elif self._check_at is not None and now >= self._check_at:
+        elif self._watchdog.check_at is not None and now >= self._watchdog.check_at:
             self._check(now)
 
     # What the driver pulls.
@@ -317,12 +309,12 @@ class Session:
         if self._switch is not None:
             due += (self._switch.retry_at, self._switch.take_over_at)
         if self.state is State.WAITING:
-            due.append(self._retry_at)
+            due.append(self._outage.retry_at)
         if self._ending:
             due.append(self._ends_at())
         link = self._link
         if link is not None and link.is_open:
-            due.append(self._check_at)
+            due.append(self._watchdog.check_at)
             if not self._is_switching:
                 if not self._ending:
                     due.append(link.last_sent_at + self.options.timeouts.keepalive)
@@ -352,7 +344,6 @@ class Session:
 
     def _connect(self, now: float) -> None:
         self.state = State.CONNECTING
-        self._attempt = self._backoff.failures + 1
         self._link = self._open_link(self.options)
 
     def _close(self, link: Link) -> None:
@@ -362,7 +353,8 @@ class Session:
     def _adopt(self, options: PulseOptions) -> None:
         self.options = self._recognition.options = options
         self._recognition.transcripts.language = options.language
-        self._backoff.change(options.retry)
+        self._outage.change(options.retry)
+        self._watchdog.change(options.timeouts.stall)
         self._events.append(OptionsApplied(self.timeline.seconds(self.timeline.cursor)))
 
     def _rewind(self) -> None:
@@ -375,16 +367,14 @@ class Session:
         timeline = self.timeline
         link.begin(timeline.seconds(timeline.start))
         self._report_lost("the outage outlasted the audio that is kept")
-        self._replay_from, self._replay_until = timeline.start, timeline.heard
-        self._check_at = now + self._stall / 2
-        self._checked = (timeline.start, timeline.start)
+        self._outage.replays(timeline.start, timeline.heard)
+        self._watchdog.watch(timeline.start, now)
         self._report_recovery(now)
 
     def _worked(self, link: Link) -> None:
         if not link.worked:
             link.worked = True
-            self._backoff.reset()
-            self._outage_since = None
+            self._outage.worked()
 
     def _reported(self, link: Link, error: PulseError, now: float) -> None:
         """The server sent an error message; it closes the connection after one (D-LIVE)."""
@@ -399,20 +389,14 @@ class Session:
         self.disconnected(link.id, error, now)
 
     def _fail_or_wait(self, error: PulseError, now: float, *, refused: bool) -> None:
-        outage = now - (now if self._outage_since is None else self._outage_since)
-        if not error.retryable or (refused and outage >= self.options.timeouts.max_outage):
-            self._fail(error)
-            return
-        delay = self._backoff.next(
-            slow=isinstance(error, RateLimitError), retry_after=error.retry_after
-        )
+        most = self.options.timeouts.max_outage
+        delay = self._outage.next_try(error, now, refused=refused, max_outage=most)
         if delay is None:
             self._fail(error)
             return
         self._url_index += 1
-        self._retry_at = now + delay
         self.state = State.WAITING
-        self._events.append(Reconnecting(self._backoff.failures, error.code, delay, error))
+        self._events.append(Reconnecting(self._outage.failures, error.code, delay, error))
 
     def _fail(self, error: PulseError) -> None:
         self.error = error
@@ -431,7 +415,8 @@ class Session:
             if self._link.is_open:
                 self._events.append(Disconnected(self.error))
             self._close(self._link)
-        self._link = self._check_at = None
+        self._link = None
+        self._watchdog.rest()
         self.state = State.CLOSED
 
     def _report_lost(self, reason: str) -> None:
@@ -441,11 +426,10 @@ class Session:
 
     def _report_recovery(self, now: float) -> None:
         """Once all that was held is out again, the outage is over."""
-        if self._down_since is None or self.timeline.cursor < self._replay_until:
-            return
-        replayed = self.timeline.seconds(max(0, self._replay_until - self._replay_from))
-        self._events.append(Recovered(now - self._down_since, replayed))
-        self._down_since = None
+        recovered = self._outage.recovered(self.timeline.cursor, now)
+        if recovered is not None:
+            outage, replayed = recovered
+            self._events.append(Recovered(outage, self.timeline.seconds(replayed)))
 
     # Another connection for other options, before the old one is let go.
 
@@ -503,7 +487,7 @@ class Session:
             self.state = State.CONNECTING
         else:
             if old is None:
-                self._events.append(Connected(self._attempt, 0.0))
+                self._events.append(Connected(self._outage.attempt, 0.0))
             self.state = State.OPEN
             self._begin(self._link, now)
 
@@ -527,8 +511,7 @@ class Session:
         link.sent_bytes += size
         link.spend(now, seconds)
         self.replayed_bytes += max(0, min(size, heard - cursor))
-        if self._down_since is not None:
-            self._report_recovery(now)
+        self._report_recovery(now)
 
     def _keepalive(self, link: Link, now: float) -> bytes | str:
         """Where the dialect has no word for it, a little silence keeps the connection warm."""
@@ -548,34 +531,14 @@ class Session:
 
     def _check(self, now: float) -> None:
         """Twice per stall time: is the server alive, and what need not be kept any longer?"""
-        link, timeline = self._link, self.timeline
+        link = self._link
         assert link is not None
-        period = self._stall / 2
-        self._check_at = now + period
-        examined, before = self._checked
-        self._checked = (before, timeline.cursor)
-        silent_for = now - max(link.last_heard_at, link.opened_at)
-        if silent_for >= self._stall and self._recognition.is_loud(
-            examined, before, at_least=_STALL_SPEECH
-        ):
-            self._stall = min(2 * self._stall, _LONGEST_STALL)  # it may be noise, not a stall
+        if self._watchdog.is_dead(link, self.timeline.cursor, self._recognition, now):
             self._commands.append(CloseLink(link.id))
             error = StalledError("speech was sent and the server has said nothing for too long")
             self.disconnected(link.id, error, now)
             return
-        self._release()
-
-    def _release(self) -> None:
-        """Let go of old audio that was heard and brought no words."""
-        recognition, timeline = self._recognition, self.timeline
-        if recognition.transcripts.open_text or not recognition.turns.is_answered:
-            return
-        keep = timeline.position(self.options.limits.release_seconds)
-        until, older = timeline.cursor - keep, timeline.cursor - 2 * keep
-        if until > timeline.start and not recognition.is_loud(timeline.start, until, at_least=0.1):
-            timeline.release(until)
-        elif older > timeline.start:
-            timeline.release(older)
+        self._recognition.release_old()
 
     # The end.
 
