@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from pulse_plugins.core.audio import AudioFormat, Encoding, FrameConverter
+from pulse_plugins.core.endpoints import shared_endpoints
 from pulse_plugins.core.errors import PulseError, StreamClosedError
 from pulse_plugins.core.events import AudioLost, Event, Interim, Reconnecting, Recovered
 from pulse_plugins.core.links import OpenLink
@@ -53,7 +54,7 @@ class PulseStream:
         self._target = AudioFormat(_kept_encoding(options), options.sample_rate)
         self._source = source or AudioFormat("linear16", options.sample_rate)
         self._converter = FrameConverter(self._source, self._target)
-        self._session = Session(options, Random())
+        self._session = Session(options, Random(), shared_endpoints)
         self._events: deque[Event] = deque()
         self._changed = asyncio.Event()  # there are events, or the stream is over
         self._sent = asyncio.Event()  # something went out
@@ -85,6 +86,10 @@ class PulseStream:
     async def send(self, data: bytes) -> None:
         """Add audio, and wait while more than `limits.backlog_seconds` is not yet sent."""
         self.push(data)
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Wait while more than `limits.backlog_seconds` is not yet sent."""
         while self.backlog > self.options.limits.backlog_seconds and not self.closed:
             self._sent.clear()
             await self._sent.wait()

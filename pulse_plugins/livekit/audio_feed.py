@@ -50,16 +50,25 @@ class AudioFeed:
         self._clock = clock
         self._preflight = preflight
         self._begin = begin
-        self._source: AudioFormat | None = None
+        self._rate = self._channels = 0  # the source's
 
     def begin(self, source: AudioFormat) -> PulseStream:
         """Make the engine, if there is none."""
         if self.engine is None:
-            self.engine, self._source = self._begin(source), source
+            self.engine = self._begin(source)
+            self._follow(source)
         return self.engine
 
-    async def push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
-        """Pass on a frame; a whole file that is pushed at once waits for the engine.
+    def flows(self, frame: rtc.AudioFrame) -> bool:
+        """Whether this frame is like the ones before, and comes no faster than it was spoken."""
+        return (
+            frame.sample_rate == self._rate
+            and frame.num_channels == self._channels
+            and self._clock.ahead(time.time()) <= _AHEAD
+        )
+
+    def push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
+        """Pass on a frame.
 
         Args:
             frame: Of any rate and channel count.
@@ -69,22 +78,24 @@ class AudioFeed:
             StreamClosedError: The engine has failed.
             ConfigurationError: The frame's format cannot be.
         """
-        source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
-        engine = self.begin(source)
-        if source != self._source:
-            self._source = source
-            engine.change_source(source)
-        now = time.time()
-        self._clock.pushed(frame.duration, now, waited=waited)
+        if frame.sample_rate != self._rate or frame.num_channels != self._channels:
+            source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
+            self.begin(source).change_source(source)
+            self._follow(source)
+        assert self.engine is not None
+        now, seconds = time.time(), frame.duration
+        self._clock.pushed(seconds, now, waited=waited)
         if self.kept is not None:
-            self.kept.audio(frame, now - frame.duration)
+            self.kept.audio(frame, now - seconds)
         data = frame.data.tobytes()
-        self._preflight.audio(data, frame.duration)
-        self.unreported += frame.duration
-        if self._clock.ahead(now) > _AHEAD:
-            await engine.send(data)
-        else:
-            engine.push(data)
+        self._preflight.audio(data, seconds)
+        self.unreported += seconds
+        self.engine.push(data)
+
+    async def keep_pace(self) -> None:
+        """Wait for the engine, where a whole file is pushed at once."""
+        if self.engine is not None and self._clock.ahead(time.time()) > _AHEAD:
+            await self.engine.drain()
 
     def flush(self) -> int | None:
         """Ask for the words of all audio so far; None when there was no audio.
@@ -115,6 +126,9 @@ class AudioFeed:
             request_id=request_id,
             recognition_usage=RecognitionUsage(audio_duration=used),
         )
+
+    def _follow(self, source: AudioFormat) -> None:
+        self._rate, self._channels = source.sample_rate, source.channels
 
     async def let_go(self) -> None:
         """End the engine at once, and wait until its socket is closed."""

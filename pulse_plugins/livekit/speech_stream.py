@@ -86,6 +86,7 @@ class SpeechStream(stt.RecognizeStream):
         self._speaker = Speaker()
         self._trouble = Trouble(self._emit_error)
         self._telemetry = Telemetry(stt.model, stt.provider)
+        self._waits = False  # for input: all that came has been passed on
         self._opener = asyncio.current_task()
         self._parked: Kept | None = None
         self._inherited = claim(self._opener, stt, is_probe=conn_options.max_retry == 0)
@@ -113,7 +114,21 @@ class SpeechStream(stt.RecognizeStream):
             return
         self._check_input_not_ended()
         self._check_not_closed()
-        self._input_ch.send_nowait(frame)
+        if self._waits and self._input_ch.empty() and self._feed.flows(frame):
+            self._take(frame, waited=True)  # a live frame needs no task to wake up for it
+        else:
+            self._input_ch.send_nowait(frame)
+
+    def flush(self) -> None:
+        """Ask for the words of all audio so far.
+
+        Raises:
+            RuntimeError: The input has ended or the stream is closed.
+        """
+        if self._waits and self._input_ch.empty() and not self._input_ch.closed:
+            self._take(Flush(), waited=True)
+        else:
+            super().flush()
 
     def update_options(self, **given: Any) -> None:
         """Change options of this stream alone; see `STT.update_options`.
@@ -172,30 +187,34 @@ class SpeechStream(stt.RecognizeStream):
         if inherited is not None:
             self._feed.unreported -= inherited.seconds  # the stream that failed has counted it
             for kept in inherited.items:
-                if not await self._take(kept, waited=False):
+                if not self._take(kept, waited=False):
                     return
+                await self._feed.keep_pace()
         rate = self._options.settings.sample_rate
         if rate is not None:  # what will be needed is known already
             self._feed.begin(AudioFormat("linear16", rate))
         while True:
-            waited = self._input_ch.empty()
+            waited = self._waits = self._input_ch.empty()
             try:
                 item = await self._input_ch.recv()
             except aio.ChanClosed:
                 break
+            finally:
+                self._waits = False
             taken = item if isinstance(item, rtc.AudioFrame) else Flush()
-            if not await self._take(taken, waited=waited):
+            if not self._take(taken, waited=waited):
                 return
+            await self._feed.keep_pace()
         if self._feed.engine is not None:
             self._feed.engine.end()
 
-    async def _take(self, item: rtc.AudioFrame | Flush, *, waited: bool) -> bool:
+    def _take(self, item: rtc.AudioFrame | Flush, *, waited: bool) -> bool:
         """Pass on what came; False when the engine takes no more, as it has failed."""
         try:
             if isinstance(item, Flush):
                 self._flush()
             else:
-                await self._feed.push(item, waited=waited)
+                self._feed.push(item, waited=waited)
                 self._report_usage(at_least=_USAGE_EVERY)
         except StreamClosedError:
             return False
