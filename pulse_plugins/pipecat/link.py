@@ -98,12 +98,13 @@ class Link:
             delivery.people.heard(user_id, self.stream.stream_time)
             self.stream.push(audio)
 
-    def change_source(self, source: AudioFormat) -> None:
-        """The frames hold something else from now on."""
-        if source != self.source:
-            self.source = source
+    def follow(self, sample_rate: int, channels: int) -> None:
+        """The frames hold this from now on, 16-bit; mostly what they held before."""
+        source = self.source
+        if sample_rate != source.sample_rate or channels != source.channels:
+            self.source = AudioFormat("linear16", sample_rate, channels)
             if self.live() is not None:
-                self.stream.change_source(source)
+                self.stream.change_source(self.source)
 
     def update(self, options: PulseOptions) -> None:
         """Ask the stream for changed options, unless it has them."""

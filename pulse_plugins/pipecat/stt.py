@@ -223,7 +223,7 @@ class PulseSTTService(STTService):
     ) -> None:
         """Take audio of any rate and channel count, as each frame says."""
         if self._link is not None:
-            self._link.change_source(AudioFormat("linear16", frame.sample_rate, frame.num_channels))
+            self._link.follow(frame.sample_rate, frame.num_channels)
         await super().process_audio_frame(frame, direction)
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
