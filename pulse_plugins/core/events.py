@@ -109,6 +109,8 @@ class Connected:
 
     attempt: int  # 1: the first try
     seconds: float  # from the start of the handshake to its end
+    url: str = ""  # the base URL that it goes to
+    failed_over: bool = False  # the try before it failed, and went to another base URL
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class StreamMetrics:
         silence_seconds: Silence that kept an idle connection alive.
         outage_seconds: Time without a connection, as far as it is over.
         connects: Handshakes that succeeded.
+        failovers: Connections to another base URL than that of the try before, which failed.
         recoveries: Outages that ended with everything held sent again.
         finals: Finals with text.
         interims: Interims.
@@ -42,6 +43,7 @@ class StreamMetrics:
     silence_seconds: float = 0.0
     outage_seconds: float = 0.0
     connects: int = 0
+    failovers: int = 0
     recoveries: int = 0
     finals: int = 0
     interims: int = 0
@@ -67,8 +69,9 @@ class Tally:
             case Final(promoted=promoted, text=text):
                 self._counts["finals"] += bool(text)
                 self._counts["promoted"] += promoted
-            case Connected():
+            case Connected(failed_over=failed_over):
                 self._counts["connects"] += 1
+                self._counts["failovers"] += failed_over
             case Reconnecting(reason=reason):
                 self._retries[reason] += 1
             case Recovered(outage=outage):

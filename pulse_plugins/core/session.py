@@ -20,6 +20,7 @@ from random import Random
 
 from pulse_plugins.core.audio import silence
 from pulse_plugins.core.backoff import Backoff
+from pulse_plugins.core.endpoints import Endpoints
 from pulse_plugins.core.errors import (
     ConfigurationError,
     PulseError,
@@ -64,9 +65,17 @@ class State(enum.Enum):
 
 
 class Session:
-    """One stream over as many connections as it takes."""
+    """One stream over as many connections as it takes.
 
-    def __init__(self, options: PulseOptions, random: Random) -> None:
+    Args:
+        options: What is asked of the service.
+        random: For the jitter of delays.
+        endpoints: What is known of the base URLs; by default nothing.
+    """
+
+    def __init__(
+        self, options: PulseOptions, random: Random, endpoints: Endpoints | None = None
+    ) -> None:
         self.options = options
         self.state = State.IDLE
         self.error: PulseError | None = None
@@ -86,7 +95,8 @@ class Session:
         self._link: Link | None = None
         self._switch: Switch | None = None
         self._last_link = 0
-        self._url_index = 0
+        self._endpoints = endpoints or Endpoints()
+        self._failed_url: str | None = None  # of the last try, until a connection is open
         self._ending = False
         self._close_by = 0.0
         self.replayed_bytes = 0
@@ -135,7 +145,7 @@ class Session:
             self._adopt(options)
         elif self.state is State.OPEN:
             self._switch = Switch(options, Backoff(options.retry, self._random))
-            self._open_standby()
+            self._open_standby(now)
         else:
             self._adopt(options)
             if self._link is not None:
@@ -171,7 +181,9 @@ class Session:
         if link is not self._link:
             self._begin_switch(now)
             return
-        self._events.append(Connected(self._outage.attempt, seconds))
+        failed_over = self._failed_url not in (None, link.url)
+        self._failed_url = None
+        self._events.append(Connected(self._outage.attempt, seconds, link.url, failed_over))
         self.state = State.OPEN
         self._begin(link, now)
 
@@ -220,6 +232,7 @@ class Session:
             return
         was_open, link.state = link.is_open, LinkState.GONE
         if link is not self._link:
+            self._blame(link, error or from_close(1000), now)
             self._standby_lost(error or from_close(1000), now)
             return
         if was_open:
@@ -242,6 +255,7 @@ class Session:
             return
         # Refused although reachable: closed before a word came back, or too many of us.
         refused = isinstance(error, RateLimitError) or (was_open and not link.worked)
+        self._blame(link, error or from_close(1000), now)
         self._fail_or_wait(error or from_close(1000), now, refused=refused)
 
     def advance(self, now: float) -> None:
@@ -335,16 +349,16 @@ class Session:
                 return link
         return None
 
-    def _open_link(self, options: PulseOptions) -> Link:
+    def _open_link(self, options: PulseOptions, now: float) -> Link:
         self._last_link += 1
-        url = options.urls[self._url_index % len(options.urls)]
+        url = self._endpoints.choose(options.urls, options.api_key, now)
         link = Link(self._last_link, options, url)
         self._commands.append(OpenLink(link.id, options, url))
         return link
 
     def _connect(self, now: float) -> None:
         self.state = State.CONNECTING
-        self._link = self._open_link(self.options)
+        self._link = self._open_link(self.options, now)
 
     def _close(self, link: Link) -> None:
         link.state = LinkState.GONE
@@ -375,6 +389,14 @@ class Session:
         if not link.worked:
             link.worked = True
             self._outage.worked()
+            self._endpoints.worked(link.url, link.options.api_key)
+
+    def _blame(self, link: Link, error: PulseError, now: float) -> None:
+        """What another server may do better is remembered against this one."""
+        if error.retryable:
+            self._failed_url = link.url
+            key = link.options.api_key
+            self._endpoints.failed(link.url, key, now, retry_after=error.retry_after)
 
     def _reported(self, link: Link, error: PulseError, now: float) -> None:
         """The server sent an error message; it closes the connection after one (D-LIVE)."""
@@ -394,7 +416,6 @@ class Session:
         if delay is None:
             self._fail(error)
             return
-        self._url_index += 1
         self.state = State.WAITING
         self._events.append(Reconnecting(self._outage.failures, error.code, delay, error))
 
@@ -442,10 +463,10 @@ class Session:
         """Whether the new connection is open and waits for the old one's last words."""
         return self._switch is not None and self._switch.take_over_at is not None
 
-    def _open_standby(self) -> None:
+    def _open_standby(self, now: float) -> None:
         assert self._switch is not None
         self._switch.retry_at = None
-        self._switch.link = self._open_link(self._switch.options)
+        self._switch.link = self._open_link(self._switch.options, now)
 
     def _drop_switch(self) -> None:
         if self._standby is not None:
@@ -462,7 +483,7 @@ class Session:
 
     def _advance_switch(self, switch: Switch, now: float) -> None:
         if switch.retry_at is not None and now >= switch.retry_at:
-            self._open_standby()
+            self._open_standby(now)
         elif switch.take_over_at is not None and now >= switch.take_over_at:
             self._take_over(now)
         else:
@@ -487,7 +508,7 @@ class Session:
             self.state = State.CONNECTING
         else:
             if old is None:
-                self._events.append(Connected(self._outage.attempt, 0.0))
+                self._events.append(Connected(self._outage.attempt, 0.0, self._link.url))
             self.state = State.OPEN
             self._begin(self._link, now)
 

@@ -22,7 +22,14 @@ from typing import Self
 from pulse_plugins.core.audio import AudioFormat, Encoding, FrameConverter
 from pulse_plugins.core.endpoints import shared_endpoints
 from pulse_plugins.core.errors import PulseError, StreamClosedError
-from pulse_plugins.core.events import AudioLost, Event, Interim, Reconnecting, Recovered
+from pulse_plugins.core.events import (
+    AudioLost,
+    Connected,
+    Event,
+    Interim,
+    Reconnecting,
+    Recovered,
+)
 from pulse_plugins.core.links import OpenLink
 from pulse_plugins.core.metrics import StreamMetrics, Tally
 from pulse_plugins.core.options import PulseOptions
@@ -308,6 +315,8 @@ class PulseStream:
     def _log(self, event: Event) -> None:
         """One line for what an operator wants to see; no text, no key."""
         match event:
+            case Connected(url=url, failed_over=True):
+                _log.warning("%s: failed over to %s", self.name, url)
             case Reconnecting(attempt=attempt, reason=reason, delay=delay):
                 _log.info("%s: try %d in %.2f s: %s", self.name, attempt, delay, reason)
             case Recovered(outage=outage, replayed=replayed):
