@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ConnectTimeoutError,
         PaymentRequiredError,
         PulseError,
+        QueueTimeoutError,
         RateLimitError,
         RegionError,
         RequestRejectedError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         StreamClosedError,
     )
     from pulse_plugins.core.events import (
+        Admitted,
         AudioLost,
         Connected,
         Disconnected,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         MessageIgnored,
         OptionsApplied,
         OptionsRefused,
+        Queued,
         Reconnecting,
         Recovered,
         SpeechEnded,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
+    "Admitted",
     "AudioFormat",
     "AudioFormatError",
     "AudioLost",
@@ -73,6 +77,8 @@ __all__ = [
     "PulseError",
     "PulseOptions",
     "PulseStream",
+    "QueueTimeoutError",
+    "Queued",
     "RateLimitError",
     "Reconnecting",
     "Recovered",

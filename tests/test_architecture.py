@@ -20,7 +20,7 @@ FLOORS = (
     "recognition",
     "watchdog",
     "session",
-    "batch websocket",
+    "admission batch websocket",
     "stream",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

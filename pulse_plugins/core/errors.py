@@ -9,6 +9,7 @@
     │   ├── AccessDeniedError                  403: the key may not do this
     │   └── RegionError                        the language is not served in this region
     ├── RateLimitError                         429 or close 1008: later, and slower
+    │   └── QueueTimeoutError                  ours: no place among `Limits.max_streams` in time
     ├── ServerError                            5xx, an error message, an odd close code: try again
     └── ConnectionLostError                    the network: try again
         ├── ConnectTimeoutError                no answer to the handshake in time
@@ -101,6 +102,12 @@ class RateLimitError(PulseError):
 
     retryable = True
     default_code = "rate_limit"
+
+
+class QueueTimeoutError(RateLimitError):
+    """All streams that `Limits.max_streams` allows were in use for too long; none was opened."""
+
+    default_code = "queue_timeout"
 
 
 class ServerError(PulseError):

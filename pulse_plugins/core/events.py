@@ -104,6 +104,20 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """`Limits.max_streams` are in use: the stream waits in line before it connects."""
+
+    ahead: int  # how many wait already
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A stream that was `Queued` has its place, and connects now."""
+
+    seconds: float  # spent in line
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """A connection is open. Connected and Disconnected come in pairs."""
 
@@ -178,6 +192,8 @@ Event: TypeAlias = (
     | Final
     | SpeechStarted
     | SpeechEnded
+    | Queued
+    | Admitted
     | Connected
     | Disconnected
     | Reconnecting

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from pulse_plugins.core.events import (
+    Admitted,
     AudioLost,
     Connected,
     Event,
@@ -27,6 +28,7 @@ class StreamMetrics:
         lost_seconds: Audio that no server heard.
         silence_seconds: Silence that kept an idle connection alive.
         outage_seconds: Time without a connection, as far as it is over.
+        queue_seconds: Time in line before the stream might connect (`Limits.max_streams`).
         connects: Handshakes that succeeded.
         failovers: Connections to another base URL than that of the try before, which failed.
         recoveries: Outages that ended with everything held sent again.
@@ -42,6 +44,7 @@ class StreamMetrics:
     lost_seconds: float = 0.0
     silence_seconds: float = 0.0
     outage_seconds: float = 0.0
+    queue_seconds: float = 0.0
     connects: int = 0
     failovers: int = 0
     recoveries: int = 0
@@ -60,6 +63,7 @@ class Tally:
         self._retries: Counter[str] = Counter()
         self._lost = 0.0
         self._outage = 0.0
+        self._queue = 0.0
 
     def count(self, event: Event) -> None:
         """Take one event into account."""
@@ -69,6 +73,8 @@ class Tally:
             case Final(promoted=promoted, text=text):
                 self._counts["finals"] += bool(text)
                 self._counts["promoted"] += promoted
+            case Admitted(seconds=seconds):
+                self._queue += seconds
             case Connected(failed_over=failed_over):
                 self._counts["connects"] += 1
                 self._counts["failovers"] += failed_over
@@ -87,7 +93,7 @@ class Tally:
     def snapshot(self, audio: float, replayed: float, silence: float) -> StreamMetrics:
         """The counts as they stand; the three figures, in seconds, are the session's."""
         return replace(
-            StreamMetrics(audio, replayed, self._lost, silence, self._outage),
+            StreamMetrics(audio, replayed, self._lost, silence, self._outage, self._queue),
             **self._counts,
             retries=dict(self._retries),
         )

@@ -48,19 +48,24 @@ def _wire(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds on what a stream keeps.
+    """Bounds on what a stream keeps, and on how many of them there are.
 
     Attributes:
         replay_seconds: Audio kept for a replay; beyond it the oldest is given up and reported.
         release_seconds: Quiet audio that a server heard this long ago is not kept any longer.
         backlog_seconds: `PulseStream.send` waits while more than this is not yet on the wire.
         message_bytes: A longer message from the server ends the connection.
+        max_streams: A stream waits in line while this process has so many for its key; None: no
+            limit. Set it to what the plan allows, divided by the number of processes.
+        queue_seconds: The longest wait in line; then the stream fails with `QueueTimeoutError`.
     """
 
     replay_seconds: float = 60.0
     release_seconds: float = 15.0
     backlog_seconds: float = 10.0
     message_bytes: int = 4 * 1024 * 1024
+    max_streams: int | None = None
+    queue_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -72,6 +77,8 @@ class Limits:
             raise ConfigurationError("Limits: replay_seconds must be at least 1")
         if min(self.release_seconds, self.backlog_seconds) <= 0 or self.message_bytes < 1024:
             raise ConfigurationError("Limits: every bound must be positive")
+        if self.queue_seconds <= 0 or (self.max_streams is not None and self.max_streams < 1):
+            raise ConfigurationError("Limits: max_streams and queue_seconds must be positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

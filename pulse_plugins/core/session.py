@@ -1,11 +1,12 @@
 """The sans-I/O stream: which connections are wanted, what goes out next, and what has happened.
 
-In: `start`, `audio`, `finalize`, `update`, `end`, `abort`, `connected`, `received`,
+In: `start`, `queue`, `audio`, `finalize`, `update`, `end`, `abort`, `connected`, `received`,
 `disconnected`, `advance`; each takes `now`, seconds of any steady clock. Out, pulled by the
 driver: `take_commands`, `next_outgoing`, `next_event`, `next_deadline`. No socket, no await, no
 clock. A loss only moves the timeline's cursor back: replay is not a special path, and a finalize
 is a mark that goes out again, after its audio, by itself.
 
+    IDLE ─queue→ QUEUED ─start→ CONNECTING
     IDLE ─start→ CONNECTING ─connected→ OPEN ─disconnected→ WAITING ─advance→ CONNECTING
                      └──────disconnected──────────→ WAITING     │
                  OPEN ─closed with 1000, nothing open→ DORMANT ─audio→ CONNECTING
@@ -24,6 +25,7 @@ from pulse_plugins.core.endpoints import Endpoints
 from pulse_plugins.core.errors import (
     ConfigurationError,
     PulseError,
+    QueueTimeoutError,
     RateLimitError,
     RequestRejectedError,
     ServerError,
@@ -31,6 +33,7 @@ from pulse_plugins.core.errors import (
     from_close,
 )
 from pulse_plugins.core.events import (
+    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -38,6 +41,7 @@ from pulse_plugins.core.events import (
     MessageIgnored,
     OptionsApplied,
     OptionsRefused,
+    Queued,
     Reconnecting,
     Recovered,
 )
@@ -57,6 +61,7 @@ class State(enum.Enum):
     """Where the stream is; see the picture above."""
 
     IDLE = "idle"
+    QUEUED = "queued"
     CONNECTING = "connecting"
     OPEN = "open"
     WAITING = "waiting"
@@ -99,6 +104,7 @@ class Session:
         self._failed_url: str | None = None  # of the last try, until a connection is open
         self._ending = False
         self._close_by = 0.0
+        self._queued_at = 0.0
         self.replayed_bytes = 0
         self.silence_bytes = 0
 
@@ -106,8 +112,17 @@ class Session:
 
     def start(self, now: float) -> None:
         """Begin to connect; audio may come before or after."""
-        if self.state is State.IDLE:
+        if self.state is State.QUEUED:
+            self._events.append(Admitted(now - self._queued_at))
             self._connect(now)
+        elif self.state is State.IDLE:
+            self._connect(now)
+
+    def queue(self, ahead: int, now: float) -> None:
+        """Stand in line until `start`, behind `ahead` others; audio may come meanwhile."""
+        self.state = State.QUEUED
+        self._queued_at = now
+        self._events.append(Queued(ahead))
 
     def audio(self, data: bytes, now: float) -> bool:
         """Add audio on the wire's encoding, whole samples; returns whether a packet is ready."""
@@ -264,6 +279,14 @@ class Session:
             return
         if self.state is State.WAITING and now >= self._outage.retry_at:
             self._connect(now)
+        if self.state is State.QUEUED and now >= self._queue_ends_at():
+            self._fail(
+                QueueTimeoutError(
+                    f"no place among the {self.options.limits.max_streams} streams that "
+                    f"limits.max_streams allows, in {self.options.limits.queue_seconds:g} s"
+                )
+            )
+            return
         self._recognition.expire(now)
         if self._switch is not None:
             self._advance_switch(self._switch, now)
@@ -324,6 +347,8 @@ class Session:
             due += (self._switch.retry_at, self._switch.take_over_at)
         if self.state is State.WAITING:
             due.append(self._outage.retry_at)
+        elif self.state is State.QUEUED:
+            due.append(self._queue_ends_at())
         if self._ending:
             due.append(self._ends_at())
         link = self._link
@@ -342,6 +367,9 @@ class Session:
         return self.timeline.count
 
     # Connections, made and lost.
+
+    def _queue_ends_at(self) -> float:
+        return self._queued_at + self.options.limits.queue_seconds
 
     def _find(self, link_id: int) -> Link | None:
         for link in (self._link, self._standby):

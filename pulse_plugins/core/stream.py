@@ -19,6 +19,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from pulse_plugins.core.admission import Ticket, shared_admission
 from pulse_plugins.core.audio import AudioFormat, Encoding, FrameConverter
 from pulse_plugins.core.endpoints import shared_endpoints
 from pulse_plugins.core.errors import PulseError, StreamClosedError
@@ -71,12 +72,22 @@ class PulseStream:
         self._timer: asyncio.TimerHandle | None = None
         self._pushed = 0.0
         self._input_over = False
+        self._ticket: Ticket | None = None
 
     # Inputs.
 
     def start(self) -> None:
         """Begin to connect, in the background; needs a running loop. Calling again is harmless."""
-        self._session.start(self._now())
+        limit = self.options.limits.max_streams
+        if self._session.state is not State.IDLE:
+            return
+        if limit is not None:
+            loop, key = asyncio.get_running_loop(), self.options.api_key
+            self._ticket = shared_admission.enter(key, limit, loop, self._admitted)
+        if self._ticket is None or self._ticket.admitted:
+            self._session.start(self._now())
+        else:
+            self._session.queue(self._ticket.ahead, self._now())
         self._settle()
 
     def push(self, data: bytes) -> None:
@@ -138,6 +149,8 @@ class PulseStream:
         """No more audio will come: the last words do, and then the iteration ends."""
         if not self._input_over and not self.closed:
             self._flush()
+            if self._pushed:
+                self.start()  # if nobody did
         self._input_over = True
         self._session.end(self._now())
         self._settle()
@@ -264,6 +277,8 @@ class PulseStream:
             self._send(link, socket)
         self._deliver()
         self._arm()
+        if self.closed:
+            self._leave()
 
     def _send(self, link: int, socket: _Socket) -> None:
         """What is due goes out now; to a socket that is full, its writer sends it when it can."""
@@ -333,6 +348,20 @@ class PulseStream:
 
     def _forget(self, link: int, _task: asyncio.Task[None]) -> None:
         self._tasks.pop(link, None)
+        if self.closed:
+            self._leave()
+
+    def _admitted(self) -> None:
+        """Another stream gave its place up to this one."""
+        if self._session.state is State.QUEUED:
+            self._session.start(self._now())
+            self._settle()
+
+    def _leave(self) -> None:
+        """Give the place up once the last connection is gone: until then the service counts it."""
+        if self._ticket is not None and not self._tasks:
+            shared_admission.leave(self._ticket)
+            self._ticket = None
 
     async def _run(self, command: OpenLink) -> None:
         """One connection, from its handshake to its end."""

@@ -17,6 +17,7 @@ from pipecat.utils.errors import ErrorCategory
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.errors import PulseError
 from pulse_plugins.core.events import (
+    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -26,6 +27,7 @@ from pulse_plugins.core.events import (
     MessageIgnored,
     OptionsApplied,
     OptionsRefused,
+    Queued,
     Reconnecting,
     Recovered,
     SpeechEnded,
@@ -174,6 +176,10 @@ class Link:
                 logger.debug(f"{self._service}: settings in force from {event.time:.2f} s on")
             case MessageIgnored():
                 logger.debug(f"{self._service}: {event.reason}")
+            case Queued():
+                logger.warning(f"{self._service}: waits for a stream to end, {event.ahead} ahead")
+            case Admitted():
+                logger.debug(f"{self._service}: waited {event.seconds:.2f} s for its turn")
             case _:
                 assert_never(event)
 
