@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -13,6 +14,9 @@ from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
 FOLDER = Path("build/benchmarks")  # where nobody says otherwise
 _PACKAGES = (
     "pulse-plugins",
@@ -28,7 +32,7 @@ def machine() -> dict[str, str]:
     facts = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": platform.python_version(),
     }
     for package in _PACKAGES:
@@ -127,3 +131,28 @@ def write(
     whole = {"benchmark": name, "machine": facts, **data}
     (folder / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def paste(page: Path, mark: str, text: str) -> None:
+    """Put text between `<!-- mark -->` and `<!-- /mark -->` of a document.
+
+    Raises:
+        ValueError: The document has no such place.
+    """
+    old = page.read_text(encoding="utf-8")
+    place = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+    new, count = place.subn(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", old)
+    if count != 1:
+        raise ValueError(f"{page.name} has {count} places marked {mark}")
+    page.write_text(new, encoding="utf-8")
+
+
+def arguments(description: str, *, quick: str) -> argparse.Namespace:
+    """What every benchmark understands: `--quick`, `--out FOLDER` and `--publish`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder for the results")
+    parser.add_argument(
+        "--publish", action="store_true", help="put the results into README and docs, too"
+    )
+    return parser.parse_args()
