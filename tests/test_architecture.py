@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
 FLOORS = (
     "endpoints errors languages resampler timeline turns",
     "audio backoff dialects events opus protocol",
-    "metrics options recordings speech transcripts",
+    "journal metrics options recordings speech transcripts",
     "links outage",
     "recognition",
     "watchdog",

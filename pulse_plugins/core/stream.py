@@ -10,7 +10,6 @@ never wait for it.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -23,21 +22,13 @@ from pulse_plugins.core.admission import Ticket, shared_admission
 from pulse_plugins.core.audio import AudioFormat, Encoding, FrameConverter
 from pulse_plugins.core.endpoints import shared_endpoints
 from pulse_plugins.core.errors import PulseError, StreamClosedError
-from pulse_plugins.core.events import (
-    AudioLost,
-    Connected,
-    Event,
-    Interim,
-    Reconnecting,
-    Recovered,
-)
+from pulse_plugins.core.events import Event, Interim
+from pulse_plugins.core.journal import Journal
 from pulse_plugins.core.links import OpenLink
 from pulse_plugins.core.metrics import StreamMetrics, Tally
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.session import Session, State
 from pulse_plugins.core.websocket import WebSocket, open_websocket
-
-_log = logging.getLogger("pulse_plugins.stream")
 
 
 class PulseStream:
@@ -67,6 +58,8 @@ class PulseStream:
         self._changed = asyncio.Event()  # there are events, or the stream is over
         self._sent = asyncio.Event()  # something went out
         self._tally = Tally()
+        self._journal = Journal(self.name)
+        self._over = False  # and that was told
         self._sockets: dict[int, _Socket] = {}  # the open ones
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -303,7 +296,7 @@ class PulseStream:
     def _deliver(self) -> None:
         while (event := self._session.next_event()) is not None:
             self._tally.count(event)
-            self._log(event)
+            self._journal.record(event, self.options.external_session_id, self._now())
             if (
                 isinstance(event, Interim)
                 and self._events
@@ -315,6 +308,10 @@ class PulseStream:
             self._changed.set()
         if self.closed:
             self._sent.set()
+            if not self._over:
+                self._over = True
+                external = self.options.external_session_id
+                self._journal.closed(self.error, external, self._now())
 
     def _arm(self) -> None:
         """See that the timer goes off at the session's deadline; earlier does no harm."""
@@ -326,20 +323,6 @@ class PulseStream:
             self._timer = None
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
-
-    def _log(self, event: Event) -> None:
-        """One line for what an operator wants to see; no text, no key."""
-        match event:
-            case Connected(url=url, failed_over=True):
-                _log.warning("%s: failed over to %s", self.name, url)
-            case Reconnecting(attempt=attempt, reason=reason, delay=delay):
-                _log.info("%s: try %d in %.2f s: %s", self.name, attempt, delay, reason)
-            case Recovered(outage=outage, replayed=replayed):
-                _log.info("%s: back after %.2f s, %.2f s replayed", self.name, outage, replayed)
-            case AudioLost(start=start, end=end, reason=reason):
-                _log.warning("%s: lost audio %.2f to %.2f s: %s", self.name, start, end, reason)
-            case _:
-                pass
 
     def _tick(self) -> None:
         self._timer = None
@@ -368,7 +351,8 @@ class PulseStream:
         began = self._now()
         error: PulseError | None
         try:
-            web = await open_websocket(command.options, command.url)
+            name = f"{self.name}.{command.link}"
+            web = await open_websocket(command.options, command.url, name)
         except PulseError as refused:
             error = refused
         else:

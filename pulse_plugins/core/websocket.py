@@ -31,8 +31,9 @@ from pulse_plugins.core.opus import OpusEncoder
 
 _CLOSE_SECONDS = 1.0  # for the closing handshake of a connection that is not wanted any more
 _MOST_RETRY_AFTER = 600.0
+_wire_log = logging.getLogger("pulse_plugins.wire")
 # The client library writes headers, the key among them, to its logger at debug level.
-_library_log = logging.getLogger("pulse_plugins.wire")
+_library_log = logging.getLogger("pulse_plugins.websockets")
 _library_log.setLevel(logging.INFO)
 
 Message = bytes | memoryview | str
@@ -41,7 +42,8 @@ Message = bytes | memoryview | str
 class WebSocket:
     """An open connection; made by `open_websocket`."""
 
-    def __init__(self, connection: ClientConnection, options: PulseOptions) -> None:
+    def __init__(self, connection: ClientConnection, options: PulseOptions, name: str) -> None:
+        self._name = name
         self._connection = connection
         self._closing_word = options.row.close
         self._codec = _codec(options)
@@ -53,11 +55,15 @@ class WebSocket:
 
     def send(self, message: Message) -> None:
         """Send without waiting; for while it `is_free`. A connection that has ended ignores it."""
+        if _wire_log.isEnabledFor(logging.DEBUG):
+            self._show("→", message)
         for packet in self._encoded(message):
             broadcast((self._connection,), packet)
 
     async def send_patiently(self, message: Message) -> None:
         """Send, and wait while much of what was sent before is still on its way."""
+        if _wire_log.isEnabledFor(logging.DEBUG):
+            self._show("→", message)
         with suppress(ConnectionClosed):
             for packet in self._encoded(message):
                 await self._connection.send(packet)
@@ -66,6 +72,8 @@ class WebSocket:
         """What the server says, until the connection ends, however it does."""
         with suppress(ConnectionClosed):
             async for message in self._connection:
+                if _wire_log.isEnabledFor(logging.DEBUG):
+                    self._show("←", message)
                 yield message
 
     @property
@@ -85,6 +93,11 @@ class WebSocket:
             self._connection.transport.abort()
             raise
 
+    def _show(self, direction: str, message: Message) -> None:
+        """Write what goes over the wire; audio is elided, a transcript is not."""
+        shown = message if isinstance(message, str) else f"{len(message)} bytes"
+        _wire_log.debug("%s %s %s", self._name, direction, shown)
+
     def _encoded(self, message: Message) -> Iterable[Message]:
         if self._codec is None:
             return (message,)
@@ -95,12 +108,13 @@ class WebSocket:
         return (message,)
 
 
-async def open_websocket(options: PulseOptions, url: str) -> WebSocket:
+async def open_websocket(options: PulseOptions, url: str, name: str) -> WebSocket:
     """Make a connection.
 
     Args:
         options: What is asked of the service, and how long the handshake may take.
         url: The base URL.
+        name: What the connection is called in the log.
 
     Raises:
         PulseError: There is no connection; the text holds no URL, header or key.
@@ -124,7 +138,7 @@ async def open_websocket(options: PulseOptions, url: str) -> WebSocket:
         )
     except Exception as failed:
         raise _handshake_error(failed) from None
-    return WebSocket(connection, options)
+    return WebSocket(connection, options, name)
 
 
 @cache

@@ -54,7 +54,7 @@ async def test_the_first_server_dies_in_mid_word_and_nothing_is_lost(private_log
         assert [each.failed_over for each in listener.connections] == [False, True]
         assert stream.metrics.failovers == 1
         assert stream.metrics.lost_seconds == 0.0
-        (line,) = lines(private_logs, "failed over")
+        (line,) = lines(private_logs, "failed_over")
         assert "call-1" in line
         assert second.url in line
 
