@@ -22,6 +22,7 @@ from pulse_plugins.core.turns import Request, Turns
 
 _AT_THE_MARK = 0.1  # seconds; loud audio this close before a mark is a word that goes on
 _LONGEST_WORD = 1.0  # seconds
+_DOUBT = 1.0  # seconds; an interim or final comes at most so long after its last word
 
 
 class Recognition:
@@ -61,17 +62,22 @@ class Recognition:
                 self._reconsider(now)
             return
         waiting = self.turns.oldest()
+        before = self.transcripts.delivered_until
         segment = self.transcripts.final(
             message, link.clock, sent=sent, answers=waiting is not None or self.turns.late > 0
         )
         if segment.words:
             self._speech.learn(segment.words[0].start, segment.end)
-        settled = self.timeline.position(segment.covered)
+        elif segment.text:
+            self._speech.learn(before, segment.end)
+        settled = self.timeline.position(self._surely_covered(segment))
         request_id = None
         request = self._completed_by(message, segment)
         if request is not None:
             if request.id is not None:  # one of our own can cut a word: the rest of it is replayed
                 settled = max(settled, self._before_open_word(request.mark))
+                if settled >= request.mark:
+                    self.transcripts.settled_exactly()
             request_id = self.turns.answer(request)
         self.timeline.settle(settled)
         if segment.text or request_id is not None:
@@ -110,10 +116,17 @@ class Recognition:
         start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
         return self._speech.has_speech(start, self.timeline.seconds(mark))
 
+    def may_hold_words(self, mark: int) -> bool:
+        """The same, for a decision that would give them up: even a quiet word counts."""
+        start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
+        return bool(self.transcripts.open_text) or self._speech.may_have_speech(
+            start, self.timeline.seconds(mark)
+        )
+
     def is_loud(self, start: int, end: int, *, at_least: float) -> bool:
         """Whether there are that many seconds of loud audio between two positions."""
         seconds = self.timeline.seconds
-        return self._speech.has_speech(seconds(start), seconds(end), margin=0.0, at_least=at_least)
+        return self._speech.is_loud(seconds(start), seconds(end), at_least=at_least)
 
     def release_old(self) -> None:
         """Let go of old audio that was heard and brought no words."""
@@ -154,6 +167,15 @@ class Recognition:
         if not segment.text:
             turns.answers_empty = True
         return waiting
+
+    def _surely_covered(self, segment: Segment) -> float:
+        """Up to where an ordinary final settles: no word that may follow it lies before."""
+        if segment.vague:
+            early = max(0.0, segment.covered - _DOUBT)
+            if self._speech.has_speech(early, segment.covered, margin=0.0):
+                return early
+            self.transcripts.settled_exactly()
+        return segment.covered
 
     def _before_open_word(self, mark: int) -> int:
         """Up to where an answer settles: a word that is being said at the mark is not over."""

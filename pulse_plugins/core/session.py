@@ -105,6 +105,7 @@ class Session:
         self._ending = False
         self._close_by = 0.0
         self._queued_at = 0.0
+        self.sent_bytes = 0
         self.replayed_bytes = 0
         self.silence_bytes = 0
 
@@ -559,6 +560,7 @@ class Session:
         seconds = self.timeline.seconds(size)
         link.sent_bytes += size
         link.spend(now, seconds)
+        self.sent_bytes += size
         self.replayed_bytes += max(0, min(size, heard - cursor))
         self._report_recovery(now)
 
@@ -597,8 +599,9 @@ class Session:
 
     def _is_all_heard(self) -> bool:
         """Whether nothing held could bring another word."""
-        unheard = self.timeline.end > self.timeline.heard
-        return not unheard and not self._has_open_words()
+        recognition, end = self._recognition, self.timeline.end
+        unheard = end > self.timeline.heard
+        return not unheard and recognition.turns.is_answered and not recognition.may_hold_words(end)
 
     def _is_over(self, link: Link, error: PulseError | None) -> bool:
         if link.closing_at is not None and error is None:

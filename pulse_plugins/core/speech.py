@@ -1,7 +1,8 @@
 """Is there speech in this stretch of audio? Asked rarely, so that the audio path pays nothing.
 
 The measure is the loudness of what was recognized before: a stretch that is much quieter than the
-caller's own words holds none. It is evidence, not proof; `session` bounds what it decides by it.
+caller's own words holds none. Before any word it is the loudness of the pauses. Both are evidence,
+not proof; `session` bounds what it decides by it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse_plugins.core.audio import frame_loudness
 from pulse_plugins.core.timeline import Timeline
@@ -17,7 +19,11 @@ _FRAME: Final = 0.02  # seconds
 _MARGIN: Final = 0.06  # word times are this coarse: the end of a word is not new speech
 _SHORTEST: Final = 0.06  # seconds; shorter is a click
 _RELATIVE: Final = 0.15  # of the loudness of recognized words
-_ABSOLUTE: Final = 0.01  # of full scale (-40 dB), while no word was recognized yet
+_LOUD_PART: Final = 75  # per cent; what was recognized holds pauses between words too
+_ABSOLUTE: Final = 0.01  # of full scale (-40 dB): speech, while no word was recognized yet
+_ABOVE_PAUSES: Final = 4.0  # times as loud as the pauses: perhaps speech
+_PAUSES: Final = 10  # per cent of audio that is quieter than speech
+_INAUDIBLE: Final = 1e-4  # of full scale (-80 dB)
 
 
 class SpeechLevel:
@@ -27,13 +33,14 @@ class SpeechLevel:
         self._timeline = timeline
         self._encoding = encoding
         self._frame_bytes = timeline.position(_FRAME)
-        self._threshold = _ABSOLUTE
+        self._words: float | None = None  # loudness, 0 to 1
+        self._pauses = 1.0  # the same, of the quietest stretch so far
 
     def learn(self, start: float, end: float) -> None:
         """Words were recognized between these stream_times; call it before they are settled."""
         levels = self._levels(start, end)
         if levels.size:
-            self._threshold = max(1e-4, _RELATIVE * float(np.median(levels)))
+            self._words = float(np.percentile(levels, _LOUD_PART))
 
     def has_speech(
         self, start: float, end: float, *, margin: float = _MARGIN, at_least: float = _SHORTEST
@@ -47,11 +54,31 @@ class SpeechLevel:
             at_least: Seconds of loud audio that count.
         """
         levels = self._levels(start + margin, end)
-        loud = int(np.count_nonzero(levels > self._threshold))
-        return loud * _FRAME >= at_least - 1e-9
+        return _lasts(levels, self._like_words(self._perhaps()), at_least)
 
-    def _levels(self, start: float, end: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    def is_loud(self, start: float, end: float, *, at_least: float) -> bool:
+        """Whether there are that many seconds of speech that no server could miss."""
+        return _lasts(self._levels(start, end), self._like_words(_ABSOLUTE), at_least)
+
+    def may_have_speech(self, start: float, end: float) -> bool:
+        """Whether a quiet word may lie between two stream_times; noise may look so too."""
+        return _lasts(self._levels(start + _MARGIN, end), self._perhaps(), _SHORTEST)
+
+    def _like_words(self, default: float) -> float:
+        return default if self._words is None else max(_INAUDIBLE, _RELATIVE * self._words)
+
+    def _perhaps(self) -> float:
+        return max(_INAUDIBLE, min(_ABSOLUTE, _ABOVE_PAUSES * self._pauses))
+
+    def _levels(self, start: float, end: float) -> NDArray[np.float32]:
         timeline = self._timeline
         audio = timeline.read(timeline.position(start), timeline.position(end))
         whole = len(audio) - len(audio) % self._frame_bytes
-        return frame_loudness(audio[:whole], self._encoding, self._frame_bytes)
+        levels = frame_loudness(audio[:whole], self._encoding, self._frame_bytes)
+        if levels.size:
+            self._pauses = min(self._pauses, float(np.percentile(levels, _PAUSES)))
+        return levels
+
+
+def _lasts(levels: NDArray[np.float32], threshold: float, seconds: float) -> bool:
+    return int(np.count_nonzero(levels > threshold)) * _FRAME >= seconds - 1e-9

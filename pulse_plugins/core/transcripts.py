@@ -1,9 +1,11 @@
 """Messages of many connections become one stream's segments: its clock, in order, no echo.
 
 A word heard again is recognized by its place on the clock, never by its text: people do say
-"no, no". Two exceptions, both where the wire gives no times: the words of an interim that was
-promoted to a final are not said again by the final that comes after all, and a server that ends a
-segment twice at the same moment (its own endpointing racing a finalize) is heard once.
+"no, no". Three exceptions, all where the wire gives no times: the words of an interim that was
+promoted to a final are not said again by the final that comes after all; a server that ends a
+segment twice at the same moment (its own endpointing racing a finalize) is heard once; and after a
+final without word times nobody knows where its last word ended, so that a replay begins a little
+before, and what it says again is recognized by the words themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pulse_plugins.core.timeline import ConnectionClock
 # servers round word times to 10 ms.
 _SLIVER = 0.015
 _SAME_PLACE = 0.08  # seconds between two reports of one word's start
+_TAIL = 8  # words, or characters of a language without spaces, that such a replay may say again
 _HAS_WORD = re.compile(r"\w")
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -33,6 +36,7 @@ class Segment:
     Attributes:
         covered: Audio before this needs no replay.
         repeated: Every word of it had been delivered before.
+        vague: There were no word times: `covered` may lie beyond the words by its latency.
     """
 
     text: str
@@ -42,6 +46,7 @@ class Segment:
     covered: float
     utterances: tuple[Utterance, ...] = ()
     repeated: bool = False
+    vague: bool = False
 
 
 class Transcripts:
@@ -55,6 +60,8 @@ class Transcripts:
         self._echo: list[str] = []
         self._echo_end = 0.0
         self._last_text = ""
+        self._tail: list[str] = []  # delivered, and the audio may be held still
+        self._repeats: list[str] = []  # the tail when the connection changed
         self._open_until = 0.0  # stream_time up to which the newest interim may reach
         self.open_text = ""  # the newest interim of the open segment
         self._seen: list[tuple[int, float]] = []  # words in an interim, audio sent when it came
@@ -72,7 +79,7 @@ class Transcripts:
         count = len(text.split())
         if not self._seen or count > self._seen[-1][0]:
             self._seen.append((count, sent))
-        text = self._without_echo(text)
+        text = self._without_repeats(self._without_echo(text))
         if not text:
             return None
         self.open_text = text
@@ -83,6 +90,11 @@ class Transcripts:
         """What follows comes from another connection, which hears the unsettled audio again."""
         self._seen = []
         self._fresh = bool(self._recent)
+        self._repeats = self._tail
+
+    def settled_exactly(self) -> None:
+        """No word that was delivered lies in the audio that is held."""
+        self._tail = []
 
     def final(
         self, message: Transcript, clock: ConnectionClock, *, sent: float, answers: bool
@@ -103,6 +115,7 @@ class Transcripts:
             return Segment("", (), end, end, covered=0.0)
         if words is None:
             return self._untimed(text, seen, sent, answers)
+        self._tail, self._repeats = [], []
         new = self._new_words(words)
         kept = self._unsaid(new)
         self._remember(new)
@@ -197,17 +210,32 @@ class Transcripts:
         at = next((when for size, when in seen if size >= count), sent)
         if answers and _key(text) == _key(self._last_text) and not seen:
             return Segment("", (), at, at, covered=0.0, repeated=True)
-        rest = self._without_echo(text)
-        self._echo = []
+        rest = self._without_repeats(self._without_echo(text))
+        self._echo, self._repeats = [], []
+        self._tail = [*self._tail, *self._tokens(rest)][-_TAIL:]
         start = self.delivered_until
         self.delivered_until = max(start, at)
         self._last_text = text
-        return Segment(rest, (), start, self.delivered_until, covered=at, repeated=not rest)
+        end = self.delivered_until
+        return Segment(rest, (), start, end, covered=at, repeated=not rest, vague=True)
 
     def _remember(self, words: list[Word]) -> None:
         self._recent.extend(words)
         for w in words:
             self.delivered_until = max(self.delivered_until, w.end)
+
+    def _without_repeats(self, text: str) -> str:
+        """Without the words that the replay says again; its first one may have been cut."""
+        tokens, tail = self._tokens(text), [_key(word) for word in self._repeats]
+        keys = [_key(token) for token in tokens[: _TAIL + 1]]
+        for length in range(len(tail), 0, -1):
+            for cut in (0, 1) if length > 1 else (0,):
+                if keys[cut : cut + length] == tail[-length:]:
+                    return self.join(tokens[cut + length :])
+        return text
+
+    def _tokens(self, text: str) -> list[str]:
+        return list(text) if spaceless(self.language) else text.split()
 
     def _without_echo(self, text: str) -> str:
         if not self._echo:
