@@ -16,7 +16,7 @@ FLOORS = (
     "endpoints errors languages resampler timeline turns",
     "audio backoff dialects events opus protocol",
     "journal metrics options recordings speech transcripts",
-    "links outage",
+    "links observers outage",
     "recognition",
     "watchdog",
     "session",

@@ -10,7 +10,17 @@ import pytest
 
 import pulse_plugins
 
-FRAMEWORKS = ("pipecat", "livekit", "typer", "rich", "pocketsphinx", "av", "soundfile")
+FRAMEWORKS = (
+    "pipecat",
+    "livekit",
+    "typer",
+    "rich",
+    "pocketsphinx",
+    "av",
+    "soundfile",
+    "opentelemetry",
+    "prometheus_client",
+)
 
 
 @pytest.mark.parametrize("name", pulse_plugins.__all__)

@@ -75,6 +75,7 @@ class Journal:
             case Admitted(seconds=seconds):
                 level, what, values = calm, "admitted", {"seconds": seconds}
             case Connected(attempt=attempt, seconds=seconds, url=url):
+                self._session_id = ""  # the server tells it with its first text
                 level, what = (loud, "failed_over") if event.failed_over else (calm, "connected")
                 values = {"attempt": attempt, "seconds": seconds, "url": url}
             case Disconnected(error=error):

@@ -24,6 +24,7 @@ class StreamMetrics:
 
     Attributes:
         audio_seconds: Audio given to the stream.
+        sent_seconds: Audio that went out on connections, what was sent once more included.
         replayed_seconds: Audio that was sent once more, after a lost connection.
         lost_seconds: Audio that no server heard.
         silence_seconds: Silence that kept an idle connection alive.
@@ -40,6 +41,7 @@ class StreamMetrics:
     """
 
     audio_seconds: float = 0.0
+    sent_seconds: float = 0.0
     replayed_seconds: float = 0.0
     lost_seconds: float = 0.0
     silence_seconds: float = 0.0
@@ -90,10 +92,10 @@ class Tally:
             case _:
                 pass
 
-    def snapshot(self, audio: float, replayed: float, silence: float) -> StreamMetrics:
-        """The counts as they stand; the three figures, in seconds, are the session's."""
+    def snapshot(self, audio: float, sent: float, replayed: float, silence: float) -> StreamMetrics:
+        """The counts as they stand; the four figures, in seconds, are the session's."""
         return replace(
-            StreamMetrics(audio, replayed, self._lost, silence, self._outage, self._queue),
+            StreamMetrics(audio, sent, replayed, self._lost, silence, self._outage, self._queue),
             **self._counts,
             retries=dict(self._retries),
         )

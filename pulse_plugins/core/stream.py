@@ -26,6 +26,7 @@ from pulse_plugins.core.events import Event, Interim
 from pulse_plugins.core.journal import Journal
 from pulse_plugins.core.links import OpenLink
 from pulse_plugins.core.metrics import StreamMetrics, Tally
+from pulse_plugins.core.observers import Audience
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.session import Session, State
 from pulse_plugins.core.websocket import WebSocket, open_websocket
@@ -59,6 +60,7 @@ class PulseStream:
         self._sent = asyncio.Event()  # something went out
         self._tally = Tally()
         self._journal = Journal(self.name)
+        self._audience = Audience()
         self._over = False  # and that was told
         self._sockets: dict[int, _Socket] = {}  # the open ones
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -74,6 +76,7 @@ class PulseStream:
         limit = self.options.limits.max_streams
         if self._session.state is not State.IDLE:
             return
+        self._audience.gather(self)
         if limit is not None:
             loop, key = asyncio.get_running_loop(), self.options.api_key
             self._ticket = shared_admission.enter(key, limit, loop, self._admitted)
@@ -114,6 +117,7 @@ class PulseStream:
         self._check_open()
         self._flush()
         request_id = self._session.finalize(self._now())
+        self._audience.asked(request_id)
         self._settle()
         return request_id
 
@@ -239,7 +243,10 @@ class PulseStream:
         session = self._session
         seconds = session.timeline.seconds
         return self._tally.snapshot(
-            self._pushed, seconds(session.replayed_bytes), seconds(session.silence_bytes)
+            self._pushed,
+            seconds(session.sent_bytes),
+            seconds(session.replayed_bytes),
+            seconds(session.silence_bytes),
         )
 
     # The driver.
@@ -296,6 +303,7 @@ class PulseStream:
     def _deliver(self) -> None:
         while (event := self._session.next_event()) is not None:
             self._tally.count(event)
+            self._audience.happened(event)
             self._journal.record(event, self.options.external_session_id, self._now())
             if (
                 isinstance(event, Interim)
@@ -312,6 +320,7 @@ class PulseStream:
                 self._over = True
                 external = self.options.external_session_id
                 self._journal.closed(self.error, external, self._now())
+                self._audience.ended()
 
     def _arm(self) -> None:
         """See that the timer goes off at the session's deadline; earlier does no harm."""

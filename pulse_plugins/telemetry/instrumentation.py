@@ -1,0 +1,44 @@
+"""`instrument`: from now on every stream of the process is measured and traced."""
+
+from __future__ import annotations
+
+from opentelemetry import metrics, trace
+
+from pulse_plugins.core.observers import follow, unfollow
+from pulse_plugins.telemetry.measuring import Measuring
+from pulse_plugins.telemetry.tracing import Tracing
+from pulse_plugins.version import __version__
+
+_SCOPE = "pulse_plugins"
+
+
+class Instrumentation:
+    """Until `close`, streams that start are followed; those that were stay so to their end."""
+
+    def __init__(self, measuring: Measuring, tracing: Tracing) -> None:
+        self._follows = (measuring.follow, tracing.follow)
+        for each in self._follows:
+            follow(each)
+
+    def close(self) -> None:
+        """Follow no further stream. Calling again is harmless."""
+        for each in self._follows:
+            unfollow(each)
+
+
+def instrument(
+    *,
+    meter_provider: metrics.MeterProvider | None = None,
+    tracer_provider: trace.TracerProvider | None = None,
+) -> Instrumentation:
+    """Measure and trace every stream that starts from now on, whoever starts it.
+
+    Call it once in each process, before calls are taken and after the providers are set.
+
+    Args:
+        meter_provider: Where the metrics go; by default to the process's own provider.
+        tracer_provider: Where the spans go; by default to the process's own provider.
+    """
+    meter = metrics.get_meter(_SCOPE, __version__, meter_provider)
+    tracer = trace.get_tracer(_SCOPE, __version__, tracer_provider)
+    return Instrumentation(Measuring(meter), Tracing(tracer))
