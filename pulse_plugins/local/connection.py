@@ -53,6 +53,8 @@ class Habits:
         from_finalize: Which answers to a finalize say so: all, those with ITN on, or none.
         answer_empty: Answer a finalize when nothing is pending.
         word_timestamps: False never sends words, whatever the client asks; None as it asks.
+        vad_events: False never tells where speech begins and ends, whatever the client asks; None
+            as it asks.
         is_last: Whether a close is answered: always, only where something was said on the
             connection (the service was seen to leave others open), or never.
         trailing_space: Finals end with a space, as the service's plain ones do.
@@ -66,6 +68,7 @@ class Habits:
     from_finalize: Literal["always", "itn", "never"] = "always"
     answer_empty: bool = True
     word_timestamps: Literal[False] | None = None
+    vad_events: Literal[False] | None = None
     is_last: Literal["always", "after_speech", "never"] = "always"
     trailing_space: bool = True
     quirks: frozenset[Quirk] = frozenset()
@@ -109,6 +112,11 @@ class Connection:
         """Words heard so far, those of the open segment included."""
         return self._finished_words + len(self._words)
 
+    @property
+    def _tells_speech(self) -> bool:
+        asked = self.parameters
+        return asked.vad_events and asked.dialect != "legacy" and self._habits.vad_events is None
+
     def messages(self) -> list[Outgoing]:
         """Take what is to be sent, in order."""
         outgoing, self._outgoing = self._outgoing, []
@@ -123,7 +131,7 @@ class Connection:
         """
         for edge in edges:
             self._spoke = self._spoke or edge.kind == "speech_started"
-            if self.parameters.vad_events and self.parameters.dialect != "legacy":
+            if self._tells_speech:
                 text = messages.speech_edge(edge.kind, self.session_id, edge.time)
                 self._outgoing.append(Outgoing(text))
         self._silence = silence

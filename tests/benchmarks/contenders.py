@@ -18,7 +18,8 @@ import asyncio
 import json
 import time
 from abc import ABC, abstractmethod
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -31,7 +32,8 @@ from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.stream import PulseStream
 
 if TYPE_CHECKING:
-    from livekit.agents.stt import RecognizeStream, SpeechEvent
+    from livekit.agents.stt import STT as LiveKitSTT
+    from livekit.agents.stt import SpeechEvent
     from pipecat.services.stt_service import STTService
     from websockets.asyncio.client import ClientConnection
 
@@ -120,7 +122,7 @@ class _Pipecat(Contender):
     """A pipeline of the service and an ear."""
 
     @abstractmethod
-    def _service(self) -> STTService: ...
+    def service(self) -> STTService: ...
 
     async def __aenter__(self) -> Self:
         from pipecat.frames.frames import (
@@ -150,7 +152,7 @@ class _Pipecat(Contender):
                 await self.push_frame(frame, direction)
 
         self._frame_type = InputAudioRawFrame
-        self._stt = self._service()
+        self._stt = self.service()
         self._worker = PipelineWorker(
             Pipeline([self._stt, Ear(enable_direct_mode=True)]),
             cancel_on_idle_timeout=False,
@@ -205,7 +207,7 @@ class PipecatOurs(_Pipecat):
     name = "pipecat ours"
     is_ours = True
 
-    def _service(self) -> STTService:
+    def service(self) -> STTService:
         from pulse_plugins.pipecat import PulseSTTService
 
         return PulseSTTService(api_key=KEY, base_url=self.url)
@@ -216,7 +218,7 @@ class PipecatOfficial(_Pipecat):
 
     name = "pipecat official"
 
-    def _service(self) -> STTService:
+    def service(self) -> STTService:
         from pipecat.services.smallest.stt import SmallestSTTService
 
         return SmallestSTTService(api_key=KEY, base_url=self.url)
@@ -227,7 +229,7 @@ class PipecatNull(_Pipecat, _Null):
 
     name = "pipecat null"
 
-    def _service(self) -> STTService:
+    def service(self) -> STTService:
         from collections.abc import AsyncGenerator
 
         from pipecat.frames.frames import Frame
@@ -246,7 +248,8 @@ class _LiveKit(Contender):
     """A stream of the plugin, read as an agent session reads it."""
 
     @abstractmethod
-    async def _stream(self) -> RecognizeStream: ...
+    def plugin(self) -> AbstractAsyncContextManager[LiveKitSTT[Any]]:
+        """The plugin's object, closed at the end of the block."""
 
     async def __aenter__(self) -> Self:
         from livekit import rtc
@@ -255,7 +258,7 @@ class _LiveKit(Contender):
         self._frame_type = rtc.AudioFrame
         self._types = SpeechEventType
         self._owned = AsyncExitStack()
-        self._speech = await self._stream()
+        self._speech = (await self._owned.enter_async_context(self.plugin())).stream()
         self._reading = asyncio.create_task(self._read())
         return self
 
@@ -299,12 +302,13 @@ class LiveKitOurs(_LiveKit):
     name = "livekit ours"
     is_ours = True
 
-    async def _stream(self) -> RecognizeStream:
+    @asynccontextmanager
+    async def plugin(self) -> AsyncIterator[LiveKitSTT[Any]]:
         from pulse_plugins.livekit import STT
 
         stt = STT(api_key=KEY, base_url=self.url, sample_rate=self.rate)
-        self._owned.push_async_callback(stt.aclose)
-        return stt.stream()
+        yield stt
+        await stt.aclose()
 
 
 class LiveKitOfficial(_LiveKit):
@@ -312,18 +316,20 @@ class LiveKitOfficial(_LiveKit):
 
     name = "livekit official"
 
-    async def _stream(self) -> RecognizeStream:
+    @asynccontextmanager
+    async def plugin(self) -> AsyncIterator[LiveKitSTT[Any]]:
         import aiohttp
         from livekit.plugins.smallestai import STT
 
-        stt = STT(
-            api_key=KEY,
-            base_url=f"{self.url}/waves/v1",
-            sample_rate=self.rate,
-            http_session=await self._owned.enter_async_context(aiohttp.ClientSession()),
-        )
-        self._owned.push_async_callback(stt.aclose)
-        return stt.stream()
+        async with aiohttp.ClientSession() as http:
+            stt = STT(
+                api_key=KEY,
+                base_url=f"{self.url}/waves/v1",
+                sample_rate=self.rate,
+                http_session=http,
+            )
+            yield stt
+            await stt.aclose()
 
 
 class LiveKitNull(_LiveKit, _Null):
@@ -331,7 +337,8 @@ class LiveKitNull(_LiveKit, _Null):
 
     name = "livekit null"
 
-    async def _stream(self) -> RecognizeStream:
+    @asynccontextmanager
+    async def plugin(self) -> AsyncIterator[LiveKitSTT[Any]]:
         from livekit.agents import stt
         from livekit.agents.types import (
             DEFAULT_API_CONNECT_OPTIONS,
@@ -364,9 +371,7 @@ class LiveKitNull(_LiveKit, _Null):
             ) -> stt.RecognizeStream:
                 return NullStream(stt=self, conn_options=conn_options)
 
-        return NullSTT(
-            capabilities=stt.STTCapabilities(streaming=True, interim_results=True)
-        ).stream()
+        yield NullSTT(capabilities=stt.STTCapabilities(streaming=True, interim_results=True))
 
 
 class Engine(Contender):

@@ -25,6 +25,7 @@ from tests.benchmarks.contenders import (
     PipecatOurs,
     hush,
 )
+from tests.benchmarks.load import Lag
 from tests.benchmarks.talk import VAD_DELAY, Score, Spoken, Talk, numbers, play, score, talk
 
 COMPARED: tuple[type[Contender], ...] = (PipecatOurs, PipecatOfficial, LiveKitOurs, LiveKitOfficial)
@@ -197,23 +198,13 @@ def _confirmed(said: Talk, contender: Contender, spoken: Spoken) -> int:
     )
 
 
-async def _lag(lags: list[float]) -> None:
-    """How late the loop is, ten times a second: whether the contenders had room enough."""
-    while True:
-        due = time.perf_counter() + 0.1
-        await asyncio.sleep(0.1)
-        lags.append(time.perf_counter() - due)
-
-
-async def run(scenarios: Sequence[Scenario]) -> tuple[list[Result], list[float]]:
-    """The whole matrix, and the loop's lags while it ran."""
+async def run(scenarios: Sequence[Scenario]) -> tuple[list[Result], float]:
+    """The whole matrix, and the loop's lag while it ran."""
     async with PulseServer(SERVER) as server:
         for kind in COMPARED:  # what a framework imports at first belongs to no cell
             async with kind(server.url) as contender:
                 await contender.finish()
     room = asyncio.Semaphore(TOGETHER)
-    lags: list[float] = []
-    watching = asyncio.create_task(_lag(lags))
 
     async def row(scenario: Scenario) -> list[Result]:
         async with room:
@@ -221,10 +212,9 @@ async def run(scenarios: Sequence[Scenario]) -> tuple[list[Result], list[float]]
 
     # The longest first, so that none is left alone at the end.
     order = sorted(scenarios, key=lambda each: -each.words)
-    rows = dict(zip(order, await asyncio.gather(*map(row, order)), strict=True))
-    watching.cancel()
-    await asyncio.wait([watching])
-    return [result for scenario in scenarios for result in rows[scenario]], lags
+    async with Lag() as lag:
+        rows = dict(zip(order, await asyncio.gather(*map(row, order)), strict=True))
+    return [result for scenario in scenarios for result in rows[scenario]], lag.p99
 
 
 def _words(result: Result) -> str:
@@ -263,7 +253,7 @@ def main() -> None:
     arguments = report.arguments(str(__doc__), quick="three scenarios instead of all")
     hush()
     scenarios = [each for each in SCENARIOS if not arguments.quick or each.title in QUICK]
-    results, lags = asyncio.run(run(scenarios))
+    results, lag = asyncio.run(run(scenarios))
     words = matrix(results, _words)
     details = [
         "Seconds from the fault to the first new words, the slowest of several:",
@@ -271,13 +261,13 @@ def main() -> None:
         "Turns whose end was confirmed when all their words were there, before the next one's end:",
         matrix(results, _turns),
     ]
-    lag = f"Event-loop lag while it ran: p99 {report.percentile(lags, 99) * 1000:.0f} ms."
-    tables = ["What became of the words:", words, *details, lag]
+    late = f"Event-loop lag while it ran: p99 {lag * 1000:.0f} ms."
+    tables = ["What became of the words:", words, *details, late]
     path = report.write(
         "faults",
         "What stays when things go wrong",
         tables,
-        {"cells": [asdict(result) for result in results], "lag_p99": report.percentile(lags, 99)},
+        {"cells": [asdict(result) for result in results], "lag_p99": lag},
         folder=arguments.out,
     )
     if arguments.publish:

@@ -78,6 +78,9 @@ def test_speech_edges_are_told_only_when_asked_for() -> None:
         link = connection(vad_events=asked)
         link.heard(STARTED, 0.0)
         assert len(sent(link)) == count
+    silent = connection(Habits(vad_events=False), vad_events=True)
+    silent.heard(STARTED, 0.0)
+    assert sent(silent) == []
 
 
 def test_words_are_counted_over_segments() -> None:
