@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Utterance,
         Word,
     )
+    from pulse_plugins.core.metrics import StreamMetrics
     from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
     from pulse_plugins.core.stream import PulseStream
 
@@ -90,6 +91,7 @@ __all__ = [
     "SpeechStarted",
     "StalledError",
     "StreamClosedError",
+    "StreamMetrics",
     "Timeouts",
     "Utterance",
     "Word",
@@ -100,6 +102,7 @@ _MODULES = {
     "audio": ("AudioFormat", "AudioFormatError"),
     "backoff": ("RetryPolicy",),
     "batch": ("PulseBatch",),
+    "metrics": ("StreamMetrics",),
     "options": ("Limits", "PulseOptions", "Timeouts"),
     "stream": ("PulseStream",),
     "errors": tuple(name for name in __all__ if name.endswith("Error") and "Format" not in name),

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import json
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ import pulse_plugins.livekit
 import pulse_plugins.pipecat
 from docs import options_table
 from pulse_plugins.cli.application import app
+from tests.cli.rig import program
 
 ROOT = Path(__file__).parent.parent
 PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -99,6 +101,38 @@ def test_the_readme_has_the_two_commands() -> None:
         'python -m pip install -e ".[all]" && pulse-plugins demo',
         'python -m pip install -e ".[dev]" && python -m pytest',
     ]
+
+
+ELSEWHERE = {
+    'python -m pip install -e ".[all]" && pulse-plugins demo',  # tests/cli/test_demo.py
+    'python -m pip install -e ".[dev]" && python -m pytest',  # .ci/run
+    'python -m pip install -e ".[dev]"',  # .ci/run
+    "ruff format && ruff check && mypy && python -m pytest",  # .ci/run
+    'python -m pip install -e ".[docs]" && mkdocs build --strict',  # .ci/run, with BUILD=1
+}
+SERVERS = [pair for pair in blocks("shell") if pair[1].startswith("pulse-plugins serve")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
+    """Or output, or a picture, which are `text`."""
+    text = page.read_text(encoding="utf-8")
+    found = FENCE.findall(text)
+    assert len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found)
+    assert {language for language, _ in found} <= {"python", "shell", "text"}
+    here = {code.strip() for language, code in found if language == "shell"}
+    run = {code.strip() for where, code in SERVERS if where == page}
+    assert here <= run | ELSEWHERE
+
+
+@pytest.mark.parametrize(("page", "code"), SERVERS, ids=named)
+async def test_a_server_of_the_documents_starts(page: Path, code: str) -> None:
+    """On another port, so that it disturbs nobody."""
+    (line,) = code.strip().splitlines()
+    async with program(*shlex.split(line)[1:], "--port", "0", "--json") as running:
+        assert json.loads(await running.line())["url"].startswith("ws://")
+        running.terminate()
+        assert (await running.ended()).code == 0
 
 
 def commands() -> list[tuple[str, ...]]:

@@ -98,3 +98,13 @@ def test_its_panels_do_not_lie_on_each_other() -> None:
     assert len(set(places)) == len(places)
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(places)
     assert all(panel["title"] for panel in DASHBOARD["panels"])
+
+
+def test_the_page_for_operations_lists_exactly_these_metrics() -> None:
+    page = PAGE.parents[2] / "docs/operations.md"
+    rows = re.findall(r"^\| `(pulse\.[\w.]+)` \|[^|]*\| `(\w+)` \|", page.read_text("utf-8"), re.M)
+    stems = {re.sub(r"_(bucket|count|sum)$", "", name) for name in SERVED}
+    assert {name for _, name in rows} == stems
+    for otel, prometheus in rows:
+        bare = prometheus.removesuffix("_total").removesuffix("_seconds")
+        assert bare == otel.replace(".", "_")
