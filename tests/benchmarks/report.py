@@ -147,12 +147,19 @@ def paste(page: Path, mark: str, text: str) -> None:
     page.write_text(new, encoding="utf-8")
 
 
-def arguments(description: str, *, quick: str) -> argparse.Namespace:
+def parser(description: str, *, quick: str) -> argparse.ArgumentParser:
     """What every benchmark understands: `--quick`, `--out FOLDER` and `--publish`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help=quick)
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder for the results")
-    parser.add_argument(
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--quick", action="store_true", help=quick)
+    made.add_argument("--out", type=Path, default=FOLDER, help="folder for the results")
+    made.add_argument(
         "--publish", action="store_true", help="put the results into README and docs, too"
     )
-    return parser.parse_args()
+    return made
+
+
+def arguments(description: str, *, quick: str) -> argparse.Namespace:
+    """The arguments of a benchmark that understands no others."""
+    return parser(description, quick=quick).parse_args()

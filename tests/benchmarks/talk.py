@@ -45,6 +45,7 @@ class Talk:
 def talk(
     words: int,
     *,
+    first: int = 0,
     per_turn: int = 12,
     pause: float = 0.9,
     tail: float = 1.5,
@@ -53,13 +54,15 @@ def talk(
     """Words in turns.
 
     Args:
-        words: How many; they are 0 and up.
+        words: How many.
+        first: The number of the first; the others follow.
         per_turn: Words a turn, 0.3 s each.
         pause: Seconds between two turns.
         tail: Seconds after the last word; 0 ends in mid-speech, before any VAD can notice.
         rate: Hz.
     """
-    turns = tuple(range(first, min(first + per_turn, words)) for first in range(0, words, per_turn))
+    end = first + words
+    turns = tuple(range(at, min(at + per_turn, end)) for at in range(first, end, per_turn))
     pieces = [silence(0.3, rate)]
     starts: list[int] = []
     ends: list[int] = []
