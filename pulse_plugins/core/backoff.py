@@ -17,17 +17,19 @@ class RetryPolicy:
 
     Attributes:
         base: Seconds; the delay before try n+1 is random between 0 and `base * 2**n`.
-        cap: Seconds; no delay is longer, except one the server asks for.
+        cap: Seconds; no delay is longer: a caller is on the line.
         slow_base: The same as `base` where the server says that there are too many of us (429,
             close 1008); such a delay is never below half of its range.
+        slow_cap: The same as `cap` there, except for a delay that the server asks for.
         retry_after_cap: Seconds; a longer `Retry-After` is cut to this.
         max_attempts: Failures in a row after which the stream fails, or None: go on.
         max_first_attempts: The same, as long as no connection has worked yet.
     """
 
     base: float = 0.25
-    cap: float = 5.0
+    cap: float = 2.0
     slow_base: float = 1.0
+    slow_cap: float = 5.0
     retry_after_cap: float = 30.0
     max_attempts: int | None = None
     max_first_attempts: int | None = None
@@ -38,7 +40,7 @@ class RetryPolicy:
         Raises:
             ConfigurationError: A delay is negative or `max_attempts` below 1.
         """
-        if min(self.base, self.cap, self.slow_base, self.retry_after_cap) < 0:
+        if min(self.base, self.cap, self.slow_base, self.slow_cap, self.retry_after_cap) < 0:
             raise ConfigurationError("RetryPolicy: delays cannot be negative")
         for most in (self.max_attempts, self.max_first_attempts):
             if most is not None and most < 1:
@@ -74,7 +76,7 @@ class Backoff:
         if retry_after is not None:
             return min(max(retry_after, 0.0), policy.retry_after_cap)
         if slow:
-            span = min(policy.slow_base * 2.0 ** min(self.failures - 1, 30), policy.cap)
+            span = min(policy.slow_base * 2.0 ** min(self.failures - 1, 30), policy.slow_cap)
             return span * self._random.uniform(0.5, 1.0)
         if self.failures == 1:
             return 0.0  # most drops are a blip: the first retry costs the caller nothing

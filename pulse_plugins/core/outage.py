@@ -12,6 +12,8 @@ from random import Random
 from pulse_plugins.core.backoff import Backoff, RetryPolicy
 from pulse_plugins.core.errors import PulseError, RateLimitError
 
+_HURRY = 0.25  # seconds between two tries while the last words wait
+
 
 class Outage:
     """A stream's failures in a row, and what is being sent again after them.
@@ -29,6 +31,7 @@ class Outage:
         self._since: float | None = None  # until a connection works again
         self._down_since: float | None = None  # until everything held was sent again
         self._replay = (0, 0)  # what is sent again, from and to a position
+        self._unwanted = False  # the server says that there are too many of us
         self.retry_at = 0.0
 
     @property
@@ -73,11 +76,16 @@ class Outage:
         outage = now - (now if self._since is None else self._since)
         if not error.retryable or (refused and outage >= max_outage):
             return None
-        slow = isinstance(error, RateLimitError)
-        delay = self._backoff.next(slow=slow, retry_after=error.retry_after)
+        self._unwanted = isinstance(error, RateLimitError)
+        delay = self._backoff.next(slow=self._unwanted, retry_after=error.retry_after)
         if delay is not None:
             self.retry_at = now + delay
         return delay
+
+    def hurry(self, now: float) -> None:
+        """The stream ends soon: try again very soon, unless the server asked us to wait."""
+        if not self._unwanted:
+            self.retry_at = min(self.retry_at, now + _HURRY)
 
     def replays(self, start: int, end: int) -> None:
         """A connection is there, and is sent again what lies between two positions."""

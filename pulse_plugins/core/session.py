@@ -180,6 +180,8 @@ class Session:
             self._finish()
         elif self.state in (State.IDLE, State.DORMANT):
             self._connect(now)
+        elif self.state is State.WAITING:
+            self._outage.hurry(now)
 
     def abort(self) -> None:
         """End at once; what is not delivered is given up."""
@@ -441,11 +443,13 @@ class Session:
 
     def _fail_or_wait(self, error: PulseError, now: float, *, refused: bool) -> None:
         most = self.options.timeouts.max_outage
-        delay = self._outage.next_try(error, now, refused=refused, max_outage=most)
-        if delay is None:
+        if self._outage.next_try(error, now, refused=refused, max_outage=most) is None:
             self._fail(error)
             return
         self.state = State.WAITING
+        if self._ending:
+            self._outage.hurry(now)
+        delay = self._outage.retry_at - now
         self._events.append(Reconnecting(self._outage.failures, error.code, delay, error))
 
     def _fail(self, error: PulseError) -> None:

@@ -18,7 +18,6 @@ from livekit.agents.utils import is_given
 from livekit.agents.version import __version__ as agents_version
 
 from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.dialects import DIALECTS
 from pulse_plugins.core.errors import ConfigurationError
 from pulse_plugins.core.options import (
@@ -144,11 +143,9 @@ def for_connection(options: PulseOptions, connection: APIConnectOptions) -> Puls
     waiting = connection.max_retry <= 1
     policy = options.retry
     return options.changed(
-        retry=RetryPolicy(
-            base=policy.base,
+        retry=replace(
+            policy,
             cap=max(connection.retry_interval, policy.base),
-            slow_base=policy.slow_base,
-            retry_after_cap=policy.retry_after_cap,
             max_attempts=tries if waiting else policy.max_attempts,
             max_first_attempts=tries,
         ),
