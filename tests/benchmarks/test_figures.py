@@ -1,0 +1,121 @@
+"""What the benchmarks say of words and figures is so: each mistake shows, and nothing else does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pulse_plugins.local.scripted import ScriptedDecoder, spell
+from tests.benchmarks import plot, report
+from tests.benchmarks.contenders import Bare, Contender, Heard
+from tests.benchmarks.faults import Mishap, Scenario, judge
+from tests.benchmarks.talk import Score, Spoken, numbers, score, talk
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [
+        ([0, 1, 2, 3], Score(0, 0, 0, 0)),
+        ([0, 1, 3], Score(1, 0, 0, 0)),
+        ([0, 1, 1, 2, 1, 3], Score(0, 2, 0, 0)),
+        ([0, 2, 1, 3], Score(0, 0, 1, 0)),
+        ([0, 1, 2, 3, -1, 7], Score(0, 0, 0, 2)),
+        ([], Score(4, 0, 0, 0)),
+    ],
+)
+def test_a_score_counts_each_mistake(heard: Sequence[int], expected: Score) -> None:
+    assert score(range(4), heard) == expected
+
+
+def test_numbers_are_read_through_formatting() -> None:
+    assert numbers(f"{spell(3).capitalize()}, {spell(4)}. quux") == [3, 4, -1]
+
+
+async def test_a_talk_holds_its_words_and_marks_its_turns() -> None:
+    said = talk(5, per_turn=3, first=7)
+    assert said.turns == (range(7, 10), range(10, 12))
+    assert said.words == range(7, 12)
+    decoder = ScriptedDecoder(16_000)
+    await decoder.feed(samples(said.frames))
+    assert [word.text for word in await decoder.finish_segment()] == [spell(n) for n in said.words]
+    # A VAD is late by 0.2 s: the first turn is from 0.3 to 1.14 s.
+    assert (said.starts[0], said.ends[0]) == (25, 67)
+
+
+def test_a_talk_to_the_end_has_no_end_of_speech() -> None:
+    assert talk(4, tail=0.0).ends == ()
+
+
+def heard(*events: tuple[float, str, str]) -> Contender:
+    made = Bare("ws://127.0.0.1:1")
+    for at, kind, text in events:
+        made.heard.append(Heard(at, "final" if kind == "final" else "interim", text))
+    return made
+
+
+def test_a_turn_is_confirmed_only_with_all_its_words() -> None:
+    scenario = Scenario("x", 4, ("drop@audio=1",))
+    said = talk(4, per_turn=2)
+    spoken = Spoken(began=0.0, ends=(1.0, 3.0), finished=5.0)
+    first, second = f"{spell(0)} {spell(1)}", f"{spell(2)} {spell(3)}"
+    contender = heard((1.1, "final", first), (3.5, "final", second))
+    contender.confirmed += [1.2, 3.2]  # the second before its words
+    result = judge(scenario, said, spoken, contender, [Mishap(1.5, "drop@audio=1")])
+    assert (result.confirmed, result.turns, result.lives) == (1, 2, True)
+    assert result.recovered == (2.0,)
+    contender.confirmed.append(3.6)
+    assert judge(scenario, said, spoken, contender, []).confirmed == 2
+
+
+def test_what_comes_back_is_no_recovery_before_it_is_new() -> None:
+    scenario = Scenario("x", 4, ("drop@audio=1",))
+    said = talk(4, per_turn=4)
+    spoken = Spoken(began=0.0, ends=(4.0,), finished=5.0)
+    contender = heard(
+        (0.9, "interim", spell(0)), (1.1, "interim", spell(0)), (1.4, "interim", spell(1))
+    )
+    mishaps = [Mishap(1.0, "drop@audio=1"), Mishap(1.2, "refuse=503"), Mishap(3.9, "drop@audio=1")]
+    result = judge(scenario, said, spoken, contender, mishaps)
+    assert [round(each or 0.0, 6) for each in result.recovered] == [0.4]  # not after the last word
+    assert not result.lives
+
+
+def test_percentiles_lie_between_neighbours() -> None:
+    assert report.percentile([3.0, 1.0, 2.0], 50) == 2.0
+    assert report.percentile([0.0, 1.0], 95) == pytest.approx(0.95)
+    assert math.isnan(report.percentile([], 50))
+
+
+def test_a_table_shows_what_is_missing() -> None:
+    lines = report.table(["a", "b"], [("x|y", None), ("z", 0.123), ("w", 1234.5)]).splitlines()
+    assert lines[2:] == ["| x\\|y | - |", "| z | 0.12 |", "| w | 1234 |"]
+
+
+def test_results_are_written_and_published(tmp_path: Path) -> None:
+    path = report.write("x", "Title", ["| t |"], {"value": 1}, folder=tmp_path / "new")
+    assert path.read_text().startswith("# Title\n")
+    assert '"value": 1' in path.with_suffix(".json").read_text()
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- x -->\nold\n<!-- /x -->\nafter\n")
+    for text in ("| first |", "| second \\1 |"):
+        report.paste(page, "x", text)
+    assert page.read_text() == "before\n<!-- x -->\n\n| second \\1 |\n\n<!-- /x -->\nafter\n"
+    with pytest.raises(ValueError, match="marked y"):
+        report.paste(page, "y", "")
+
+
+def test_a_plot_has_a_dot_for_every_measurement() -> None:
+    drawing = plot.dots("A <title>", "s", {"one": {"a": [0.1, 0.2], "b": []}})
+    root = ElementTree.fromstring(drawing)
+    dots = [e for e in root.iter() if e.tag.endswith("circle") and e.get("fill-opacity")]
+    assert len(dots) == 2
+
+
+def samples(frames: Sequence[bytes]) -> NDArray[np.int16]:
+    return np.frombuffer(b"".join(frames), np.int16)
