@@ -38,7 +38,7 @@ _SAMPLE_BITS = 24
 _EXACT_BITS = 53
 
 # At most this many phases; a ratio that needs more is approximated, see `Resampler`.
-_MOST_PHASES = 1000
+_MOST_PHASES = 1280
 # Up to this many phases a block of outputs is one product with a banded matrix; more phases would
 # make that matrix large, and each output is its own dot product.
 _MATRIX_PHASES = 16
@@ -94,7 +94,7 @@ class Resampler:
     """Resamples one channel as it arrives.
 
     Output `n` stands for the input's time `n * source_rate / target_rate`: the stream gets no
-    shift. The ratio is exact wherever the two rates reduce to at most 1000 phases, as all usual
+    shift. The ratio is exact wherever the two rates reduce to at most 1280 phases, as all usual
     ones do; others are met within one part in a million, less than two sound cards differ.
 
     Args:
