@@ -89,7 +89,8 @@ class Timeouts:
         connect: For a handshake.
         finalize: For the answer to a finalize; then the newest interim is promoted.
         finalize_grace: The same, when all speech before the finalize is already in finals.
-        close: For the last words after the end of the input, reconnecting included.
+        close: For the last words after the end of the input, reconnecting included; the time to
+            send what is unsent by then comes on top.
         close_grace: The same, when nothing is left to hear.
         stall: Speech was sent and nothing has come back for this long: the connection is dead.
         max_outage: Without a working connection for this long, a server that refuses us is

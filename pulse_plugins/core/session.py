@@ -103,6 +103,7 @@ class Session:
         self._endpoints = endpoints or Endpoints()
         self._failed_url: str | None = None  # of the last try, until a connection is open
         self._ending = False
+        self.close_seconds = options.timeouts.close  # what `end` may take
         self._close_by = 0.0
         self._queued_at = 0.0
         self.sent_bytes = 0
@@ -174,7 +175,10 @@ class Session:
             return
         self._ending = True
         self.timeline.seal()
-        self._close_by = now + self.options.timeouts.close
+        held = self.timeline.seconds(self.timeline.end - self.timeline.start)
+        # All that is held may have to be sent yet, and again if the connection is lost.
+        self.close_seconds = self.options.timeouts.close + held / self.options.replay_speed
+        self._close_by = now + self.close_seconds
         self._drop_switch()
         if self._is_all_heard() and (self.state is not State.OPEN or self.timeline.end == 0):
             self._finish()

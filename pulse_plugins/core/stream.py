@@ -232,6 +232,11 @@ class PulseStream:
         return self._pushed
 
     @property
+    def close_seconds(self) -> float:
+        """Seconds after `end` within which the stream is over: longer while much is unsent."""
+        return self._session.close_seconds
+
+    @property
     def backlog(self) -> float:
         """Seconds of audio that are not on the wire yet."""
         timeline = self._session.timeline

@@ -118,7 +118,7 @@ class Link:
         """End the input and push the last words, for a bounded time."""
         self._over = True
         self.stream.end()
-        bound = self.stream.options.timeouts.close + _DRAIN_MARGIN
+        bound = self.stream.close_seconds + _DRAIN_MARGIN
         await asyncio.wait({self._pump_task}, timeout=bound)
         await self._delivery.flush()
 
