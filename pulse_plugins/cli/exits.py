@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -59,11 +61,20 @@ def report(error: BaseException, *, as_json: bool = False) -> Exit:
     """Say what went wrong, on standard error or as a JSON line, and give the exit code."""
     code = code_of(error)
     kind = error.code if isinstance(error, PulseError) else type(error).__name__
-    if as_json:
-        print(json.dumps({"event": "error", "code": kind, "message": str(error), "exit": code}))
-    else:
+    told = {"event": "error", "code": kind, "message": str(error), "exit": code}
+    if not _printed(json.dumps(told) + "\n" if as_json else "") or not as_json:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
     return code
+
+
+def _printed(text: str) -> bool:
+    """Print this and what waits; if standard output is full, all of it is given up."""
+    try:
+        print(text, end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 @contextmanager

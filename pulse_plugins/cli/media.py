@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+import os
+from collections.abc import AsyncGenerator, Generator
 from itertools import chain
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def find(sources: list[str]) -> list[str]:
 
     Raises:
         CommandError: An argument names nothing, or a directory without any recording.
+        OSError: A directory may not be read.
     """
     found: list[str] = []
     for source in sources:
@@ -34,6 +36,7 @@ def find(sources: list[str]) -> list[str]:
         if is_url(source) or path.is_file():
             found.append(source)
         elif path.is_dir():
+            os.scandir(path).close()  # one that may not be read is not one without audio
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not inside:
                 raise CommandError(f"{source}: no audio in this directory", Exit.USAGE)
@@ -74,10 +77,11 @@ def _decode(source: str, rate: int) -> Generator[bytes, None, None]:
             if held:
                 yield bytes(held)
     except (av.error.FFmpegError, ValueError) as error:
-        raise CommandError(f"{source}: it cannot be read: {error}") from error
+        why = getattr(error, "strerror", None) or error  # FFmpeg's own text repeats the name
+        raise CommandError(f"{source}: it cannot be read: {why}") from error
 
 
-async def pcm(source: str, rate: int) -> AsyncIterator[bytes]:
+async def pcm(source: str, rate: int) -> AsyncGenerator[bytes, None]:
     """The audio of a file or URL as 16-bit little-endian mono.
 
     Args:

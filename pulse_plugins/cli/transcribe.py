@@ -175,14 +175,15 @@ class _Work:
 
 
 def _bars(*, quiet: bool) -> Progress:
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-        disable=quiet,
+        disable=quiet or not console.is_terminal,
     )
 
 
@@ -197,7 +198,7 @@ def _tell(
         elif outcome.error is not None:
             where = f"{outcome.source}: "
             text = str(outcome.error).removeprefix(where)
-            notes.print(f"[bold red]error:[/] {escape(where + text)}")
+            notes.print(f"[bold red]error:[/] {escape(where + text)}", soft_wrap=True)
         elif outcome.transcript is not None and to_terminal:
             transcript = outcome.transcript
             text = captions.render(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from pulse_plugins.cli import media
@@ -47,13 +48,27 @@ async def by_stream(source: str, options: PulseOptions, advance: Advance) -> Tra
         CommandError: It cannot be read, or part of it was lost.
         PulseError: The stream failed for good.
     """
+    async with aclosing(media.pcm(source, options.sample_rate)) as pieces:
+        first = await anext(pieces, b"")  # one that cannot be read costs no connection
+        return await _by_stream(source, first, pieces, options, advance)
+
+
+async def _by_stream(
+    source: str,
+    first: bytes,
+    pieces: AsyncIterator[bytes],
+    options: PulseOptions,
+    advance: Advance,
+) -> Transcript:
     rate = options.sample_rate
     finals: list[Final] = []
     lost = 0.0
 
     async def feed(stream: PulseStream) -> None:
         try:
-            async for piece in media.pcm(source, rate):
+            await stream.send(first)
+            advance(len(first) / 2 / rate)
+            async for piece in pieces:
                 await stream.send(piece)
                 advance(len(piece) / 2 / rate)
         finally:

@@ -71,25 +71,39 @@ class Program:
         async with asyncio.timeout(40):
             out, err = await self._process.communicate()
         assert self._process.returncode is not None
-        return Ended(self._process.returncode, out.decode(), err.decode())
+        return Ended(self._process.returncode, (out or b"").decode(), err.decode())
 
     def kill(self) -> None:
-        """End it if a test forgot to."""
+        """End it without a warning, if it has not ended."""
         if self._process.returncode is None:
             self._process.kill()
 
 
+# The superuser may write anywhere, except without these two capabilities.
+LIKE_A_USER = (
+    ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+)
+
+
 @asynccontextmanager
-async def program(*words: str, **environment: str) -> AsyncIterator[Program]:
-    """Start `pulse-plugins` with these words."""
+async def program(
+    *words: str, before: Sequence[str] = (), stdout: int | None = None, **environment: str
+) -> AsyncIterator[Program]:
+    """Start `pulse-plugins` with these words.
+
+    Args:
+        before: A command that starts it.
+        stdout: A file descriptor for what it prints; by default the test reads it.
+    """
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     process = await asyncio.create_subprocess_exec(
+        *before,
         sys.executable,
         "-m",
         "pulse_plugins.cli",
         *words,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
         stderr=asyncio.subprocess.PIPE,
         env={**kept, **environment},
         cwd=Path(__file__).parents[2],

@@ -6,12 +6,18 @@ import asyncio
 import json
 import os
 import resource
+import signal
 from pathlib import Path
+from shutil import which
 
+import av
+import numpy as np
+import pysubs2
 import pytest
+import webvtt
 
 from pulse_plugins.cli.exits import Exit
-from tests.cli.rig import CODECS, command, program, record, server, words
+from tests.cli.rig import CODECS, LIKE_A_USER, command, program, record, server, words
 
 
 def heard(path: Path) -> list[str]:
@@ -58,6 +64,100 @@ async def test_stopped_half_way_a_second_run_does_the_rest(folder: Path, tmp_pat
         assert len(local.connections) - before == len(CODECS) - len(first)
     for number in range(len(CODECS)):
         assert heard(out / f"call{number}.txt") == words(10 * number, 4)
+
+
+async def test_killed_half_way_a_second_run_does_the_rest(folder: Path, tmp_path: Path) -> None:
+    """Killed, it cannot tidy up; what it was writing at that moment is written anew."""
+    out = tmp_path / "out"
+    arguments = ["transcribe", str(folder), "-o", str(out), "-j", "2"]
+    async with server(latency_final=0.3) as local:
+        async with program(*arguments, "--url", local.url) as running:
+            await local.wait_for(lambda each: len(each.connections) >= 5, timeout=40)
+            running.kill()
+            assert (await running.ended()).code == -signal.SIGKILL
+        first = sorted(out.glob("*.txt"))
+        assert 2 <= len(first) < len(CODECS)
+        for path in first:
+            number = int(path.stem.removeprefix("call"))
+            assert heard(path) == words(10 * number, 4)
+        (out / ".call9.txt.part").write_text("half of")  # as if it was killed while it wrote
+        before = len(local.connections)
+        assert await command(*arguments, "--url", local.url) == Exit.OK
+        assert len(local.connections) - before == len(CODECS) - len(first)
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"call{number}.txt" for number in range(len(CODECS))
+    ]
+    for number in range(len(CODECS)):
+        assert heard(out / f"call{number}.txt") == words(10 * number, 4)
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+async def test_captions_of_real_transcripts_are_read_by_parsers_of_others(
+    form: str, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    async with server() as local:
+        arguments = ["transcribe", str(folder), "-f", form, "-o", str(out), "-j", "5"]
+        assert await command(*arguments, "--url", local.url) == Exit.OK
+    for number in range(len(CODECS)):
+        path = out / f"call{number}.{form}"
+        seen = [(cue.start, cue.end, cue.plaintext) for cue in pysubs2.load(str(path))]
+        if form == "vtt":
+            cues = webvtt.read(str(path))
+            assert [cue.text for cue in cues.captions] == [text for _, _, text in seen]
+        assert all(0 <= start < end <= 2000 for start, end, _ in seen)  # milliseconds
+        said = " ".join(text for _, _, text in seen).lower().split()
+        assert ["".join(filter(str.isalpha, word)) for word in said] == words(10 * number, 4)
+
+
+async def test_every_kind_of_bad_file_is_one_line_each(folder: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "noise.mp3").write_bytes(bytes(range(256)) * 20)
+    (bad / "empty.wav").write_bytes(b"")
+    (bad / "cut.m4a").write_bytes((folder / "call3.m4a").read_bytes()[:3000])
+    with av.open(str(bad / "silent film.mov"), "w") as film:
+        picture = film.add_stream("mpeg4", rate=25, width=64, height=64, pix_fmt="yuv420p")
+        black = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+        film.mux(picture.encode(black))
+        film.mux(picture.encode(None))
+    async with (
+        server() as local,
+        program("transcribe", str(bad), "-o", str(tmp_path / "out"), "--url", local.url) as run,
+    ):
+        ended = await run.ended()
+        assert local.connections == []
+    assert ended.code == Exit.FAILED
+    *lines, summary = ended.err.strip().splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["error"] * 4
+    names = ["cut.m4a", "empty.wav", "noise.mp3", "silent film.mov"]
+    assert [Path(line.split(": ")[1]).name for line in lines] == names
+    assert summary == "0 done, 0 already there, 4 failed"
+    assert not (tmp_path / "out").exists()
+
+
+async def test_a_directory_without_audio_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no audio")
+    async with program("transcribe", str(tmp_path), "--url", "ws://127.0.0.1:1") as running:
+        ended = await running.ended()
+    assert ended.code == Exit.USAGE
+    assert ended.err.strip() == f"error: {tmp_path}: no audio in this directory"
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+async def test_a_full_disk_behind_standard_output(more: tuple[str, ...], folder: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        async with (
+            server() as local,
+            program("transcribe", str(folder), *more, "--url", local.url, stdout=full) as running,
+        ):
+            ended = await running.ended()
+    finally:
+        os.close(full)
+    assert ended.code == Exit.FAILED
+    assert "No space left on device" in ended.err
+    assert "Traceback" not in ended.err
 
 
 async def test_a_bad_file_does_not_stop_the_others(
@@ -122,15 +222,34 @@ async def test_without_output_it_prints(tmp_path: Path, capsys: pytest.CaptureFi
     assert words(7, 1)[0] in printed.lower()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(bool(LIKE_A_USER) and which("setpriv") is None, reason="needs setpriv")
 async def test_no_permission_is_one_line(tmp_path: Path) -> None:
     source = record(tmp_path / "a.wav", 7)
-    out = tmp_path / "out"
-    out.mkdir(mode=0o500)
+    forbidden, secret = tmp_path / "out", tmp_path / "in"
+    forbidden.mkdir(mode=0o500)
+    secret.mkdir(mode=0o000)
     async with server() as local:
-        code = await command("transcribe", str(source), "-o", str(out), "--url", local.url)
-    assert code == Exit.FAILED
-    assert list(out.iterdir()) == []
+        url = ("--url", local.url)
+        for arguments, where in (
+            ((str(source), "-o", str(forbidden)), "out"),
+            ((str(source), "-o", str(forbidden / "deeper")), "out"),
+            ((str(secret), "-o", str(tmp_path)), "in"),
+        ):
+            async with program("transcribe", *arguments, *url, before=LIKE_A_USER) as running:
+                ended = await running.ended()
+            assert ended.code == Exit.FAILED
+            first = ended.err.strip().splitlines()[0]
+            assert first.startswith("error: ")
+            assert "Permission denied" in first
+            assert where in first
+            assert "Traceback" not in ended.err
+        source.chmod(0o000)
+        async with program("transcribe", str(source), *url, before=LIKE_A_USER) as running:
+            ended = await running.ended()
+        assert ended.code == Exit.FAILED
+        assert ended.err.strip() == f"error: {source}: it cannot be read: Permission denied"
+    secret.chmod(0o700)
+    assert list(forbidden.iterdir()) == []
 
 
 async def test_a_full_disk_leaves_nothing_half_written(
