@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,9 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(bench.command)
 
+
+# The commands say themselves what a connection's trouble means.
+logging.getLogger("pulse_plugins.stream").addHandler(logging.NullHandler())
 
 # Typer brings its own copy of click in new versions and uses click itself in old ones.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pulse_plugins.cli.exits import Exit
-from tests.cli.rig import command, server
+from tests.cli.rig import command, program, server
 from tests.support.privacy import API_KEY
 
 Lines = dict[str, dict[str, str]]
@@ -77,6 +77,14 @@ async def test_a_wrong_key(
     assert code == Exit.CONFIGURATION
     assert found["handshake"]["state"] == "bad"
     assert "401" in found["handshake"]["found"]
+
+
+async def test_its_lines_are_all_that_it_says() -> None:
+    async with server(api_key="another") as local, program("doctor", "--url", local.url) as run:
+        ended = await run.ended()
+    assert ended.code == Exit.CONFIGURATION
+    assert ended.out.rstrip().splitlines()[-2].startswith("bad  handshake        HTTP 401")
+    assert ended.err == ""
 
 
 async def test_a_host_that_has_no_address(capsys: pytest.CaptureFixture[str]) -> None:
