@@ -282,7 +282,11 @@ class PulseServer:
             )
         except ConfigurationError as error:
             raise RefusedError(400, str(error)) from error
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:  # the client went away before its handshake was answered
+            record.closed = True
+            return web.Response(status=400)  # nobody is there to read it
         if (raw := request.get_extra_info("socket")) is not None:
             raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         code = self._close_at_once(asked)

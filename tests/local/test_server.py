@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 import socket
+import struct
 import wave
 from collections.abc import Callable
 from contextlib import suppress
@@ -869,3 +870,22 @@ async def _one_call(running: PulseServer, number: int) -> None:
         await client.say(speak(said, gap_seconds=0.02 * number))
         assert text(await client.finish()).split() == [spell(each) for each in said]
     assert isinstance(client, Client)
+
+
+async def test_a_client_that_is_gone_before_its_handshake_is_answered_is_no_fault_of_the_servers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    request = (
+        b"GET /waves/v1/pulse/get_text HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer x\r\n\r\n"
+    )
+    async with server() as running:
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", running.port)) as raw:
+                raw.sendall(request)
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await running.wait_for(
+            lambda each: [record.closed for record in each.connections] == [True] * 5
+        )
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
