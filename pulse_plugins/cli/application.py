@@ -71,13 +71,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(given, prog_name="pulse-plugins", standalone_mode=False)
+        code = int(app(given, prog_name="pulse-plugins", standalone_mode=False) or Exit.OK)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
-        Console(stderr=True).print("stopped")
-        return Exit.INTERRUPTED
+        code = Exit.INTERRUPTED
     except typer.Exit as error:
-        return error.exit_code
+        code = error.exit_code
     except BrokenPipeError:  # the reader of our output went away: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
@@ -85,7 +84,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return report(CommandError(_one_line(error), Exit.USAGE), as_json="--json" in given)
     except (CommandError, PulseError, OSError) as error:
         return report(error, as_json="--json" in given)
-    return int(code or Exit.OK)
+    if code == Exit.INTERRUPTED:  # some versions of Typer make an exit code of Ctrl-C
+        Console(stderr=True).print("stopped")
+    return code
 
 
 def _one_line(error: Exception) -> str:
