@@ -64,7 +64,7 @@ def _range(limits: Any) -> str:
 
 _CLIENT = {
     "api_key": "falls back to `SMALLEST_API_KEY`; needed for hosts of smallest.ai only",
-    "base_url": "`ws(s)://` or `http(s)://`, with or without the path; several are tried in turn",
+    "base_url": "`ws(s)://` or `http(s)://`, with or without a path; of several the first healthy",
     "dialect": "which endpoint's habits, see [dialects](#dialects)",
     "stream_path": "another path than the dialect's",
     "extra": "query parameters that have no field",

@@ -269,6 +269,8 @@ class Session:
             return
         self._outage.began(now)
         if self._switch is not None:
+            if error is not None:
+                self._blame(link, error, now)
             self._take_over(now)
             return
         if error is None and link.worked and not self._has_open_words():
@@ -278,6 +280,7 @@ class Session:
         # Refused although reachable: closed before a word came back, or too many of us.
         refused = isinstance(error, RateLimitError) or (was_open and not link.worked)
         self._blame(link, error or from_close(1000), now)
+        self._failed_url = link.url
         self._fail_or_wait(error or from_close(1000), now, refused=refused)
 
     def advance(self, now: float) -> None:
@@ -429,7 +432,6 @@ class Session:
     def _blame(self, link: Link, error: PulseError, now: float) -> None:
         """What another server may do better is remembered against this one."""
         if error.retryable:
-            self._failed_url = link.url
             key = link.options.api_key
             self._endpoints.failed(link.url, key, now, retry_after=error.retry_after)
 

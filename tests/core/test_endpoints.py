@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from pulse_plugins.core.endpoints import Endpoints
+from pulse_plugins.core.errors import AuthenticationError, ConnectionLostError, PulseError
+from pulse_plugins.core.events import Connected
+from pulse_plugins.core.links import OpenLink
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.session import Session, State
 
 URLS = ("wss://first", "wss://second", "wss://third")
 FIRST, SECOND, THIRD = URLS
@@ -86,3 +93,87 @@ def test_what_is_remembered_is_bounded_and_the_oldest_goes(endpoints: Endpoints)
     assert endpoints.choose(URLS, "k", 1.0) == SECOND
     endpoints.failed("wss://one-more", "k", 0.0)
     assert endpoints.choose(URLS, "k", 1.0) == FIRST
+
+
+class Dialling:
+    """A session whose connections the test makes and breaks, on a clock of its own."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        options = PulseOptions(base_url=URLS[:2], api_key="k")
+        self.session = Session(options, Random(0), endpoints)
+        self.now = 0.0
+        self.link: OpenLink | None = None
+        self.session.start(self.now)
+
+    def dials(self) -> str:
+        """The base URL of the connection that is wanted now."""
+        self.now = max(self.now, self.session.next_deadline() or 0.0)
+        self.session.advance(self.now)
+        wanted = [each for each in self.session.take_commands() if isinstance(each, OpenLink)]
+        (self.link,) = wanted
+        return self.link.url
+
+    def connects(self) -> Connected:
+        assert self.link is not None
+        self.session.connected(self.link.link, self.now)
+        event, *_ = iter(self.session.next_event, None)
+        assert isinstance(event, Connected)
+        return event
+
+    def breaks(self, error: PulseError | None = None) -> None:
+        assert self.link is not None
+        error = error or ConnectionLostError("gone")
+        self.session.disconnected(self.link.link, error, self.now)
+        while self.session.next_event() is not None:
+            pass
+
+
+def test_a_stream_goes_to_the_next_url_and_says_so_once_it_is_there(endpoints: Endpoints) -> None:
+    call = Dialling(endpoints)
+    assert call.dials() == FIRST
+    call.breaks()
+    assert call.dials() == SECOND
+    arrived = call.connects()
+    assert (arrived.url, arrived.failed_over, arrived.attempt) == (SECOND, True, 2)
+
+
+def test_a_reconnect_to_the_same_url_is_no_fail_over(endpoints: Endpoints) -> None:
+    call = Dialling(endpoints)
+    for url in (FIRST, SECOND):
+        assert call.dials() == url
+        call.breaks()
+    assert call.dials() == FIRST  # both failed: the one that is due first
+    call.breaks()
+    assert call.dials() == SECOND
+    call.breaks()
+    endpoints.worked(SECOND, "k")  # another stream heard from it
+    assert call.dials() == SECOND
+    assert not call.connects().failed_over
+
+
+def test_a_stream_that_begins_with_the_second_url_has_not_failed_over(endpoints: Endpoints) -> None:
+    endpoints.failed(FIRST, "k", 0.0)
+    call = Dialling(endpoints)
+    assert call.dials() == SECOND
+    assert not call.connects().failed_over
+
+
+def test_what_no_server_can_do_better_is_held_against_none(endpoints: Endpoints) -> None:
+    call = Dialling(endpoints)
+    assert call.dials() == FIRST
+    call.breaks(AuthenticationError("the key is wrong"))
+    assert call.session.state is State.CLOSED
+    assert endpoints.choose(URLS, "k", call.now) == FIRST
+
+
+def test_a_url_that_says_something_is_healthy_again_for_all(endpoints: Endpoints) -> None:
+    endpoints.failed(FIRST, "k", -10.0)
+    call = Dialling(endpoints)
+    assert call.dials() == FIRST
+    assert endpoints.choose(URLS, "k", call.now) == SECOND
+    call.connects()
+    assert call.link is not None
+    call.session.received(
+        call.link.link, '{"transcript":"hello","is_final":false,"session_id":"s"}', call.now
+    )
+    assert endpoints.choose(URLS, "k", call.now) == FIRST

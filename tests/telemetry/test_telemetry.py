@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -19,12 +20,14 @@ from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
 from pulse_plugins.core import observers
-from pulse_plugins.core.errors import AuthenticationError, QueueTimeoutError
-from pulse_plugins.core.events import Event
+from pulse_plugins.core.errors import AuthenticationError, PulseError, QueueTimeoutError
+from pulse_plugins.core.events import Event, Final, Interim, Word
+from pulse_plugins.core.metrics import StreamMetrics
 from pulse_plugins.core.options import Limits, PulseOptions
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.local import PulseServer, ServerOptions, scripted
 from pulse_plugins.telemetry import instrument, serve_prometheus
+from pulse_plugins.telemetry.measuring import Measuring
 from tests.support.listening import Listener
 from tests.support.privacy import API_KEY, Watch
 
@@ -49,6 +52,20 @@ class Collected:
 
     def named(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.spans if span.name == name]
+
+    def sum(self, wanted: str) -> float:
+        """Of all that a histogram was given."""
+        data = self._reader.get_metrics_data()
+        assert data is not None
+        return sum(
+            point.sum
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == wanted
+            for point in metric.data.data_points
+            if isinstance(point, HistogramDataPoint)
+        )
 
     def numbers(self) -> dict[str, dict[str, float]]:
         """By metric: its value by what tells its series apart; of a histogram the count."""
@@ -237,6 +254,35 @@ async def test_closed_it_follows_no_further_stream() -> None:
     async with PulseServer("scripted") as server:
         await call(options(server.url))
     assert made.spans == []
+
+
+@dataclass
+class Live:
+    """A stream as an observer sees it, as far as its audio has come."""
+
+    name: str
+    options: PulseOptions
+    metrics: StreamMetrics
+    error: PulseError | None = None
+
+    def heard(self, seconds: float) -> None:
+        self.metrics = StreamMetrics(audio_seconds=seconds, sent_seconds=seconds)
+
+
+def test_a_first_text_is_measured_from_the_start_of_its_first_word() -> None:
+    made = Collected()
+    live = Live("call", options("ws://127.0.0.1:1"), StreamMetrics())
+    followed = Measuring(made.meters.get_meter("pulse_plugins")).follow(live)
+    live.heard(2.0)
+    followed.happened(Interim("hello", 0.0))
+    live.heard(2.5)
+    followed.happened(Interim("hello there", 0.0))
+    live.heard(4.0)
+    words = (Word("hello", 1.4, 1.8), Word("there", 1.9, 2.3))
+    followed.happened(Final("hello there", 1.4, 2.3, words))
+    followed.happened(Final("again", 3.0, 3.2, (Word("again", 3.0, 3.2),)))  # without an interim
+    assert made.numbers()["pulse.stream.ttft"] == {"": 2}
+    assert made.sum("pulse.stream.ttft") == pytest.approx((2.0 - 1.4) + (4.0 - 3.0))
 
 
 class Clumsy:
