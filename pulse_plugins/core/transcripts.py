@@ -189,7 +189,9 @@ class Transcripts:
 
     def _unsaid(self, words: list[Word]) -> list[Word]:
         """Without the words that a promoted interim has said."""
-        if not self._echo or not words or words[0].start >= self._echo_end:
+        if not self._echo or not words:
+            return words
+        if words[0].start >= self._echo_end:
             self._echo = []
             return words
         said = self._echo_length([w.text for w in words])

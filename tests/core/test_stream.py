@@ -1,0 +1,88 @@
+"""The driver over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pulse_plugins.core.errors import AuthenticationError, StreamClosedError
+from pulse_plugins.core.events import Event
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.local import PulseServer, ServerOptions
+
+
+async def read(stream: PulseStream) -> list[Event]:
+    async with asyncio.timeout(10):
+        return [event async for event in stream]
+
+
+def others() -> set[asyncio.Task[object]]:
+    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+
+
+async def test_a_wrong_key_ends_after_one_handshake() -> None:
+    async with PulseServer(ServerOptions(recognizer="scripted", api_key="right")) as server:
+        stream = PulseStream(PulseOptions(api_key="wrong", base_url=server.url))
+        stream.start()
+        with pytest.raises(AuthenticationError) as refused:
+            await read(stream)
+        await stream.wait_closed()
+        assert stream.closed
+        assert "wrong" not in str(refused.value).replace("missing or wrong", "")
+        assert len(server.connections) == 1
+
+
+async def test_nothing_is_left_after_abort_whatever_it_was_doing() -> None:
+    async with PulseServer("scripted") as server:
+        before = others()
+        for started in (False, True):
+            stream = PulseStream(PulseOptions(base_url=server.url))
+            if started:
+                stream.start()
+                await asyncio.sleep(0)  # the handshake has begun
+            stream.push(bytes(64_000))
+            stream.request_finalize()
+            stream.abort()
+            stream.abort()
+            await stream.wait_closed()
+            await read(stream)
+            assert stream.closed
+        assert others() <= before
+
+
+async def test_close_and_end_may_be_called_again() -> None:
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        stream.start()
+        stream.end()
+        stream.end()
+        await stream.close()
+        await stream.close()
+        assert await read(stream)
+        assert await read(stream) == []
+
+
+async def test_audio_and_requests_after_the_end_are_refused() -> None:
+    async with (
+        PulseServer("scripted") as server,
+        PulseStream(PulseOptions(base_url=server.url)) as stream,
+    ):
+        stream.end()
+        with pytest.raises(StreamClosedError, match="open another one"):
+            stream.push(bytes(640))
+        with pytest.raises(StreamClosedError):
+            stream.request_finalize()
+
+
+async def test_sending_waits_while_much_is_unsent() -> None:
+    async with (
+        PulseServer("scripted") as server,
+        PulseStream(PulseOptions(base_url=server.url, replay_speed=50.0)) as stream,
+    ):
+        for _ in range(20):
+            await stream.send(bytes(32_000))
+            assert stream.backlog <= stream.options.limits.backlog_seconds
+        assert stream.stream_time == 20.0

@@ -1,0 +1,176 @@
+"""A session with a clock that only tests move, and the other end of each of its connections."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any, TypeVar
+
+from pulse_plugins.core.errors import ConnectionLostError, PulseError
+from pulse_plugins.core.events import AudioLost, Event, Final
+from pulse_plugins.core.links import CloseLink, OpenLink
+from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.session import Session
+from tests.support.hearing import RATE, Hearing, spoken
+
+FRAME = 0.02  # seconds
+_E = TypeVar("_E", bound=Event)
+
+
+class Call:
+    """Does what a driver would do, at times that the test decides.
+
+    Args:
+        timed: The servers' finals have word times.
+        flags: The servers mark their answers to finalize.
+        given: Options.
+
+    Attributes:
+        opening: Connections that are wanted, not made yet.
+        servers: Those that are open, by their link; the newest last.
+        fed: Bytes of audio given.
+    """
+
+    def __init__(self, *, timed: bool = True, flags: bool = True, **given: Any) -> None:
+        wanted: dict[str, Any] = {"base_url": "ws://127.0.0.1:1", "sample_rate": RATE}
+        self.options = PulseOptions(**{**wanted, "packet_ms": 50, **given})
+        self.session = Session(self.options, Random(0))
+        self.now = 100.0
+        self.opening: list[OpenLink] = []
+        self.servers: dict[int, Hearing] = {}
+        self.events: list[Event] = []
+        self.fed = 0
+        self._habits = {"timed": timed, "flags": flags}
+        self.session.start(self.now)
+        self.settle()
+
+    # What came of it.
+
+    def all(self, kind: type[_E]) -> list[_E]:
+        """The events of a kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def finals(self) -> list[Final]:
+        return self.all(Final)
+
+    @property
+    def words(self) -> list[str]:
+        """Of all finals."""
+        return [word for final in self.finals for word in final.text.split()]
+
+    @property
+    def answered(self) -> list[int]:
+        """The requests that were answered, in order."""
+        return [final.finalize_id for final in self.finals if final.finalize_id is not None]
+
+    @property
+    def lost(self) -> float:
+        """Seconds."""
+        return sum(event.duration for event in self.all(AudioLost))
+
+    @property
+    def server(self) -> Hearing:
+        """The other end of the newest connection."""
+        return self.servers[self.link]
+
+    @property
+    def link(self) -> int:
+        return next(reversed(self.servers))
+
+    # The caller.
+
+    def say(self, *numbers: int) -> None:
+        """Words, in real time; 0 is a silence of the same length."""
+        for number in numbers:
+            self.feed(spoken(number))
+
+    def feed(self, data: bytes) -> None:
+        """Audio, in real time."""
+        step = round(RATE * FRAME) * 2
+        for at in range(0, len(data), step):
+            self.now += FRAME
+            self.fed += len(data[at : at + step])
+            self.session.audio(data[at : at + step], self.now)
+            deadline = self.session.next_deadline()
+            if deadline is not None and deadline <= self.now:
+                self.session.advance(self.now)
+            self.settle()
+
+    def finalize(self) -> int:
+        request = self.session.finalize(self.now)
+        self.settle()
+        return request
+
+    def end(self) -> None:
+        self.session.end(self.now)
+        self.settle()
+
+    # The network.
+
+    def connect(self) -> Hearing:
+        """The oldest connection that is wanted is made."""
+        link = self.opening.pop(0).link
+        self.servers[link] = server = Hearing(**self._habits)
+        self.session.connected(link, self.now)
+        self.settle()
+        return server
+
+    def refuse(self, error: PulseError) -> None:
+        """The oldest connection that is wanted cannot be made."""
+        self.session.disconnected(self.opening.pop(0).link, error, self.now)
+        self.settle()
+
+    def drop(self, error: PulseError | None = ConnectionLostError("gone")) -> None:  # noqa: B008
+        """The newest connection is lost; None: closed with 1000."""
+        link = self.link
+        del self.servers[link]
+        self.session.disconnected(link, error, self.now)
+        self.settle()
+
+    # The server.
+
+    def hear(self, message: str | bytes | dict[str, object]) -> None:
+        """The newest connection's server says this."""
+        if isinstance(message, dict):
+            message = json.dumps(message)
+        self.session.received(self.link, message, self.now)
+        self.settle()
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes without audio; every deadline is met when it is due."""
+        until = self.now + seconds
+        for _ in range(10_000):
+            deadline = self.session.next_deadline()
+            if deadline is None or deadline > until:
+                break
+            self.now = max(self.now, deadline)
+            self.session.advance(self.now)
+            self.settle()
+        else:
+            raise AssertionError("a deadline in the past is never served")
+        self.now = until
+        self.session.advance(self.now)
+        self.settle()
+
+    def settle(self) -> None:
+        """Connections are asked for and given up, and what is due goes out."""
+        for _ in range(10_000):
+            commands = self.session.take_commands()
+            for command in commands:
+                if isinstance(command, OpenLink):
+                    self.opening.append(command)
+                elif isinstance(command, CloseLink):
+                    self.servers.pop(command.link, None)
+                    self.opening = [each for each in self.opening if each.link != command.link]
+            moved = bool(commands)
+            for link, server in list(self.servers.items()):
+                out = self.session.next_outgoing(link, self.now)
+                if out is not None:
+                    server.take(out)
+                    moved = True
+            while (event := self.session.next_event()) is not None:
+                self.events.append(event)
+            if not moved:
+                return
+        raise AssertionError("the session never comes to rest")
