@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import Self
 
 from tests.benchmarks.report import percentile
 
 _EVERY = 0.1  # seconds
+_BUSY = 0.05  # seconds; a loop that is later than this measures the machine
 
 
 class Lag:
@@ -25,6 +27,14 @@ class Lag:
     def p99(self) -> float:
         """Seconds; NaN before the first measurement."""
         return percentile(self.seconds, 99)
+
+    def refuse_to_publish(self) -> None:
+        """Exit if the machine was too busy for figures that others are to read."""
+        if not self.p99 <= _BUSY:
+            sys.exit(f"not published: the event loop was late by {self.p99 * 1000:.0f} ms (p99)")
+
+    def __str__(self) -> str:
+        return f"Event-loop lag while it ran: p99 {self.p99 * 1000:.0f} ms."
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._measure())

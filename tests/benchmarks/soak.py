@@ -135,7 +135,7 @@ async def watch(looks: list[Look], began: float) -> None:
         looks.append(look(began))
 
 
-async def run(url: str, streams: int, seconds: float) -> tuple[list[Stream], list[Look], float]:
+async def run(url: str, streams: int, seconds: float) -> tuple[list[Stream], list[Look], Lag]:
     """All streams; what the process held before, meanwhile and after; the loop's lag."""
     for kind in dict.fromkeys(MIX):  # what is imported at first is no leak
         async with kind(url) as contender:
@@ -156,7 +156,7 @@ async def run(url: str, streams: int, seconds: float) -> tuple[list[Stream], lis
     await asyncio.sleep(1.0)
     gc.collect()
     looks.append(look(began))
-    return list(results), looks, lag.p99
+    return list(results), looks, lag
 
 
 def growth(looks: Sequence[Look]) -> float:
@@ -231,7 +231,7 @@ def main() -> None:
     summary = (
         f"{minutes:g} minutes, {arguments.streams} streams, {drops} connections cut; memory grew "
         f"by {growth(looks):.2f} MB a minute after the first {_WARM:.0f} s; left over: "
-        f"{left_over[0]} tasks, {left_over[1]} descriptors; event-loop lag p99 {lag * 1000:.0f} ms."
+        f"{left_over[0]} tasks, {left_over[1]} descriptors. {lag}"
     )
     tables = [words_table(results), summary]
     path = report.write(
@@ -242,11 +242,12 @@ def main() -> None:
             "drops": drops,
             "streams": [asdict(each) for each in results],
             "looks": [asdict(each) for each in looks],
-            "lag_p99": lag,
+            "lag_p99": lag.p99,
         },
         folder=arguments.out,
     )
     if arguments.publish:
+        lag.refuse_to_publish()
         report.paste(report.DOCS / "reliability.md", "soak", "\n\n".join(tables))
     print("\n\n".join([*tables, looks_table(looks), str(path)]))  # noqa: T201
     sys.exit(0 if clean and max(left_over) <= 0 else 1)

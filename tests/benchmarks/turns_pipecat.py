@@ -3,8 +3,9 @@
     pulse-plugins bench turns_pipecat [--quick] [--out FOLDER] [--publish]
 
 The framework's own parts decide: Silero VAD on real recorded speech in real time, the speech
-timeout strategy with a floor of 0.2 s (0.6 s where the caller goes on speaking), and the user
-aggregator. The server's finals leave 120 ms late and its words are the recording's own.
+timeout strategy with a floor of 0.2 s (0.6 s where the caller goes on speaking) or the default one
+with its smart-turn model, and the user aggregator. The server's finals leave 120 ms late and its
+words are the recording's own.
 """
 
 from __future__ import annotations
@@ -50,10 +51,12 @@ from tests.benchmarks.contenders import (
 from tests.benchmarks.load import Lag
 from tests.benchmarks.readers import ReadingRecognizer, bare
 
-COMPARED: tuple[type[PipecatOurs | PipecatOfficial], ...] = (PipecatOurs, PipecatOfficial)
+Kind = type[PipecatOurs | PipecatOfficial]
+COMPARED: tuple[Kind, ...] = (PipecatOurs, PipecatOfficial)
 _SERVER = ServerOptions(latency_interim=0.05, latency_final=0.12)
 TAIL = 2.5  # seconds of silence after the last word
-ROUNDS = 3
+ROUNDS = 2
+TOGETHER = 7  # pipelines at once, each with a VAD of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,15 @@ class Case:
         title: As the table says it.
         server: How the server behaves.
         stop_secs: Silero's: silence after which it says that speech ended.
-        floor: The strategy's: how long the caller may still go on.
+        floor: The strategy's: how long the caller may still go on; None: the framework's default
+            strategy, in which the smart-turn model decides.
         pause: Seconds between the recording's two turns, where it is not the recording's own.
     """
 
     title: str
     server: ServerOptions = _SERVER
     stop_secs: float = 0.2
-    floor: float = 0.2
+    floor: float | None = 0.2
     pause: float | None = None
 
 
@@ -85,6 +89,7 @@ CASES = (
     Case("its endpointing is before the VAD", stop_secs=1.0),
     Case("several finals, by word count", replace(_SERVER, max_words=4)),
     Case("the caller goes on at once", floor=0.6, pause=0.3),
+    Case("the smart-turn model decides", floor=None),
 )
 
 
@@ -142,8 +147,16 @@ def paused(recording: Recording, pause: float | None) -> Recording:
     return replace(recording, samples=samples, turns=(first, moved))
 
 
-async def call(case: Case, kind: type[PipecatOurs | PipecatOfficial], name: str) -> Call:
-    """Play a recording into a pipeline and see when its turns end."""
+def _strategies(case: Case) -> UserTurnStrategies:
+    if case.floor is None:
+        return UserTurnStrategies()
+    return UserTurnStrategies(
+        stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=case.floor)]
+    )
+
+
+async def call(case: Case, kind: Kind, name: str, ready: asyncio.Barrier) -> Call:
+    """Play a recording into a pipeline, when all are ready, and see when its turns end."""
     recording = paused(recordings.load(name), case.pause)
     rate = recording.sample_rate
     options = replace(case.server, recognizer=ReadingRecognizer(recording.turns))
@@ -153,9 +166,7 @@ async def call(case: Case, kind: type[PipecatOurs | PipecatOfficial], name: str)
             LLMContext(),
             user_params=LLMUserAggregatorParams(
                 vad_analyzer=SileroVADAnalyzer(params=VADParams(stop_secs=case.stop_secs)),
-                user_turn_strategies=UserTurnStrategies(
-                    stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=case.floor)]
-                ),
+                user_turn_strategies=_strategies(case),
             ),
         )
         user = pair.user()
@@ -180,6 +191,7 @@ async def call(case: Case, kind: type[PipecatOurs | PipecatOfficial], name: str)
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())
         await started.wait()
+        await ready.wait()
         await _play(worker, recording)
         heard = tuple(ends)
         await worker.queue_frame(EndFrame())
@@ -204,14 +216,17 @@ async def _play(worker: PipelineWorker, recording: Recording) -> None:
         await asyncio.sleep(max(0.0, began + index * FRAME_SECONDS - time.perf_counter()))
 
 
-async def run(names: Sequence[str]) -> tuple[list[Call], float]:
-    """Every case with both services, a recording at a time, and the loop's lag meanwhile."""
+async def run(names: Sequence[str]) -> tuple[list[Call], Lag]:
+    """Every recording and case with both services, and the loop's lag meanwhile."""
+    whole = [(case, kind, name) for name in names for case in CASES for kind in COMPARED]
     calls: list[Call] = []
     async with Lag() as lag:
-        for name in names:
-            made = [call(case, kind, name) for case in CASES for kind in COMPARED]
-            calls += await asyncio.gather(*made)
-    return calls, lag.p99
+        for first in range(0, len(whole), TOGETHER):
+            batch = whole[first : first + TOGETHER]
+            # No model is loaded while a call runs.
+            ready = asyncio.Barrier(len(batch))
+            calls += await asyncio.gather(*(call(*each, ready) for each in batch))
+    return calls, lag
 
 
 def delays(calls: Sequence[Call], case: str, kind: type[Contender]) -> list[float]:
@@ -249,7 +264,7 @@ def main() -> None:
         for each in calls
         if each.missing or each.split
     ]
-    notes = [*faults, f"Event-loop lag while it ran: p99 {lag * 1000:.0f} ms."]
+    notes = [*faults, str(lag)]
     drawing = plot.dots(
         "Pipecat: from the VAD's stop to the end of the user's turn",
         "seconds; a dot a turn, a bar at the median",
@@ -259,11 +274,12 @@ def main() -> None:
         "turns_pipecat",
         "From the VAD's stop to the end of the turn in Pipecat",
         [table, *notes],
-        {"calls": [asdict(each) for each in calls], "lag_p99": lag},
+        {"calls": [asdict(each) for each in calls], "lag_p99": lag.p99},
         folder=arguments.out,
     )
     (arguments.out / "turns_pipecat.svg").write_text(drawing, encoding="utf-8")
     if arguments.publish:
+        lag.refuse_to_publish()
         report.paste(report.README, "turns_pipecat", table)
         (report.DOCS / "turns_pipecat.svg").write_text(drawing, encoding="utf-8")
     print("\n\n".join([table, *notes, str(path)]))  # noqa: T201
