@@ -8,6 +8,7 @@ in `problems`. Sources: protocol page, sections 4.2 to 4.5; where documents disa
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeAlias
 
 import msgspec
@@ -99,7 +100,6 @@ class Unreadable(msgspec.Struct, frozen=True):
 Message: TypeAlias = Transcript | SpeechMark | Pong | ErrorReport | Unreadable
 
 _decode = msgspec.json.Decoder(_Envelope).decode
-_decode_any = msgspec.json.Decoder().decode
 
 
 def parse(data: str | bytes) -> Message:
@@ -108,16 +108,17 @@ def parse(data: str | bytes) -> Message:
         return Unreadable("binary")
     try:
         return _classify(_decode(data), ())
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeError):  # of types as well as of syntax
         return _parse_by_field(data)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except RecursionError:
         return Unreadable("not_json")
 
 
 def _parse_by_field(data: str) -> Message:
     try:
-        fields = _decode_any(data)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        # More lenient than the fast path: a server that writes NaN means that it does not know.
+        fields = json.loads(data, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
         return Unreadable("not_json")
     if not isinstance(fields, dict):
         return Unreadable("not_an_object")

@@ -14,6 +14,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from pulse_plugins.core.events import Interim, Utterance, Word
 from pulse_plugins.core.languages import spaceless
@@ -153,7 +154,7 @@ class Transcripts:
             return None
         placed: list[Word] = []
         for w in words:
-            if w.start is None or w.end is None:
+            if w.start is None or w.end is None or not isfinite(w.start + w.end):
                 return None
             start = clock.to_stream(w.start)
             placed.append(

@@ -120,8 +120,10 @@ def test_a_replay_is_faster_than_speech_but_no_flood() -> None:
 def test_finalizes_in_flight_are_matched_in_order() -> None:
     call = Call()
     server = call.connect()
-    first = (call.say(1), call.finalize())[1]
-    second = (call.say(2), call.finalize())[1]
+    call.say(1)
+    first = call.finalize()
+    call.say(2)
+    second = call.finalize()
     call.hear(server.answer())
     call.hear(server.answer())
     assert [(f.text, f.finalize_id) for f in call.finals] == [("w1", first), ("w2", second)]

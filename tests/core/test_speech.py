@@ -1,0 +1,58 @@
+"""Evidence of speech: as loud as the words before, or louder than the pauses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pulse_plugins.core.speech import SpeechLevel
+from pulse_plugins.core.timeline import Timeline
+
+RATE = 8000
+
+
+def level(*stretches: tuple[float, float]) -> SpeechLevel:
+    """Of audio that is so many seconds of noise of such a loudness (0 to 1), one after another."""
+    random = np.random.default_rng(1)
+    line = Timeline(bytes_per_second=2 * RATE, align=2, packet_bytes=320, limit=10**7)
+    for seconds, loudness in stretches:
+        noise = random.normal(0, loudness * 32768, round(RATE * seconds))
+        line.append(noise.clip(-32768, 32767).astype("<i2").tobytes())
+    line.seal()
+    return SpeechLevel(line, "linear16")
+
+
+def test_silence_holds_no_speech() -> None:
+    speech = level((3.0, 0.0))
+    assert not speech.has_speech(0.0, 3.0)
+    assert not speech.may_have_speech(0.0, 3.0)
+
+
+def test_a_steady_noise_alone_is_no_speech() -> None:
+    assert not level((3.0, 0.005)).has_speech(0.0, 3.0)
+
+
+def test_before_any_word_it_is_what_stands_out_of_the_pauses() -> None:
+    speech = level((1.0, 0.0002), (0.5, 0.004), (1.0, 0.0002))
+    assert speech.has_speech(0.0, 2.5)
+    assert not speech.is_loud(0.0, 2.5, at_least=0.1)  # a server may well miss it
+    assert not speech.has_speech(1.5, 2.5)
+
+
+def test_then_it_is_what_is_as_loud_as_words() -> None:
+    speech = level((0.5, 0.1), (0.5, 0.0), (0.5, 0.008), (0.5, 0.0), (0.5, 0.05))
+    speech.learn(0.0, 0.5)
+    assert not speech.has_speech(0.5, 2.0)
+    assert speech.may_have_speech(0.5, 2.0)
+    assert speech.has_speech(0.5, 2.5)
+
+
+@pytest.mark.parametrize(("seconds", "heard"), [(0.02, False), (0.1, True)])
+def test_a_click_is_no_word(seconds: float, heard: bool) -> None:
+    assert level((1.0, 0.0), (seconds, 0.2), (1.0, 0.0)).has_speech(0.0, 2.0) is heard
+
+
+def test_the_end_of_a_word_is_not_new_speech() -> None:
+    speech = level((0.54, 0.1), (1.0, 0.0))
+    assert not speech.has_speech(0.5, 1.5)
+    assert speech.has_speech(0.4, 1.5)
