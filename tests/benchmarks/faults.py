@@ -269,12 +269,12 @@ def main() -> None:
         {"cells": [asdict(result) for result in results], "lag_p99": lag.p99},
         folder=arguments.out,
     )
+    print("\n\n".join([*tables, str(path)]))  # noqa: T201
     if arguments.publish:
         lag.refuse_to_publish()
         versions = report.header(report.machine())
         report.paste(report.README, "faults", words)
         report.paste(report.DOCS / "reliability.md", "faults", "\n\n".join([*tables, versions]))
-    print("\n\n".join([*tables, str(path)]))  # noqa: T201
 
 
 if __name__ == "__main__":

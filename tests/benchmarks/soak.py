@@ -246,10 +246,10 @@ def main() -> None:
         },
         folder=arguments.out,
     )
+    print("\n\n".join([*tables, looks_table(looks), str(path)]))  # noqa: T201
     if arguments.publish:
         lag.refuse_to_publish()
         report.paste(report.DOCS / "reliability.md", "soak", "\n\n".join(tables))
-    print("\n\n".join([*tables, looks_table(looks), str(path)]))  # noqa: T201
     sys.exit(0 if clean and max(left_over) <= 0 else 1)
 
 

@@ -226,11 +226,11 @@ def main() -> None:
         folder=arguments.out,
     )
     (arguments.out / "turns_livekit.svg").write_text(drawing, encoding="utf-8")
+    print("\n\n".join([table, str(lag), str(path)]))  # noqa: T201
     if arguments.publish:
         lag.refuse_to_publish()
         report.paste(report.README, "turns_livekit", table)
         (report.DOCS / "turns_livekit.svg").write_text(drawing, encoding="utf-8")
-    print("\n\n".join([table, str(lag), str(path)]))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -278,11 +278,11 @@ def main() -> None:
         folder=arguments.out,
     )
     (arguments.out / "turns_pipecat.svg").write_text(drawing, encoding="utf-8")
+    print("\n\n".join([table, *notes, str(path)]))  # noqa: T201
     if arguments.publish:
         lag.refuse_to_publish()
         report.paste(report.README, "turns_pipecat", table)
         (report.DOCS / "turns_pipecat.svg").write_text(drawing, encoding="utf-8")
-    print("\n\n".join([table, *notes, str(path)]))  # noqa: T201
 
 
 if __name__ == "__main__":
