@@ -27,7 +27,7 @@ class RetryPolicy:
     """
 
     base: float = 0.25
-    cap: float = 2.0
+    cap: float = 1.0
     slow_base: float = 1.0
     slow_cap: float = 5.0
     retry_after_cap: float = 30.0

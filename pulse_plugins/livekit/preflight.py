@@ -20,7 +20,7 @@ from collections import deque
 
 from pulse_plugins.core.audio import loudness
 
-STABLE = 0.25  # seconds
+STABLE = 0.4  # seconds
 QUIET = 0.3  # of the speech's loudness
 WORTH = 0.35
 _WEIGHT = 0.25  # of the newest observation in the share
