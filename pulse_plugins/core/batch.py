@@ -22,6 +22,7 @@ import msgspec
 
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.backoff import Backoff
+from pulse_plugins.core.endpoints import shared_endpoints
 from pulse_plugins.core.errors import (
     ConfigurationError,
     ConnectionLostError,
@@ -189,10 +190,14 @@ class PulseBatch:
             size = None if upload.is_link else upload.size
             timeout = _PATIENCE + (size / _SLOWEST if size is not None else _UNKNOWN_LENGTH)
         backoff = Backoff(self.options.retry, Random())
+        now, key = asyncio.get_running_loop().time, self.options.api_key
         while True:
+            url = shared_endpoints.choose(self.options.urls, key, now())
             try:
-                return await self._try(upload, query, timeout, backoff.failures)
+                transcript = await self._try(upload, query, timeout, url)
             except PulseError as error:
+                if error.retryable:
+                    shared_endpoints.failed(url, key, now(), retry_after=error.retry_after)
                 if not error.retryable or not upload.repeatable:
                     raise
                 delay = backoff.next(
@@ -201,6 +206,9 @@ class PulseBatch:
                 if delay is None or backoff.failures >= self._attempts:
                     raise
                 _log.info("recording not transcribed (%s): again in %.1f s", error.code, delay)
+            else:
+                shared_endpoints.worked(url, key)
+                return transcript
             await asyncio.sleep(delay)
 
     def _query(self, audio_format: AudioFormat | None, webhook: Webhook | None) -> dict[str, str]:
@@ -217,13 +225,12 @@ class PulseBatch:
         return known | dict(self.options.extra) | (webhook.query() if webhook else {})
 
     async def _try(
-        self, upload: _Upload, query: dict[str, str], timeout: float, failures: int
+        self, upload: _Upload, query: dict[str, str], timeout: float, base_url: str
     ) -> BatchTranscript:
         """One request; foreign errors, which can show the key or a URL, do not leave it."""
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        urls = self.options.urls
-        url = self.options.batch_url(urls[failures % len(urls)])
+        url = self.options.batch_url(base_url)
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=self.options.timeouts.connect)
         try:
             async with self._session.post(

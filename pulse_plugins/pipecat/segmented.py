@@ -62,7 +62,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
 
         Args:
             api_key: The key; `SMALLEST_API_KEY` if None. A server of one's own needs none.
-            base_url: Where the service is; several are tried in turn.
+            base_url: Where the service is; of several the first healthy one.
             model: `"pulse-pro"` (English, `dialect="live"`), or None: the settings' own.
             settings: What may change during a call; the endpoint ignores what is for streams.
             ttfs_p99_latency: Seconds from the end of speech to the transcript, 99th percentile.

@@ -96,8 +96,8 @@ class PulseSTTService(STTService):
 
         Args:
             api_key: The key; `SMALLEST_API_KEY` if None. A server of one's own needs none.
-            base_url: Where the service is, such as `"ws://127.0.0.1:8765"`; several are tried in
-                turn.
+            base_url: Where the service is, such as `"ws://127.0.0.1:8765"`; of several the
+                first healthy one.
             encoding: What is sent: `"linear16"` (the default), `"mulaw"` (8 kHz, half the
                 bandwidth), or another that `PulseOptions` takes.
             sample_rate: Hz on the wire; None: the pipeline's where the service takes it, and

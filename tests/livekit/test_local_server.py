@@ -64,6 +64,17 @@ async def test_faults_cost_no_word(fault: str) -> None:
         assert local.connections[0].faults
 
 
+async def test_a_lost_server_costs_no_word_where_there_is_another() -> None:
+    async with (
+        server("drop@audio=1.2") as first,
+        server() as second,
+        STT(base_url=(first.url, second.url)) as stt,
+    ):
+        heard = await listen(stt)
+        assert spoken(heard) == words(0, 10)
+        assert [len(each.connections) for each in (first, second)] == [1, 1]
+
+
 async def test_the_servers_endpointing_alone_ends_turns() -> None:
     async with server() as local, STT(base_url=local.url) as stt:
         heard = await listen(stt, flush=False)

@@ -58,6 +58,18 @@ async def test_every_dialect_completes_the_turn(dialect: DialectName) -> None:
         assert call.finals[-1][1]
 
 
+async def test_a_lost_server_costs_no_word_where_there_is_another() -> None:
+    async with (
+        PulseServer(scripted(), faults=["drop@audio=0.5"]) as first,
+        PulseServer(scripted()) as second,
+        calling(PulseSTTService(base_url=(first.url, second.url), settings=PLAIN)) as call,
+    ):
+        await call.turn(0, 4)
+        await call.until_completed(1)
+        assert call.text == words(0, 4)
+        assert [len(each.connections) for each in (first, second)] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("encoding", "rate"),
     [("linear16", 16_000), ("linear32", 16_000), ("mulaw", 8_000), ("alaw", 8_000)],
