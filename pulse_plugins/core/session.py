@@ -27,6 +27,7 @@ from pulse_plugins.core.errors import (
     PulseError,
     QueueTimeoutError,
     RateLimitError,
+    RegionError,
     RequestRejectedError,
     ServerError,
     StalledError,
@@ -101,6 +102,7 @@ class Session:
         self._switch: Switch | None = None
         self._last_link = 0
         self._endpoints = endpoints or Endpoints()
+        self._other_regions: set[str] = set()  # base URLs that do not serve the language
         self._failed_url: str | None = None  # of the last try, until a connection is open
         self._ending = False
         self.close_seconds = options.timeouts.close  # what `end` may take
@@ -281,6 +283,11 @@ class Session:
         refused = isinstance(error, RateLimitError) or (was_open and not link.worked)
         self._blame(link, error or from_close(1000), now)
         self._failed_url = link.url
+        if isinstance(error, RegionError) and self._has_another_region(link.url):
+            self.state = State.WAITING
+            self._outage.retry_at = now
+            self._events.append(Reconnecting(self._outage.failures, error.code, 0.0, error))
+            return
         self._fail_or_wait(error or from_close(1000), now, refused=refused)
 
     def advance(self, now: float) -> None:
@@ -389,7 +396,8 @@ class Session:
 
     def _open_link(self, options: PulseOptions, now: float) -> Link:
         self._last_link += 1
-        url = self._endpoints.choose(options.urls, options.api_key, now)
+        urls = [url for url in options.urls if url not in self._other_regions] or options.urls
+        url = self._endpoints.choose(urls, options.api_key, now)
         link = Link(self._last_link, options, url)
         self._commands.append(OpenLink(link.id, options, url))
         return link
@@ -407,6 +415,7 @@ class Session:
         self._recognition.transcripts.language = options.language
         self._outage.change(options.retry)
         self._watchdog.change(options.timeouts.stall)
+        self._other_regions.clear()
         self._events.append(OptionsApplied(self.timeline.seconds(self.timeline.cursor)))
 
     def _rewind(self) -> None:
@@ -434,6 +443,11 @@ class Session:
         if error.retryable:
             key = link.options.api_key
             self._endpoints.failed(link.url, key, now, retry_after=error.retry_after)
+
+    def _has_another_region(self, url: str) -> bool:
+        """Whether a base URL is left that has not refused the language; this one has."""
+        self._other_regions.add(url)
+        return not self._other_regions.issuperset(self.options.urls)
 
     def _reported(self, link: Link, error: PulseError, now: float) -> None:
         """The server sent an error message; it closes the connection after one (D-LIVE)."""

@@ -7,7 +7,12 @@ from random import Random
 import pytest
 
 from pulse_plugins.core.endpoints import Endpoints
-from pulse_plugins.core.errors import AuthenticationError, ConnectionLostError, PulseError
+from pulse_plugins.core.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    PulseError,
+    RegionError,
+)
 from pulse_plugins.core.events import Connected
 from pulse_plugins.core.links import OpenLink
 from pulse_plugins.core.options import PulseOptions
@@ -177,3 +182,18 @@ def test_a_url_that_says_something_is_healthy_again_for_all(endpoints: Endpoints
         call.link.link, '{"transcript":"hello","is_final":false,"session_id":"s"}', call.now
     )
     assert endpoints.choose(URLS, "k", call.now) == FIRST
+
+
+def test_a_language_that_is_not_served_here_is_asked_for_in_the_other_regions_once_each(
+    endpoints: Endpoints,
+) -> None:
+    call = Dialling(endpoints)
+    assert call.dials() == FIRST
+    call.breaks(RegionError("not served here"))
+    assert call.session.next_deadline() == call.now  # at once
+    assert call.dials() == SECOND
+    call.breaks()  # a blip is no answer
+    assert call.dials() == SECOND
+    call.breaks(RegionError("not served here"))
+    assert isinstance(call.session.error, RegionError)
+    assert endpoints.choose(URLS, "k", call.now) == FIRST  # other languages are

@@ -7,7 +7,7 @@ import json
 
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.stream import PulseStream
-from pulse_plugins.local import PulseServer, scripted
+from pulse_plugins.local import PulseServer, ServerOptions, scripted
 from tests.cli.rig import program
 from tests.support.listening import Listener
 from tests.support.privacy import Watch
@@ -67,3 +67,20 @@ async def test_the_first_server_dies_in_mid_word_and_nothing_is_lost(private_log
         (only,) = listener.connections
         assert (only.url, only.attempt, only.failed_over) == (second.url, 1, False)
         assert stream.metrics.retries == {}
+
+
+async def test_a_language_of_another_region_is_heard_there() -> None:
+    american, indian = (
+        ServerOptions(recognizer=scripted.ScriptedRecognizer(languages=["ta"]), region=region)
+        for region in ("us", "india")
+    )
+    async with PulseServer(american) as first, PulseServer(indian) as second:
+        wanted = options(first.url, second.url).changed(language="ta")
+        async with PulseStream(wanted) as stream:
+            listener = Listener(stream)
+            stream.push(scripted.speak(range(3), RATE).tobytes())
+            await listener.finalized(stream.request_finalize())
+        await listener.ended()
+        assert listener.words == [scripted.spell(number) for number in range(3)]
+        assert stream.metrics.retries == {"region": 1}
+        assert [len(each.connections) for each in (first, second)] == [1, 1]
