@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, time
@@ -30,6 +31,11 @@ class Booking:
 
 class BookingError(RuntimeError):
     """The database cannot be reached or written; the text holds no booking."""
+
+
+def default_store() -> BookingStore:
+    """Where `DATABASE_URL` says, by default a SQLite file here."""
+    return BookingStore(os.environ.get("DATABASE_URL", DEFAULT_URL))
 
 
 class _Base(DeclarativeBase):
