@@ -21,7 +21,7 @@ LINES = {
     "long_phone": "My number is two one two, five five five, zero one four two.",
     "yes": "Yes, that is correct.",
     "no": "No, that is wrong.",
-    "six": "Actually make it six people.",
+    "six": "No, I said six people.",
     "repeat": "Can you repeat that please?",
     "unclear": "I am not sure.",
     "human": "I would like to speak to the manager please.",
