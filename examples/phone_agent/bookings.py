@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date, time
+from threading import Lock
 from typing import TypeVar
 
 from sqlalchemy import Date, Engine, Integer, String, Time, create_engine, select
@@ -62,6 +63,8 @@ class BookingStore:
 
     def __init__(self, url: str = DEFAULT_URL) -> None:
         self._engine: Engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        self._making = Lock()
+        self._made = False
 
     async def add(self, booking: Booking) -> None:
         """Keep a booking.
@@ -96,5 +99,8 @@ class BookingStore:
             return [Booking(r.party, r.day, r.time, r.name, r.phone) for r in rows]
 
     def _session(self) -> Session:
-        _Base.metadata.create_all(self._engine)
+        with self._making:  # of two first calls at once, one makes the table
+            if not self._made:
+                _Base.metadata.create_all(self._engine)
+                self._made = True
         return Session(self._engine)
