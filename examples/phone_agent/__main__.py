@@ -2,9 +2,9 @@
 
     python -m examples.phone_agent
 
-It answers telephone calls at `/twilio` (see `telephone.py`); `python -m
-examples.phone_agent.simulate_call` is a caller. Without `SMALLEST_API_KEY` it starts the local
-Pulse server with the language model of bookings, unless `PULSE_URL` names one.
+It answers telephone calls at `/twilio` (see `telephone.py`) and the browser at `/` (`browser.py`);
+`python -m examples.phone_agent.simulate_call` is a caller. Without `SMALLEST_API_KEY` it starts the
+local Pulse server with the language model of bookings, unless `PULSE_URL` names one.
 """
 
 from __future__ import annotations
@@ -21,29 +21,40 @@ from fastapi import FastAPI
 from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
+from examples.phone_agent import browser, telephone
 from examples.phone_agent.bookings import BookingStore, default_store
 from examples.phone_agent.dialogue import Dialogue
 from examples.phone_agent.pipecat_bot import TELEPHONE_RATE, run_bot
-from examples.phone_agent.telephone import MOST_MESSAGE_BYTES, Lines, add_routes
+from examples.phone_agent.telephone import MOST_MESSAGE_BYTES, Lines
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 
 
-def make_app(lines: Lines, store: BookingStore, pulse_url: str | None = None) -> FastAPI:
+def make_app(lines: Lines, store: BookingStore, pulse: PulseServer | None = None) -> FastAPI:
     """The agent's web server.
 
     Args:
         lines: How many calls it takes.
         store: Where bookings go.
-        pulse_url: A local Pulse server, as in `make_stt`.
+        pulse: A local Pulse server to use, instead of what the environment says.
     """
+    url = pulse.url if pulse else None
     app = FastAPI(title="Phone agent")
 
     async def on_the_phone(transport: BaseTransport) -> None:
         dialogue = Dialogue(store)
-        await run_bot(transport, dialogue=dialogue, rate=TELEPHONE_RATE, pulse_url=pulse_url)
+        await run_bot(transport, dialogue=dialogue, rate=TELEPHONE_RATE, pulse_url=url)
 
-    add_routes(app, lines, on_the_phone)
+    async def in_the_browser(transport: BaseTransport) -> None:
+        dialogue = Dialogue(store)
+        await run_bot(transport, dialogue=dialogue, pulse_url=url, on_ready=browser.show_line)
+
+    def cut() -> None:
+        assert pulse is not None
+        pulse.faults.add(["drop@audio=0.01"])  # every connection is past that
+
+    telephone.add_routes(app, lines, on_the_phone)
+    browser.add_routes(app, lines, in_the_browser, cut if pulse else None)
     return app
 
 
@@ -62,8 +73,8 @@ def make_server(app: FastAPI, host: str, port: int) -> uvicorn.Server:
 
 
 @asynccontextmanager
-async def pulse(calls: int) -> AsyncIterator[str | None]:
-    """The URL of a local Pulse server, where there is neither a key nor a server.
+async def local_pulse(calls: int) -> AsyncIterator[PulseServer | None]:
+    """A local Pulse server, where the environment names neither a key nor a server.
 
     Args:
         calls: How many it hears at once.
@@ -75,7 +86,7 @@ async def pulse(calls: int) -> AsyncIterator[str | None]:
     try:
         await recognizer.warm()
         async with PulseServer(ServerOptions(recognizer=recognizer)) as server:
-            yield server.url
+            yield server
     finally:
         await recognizer.close()
 
@@ -89,9 +100,10 @@ async def main() -> None:
     given = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="INFO")  # the frameworks write what was said at debug level
-    async with pulse(given.calls) as pulse_url:
-        logger.info(f"answering calls at http://{given.host}:{given.port}/twilio")
-        app = make_app(Lines(given.calls), default_store(), pulse_url)
+    async with local_pulse(given.calls) as pulse:
+        address = f"http://{given.host}:{given.port}"
+        logger.info(f"answering calls at {address}/twilio, and in the browser at {address}")
+        app = make_app(Lines(given.calls), default_store(), pulse)
         await make_server(app, given.host, given.port).serve()
 
 

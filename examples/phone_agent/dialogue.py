@@ -90,6 +90,12 @@ class Dialogue:
         """The first words, when the call is answered."""
         return self._say("Hello, this is the Lemon Tree. How many people, and when?")
 
+    def shown(self) -> dict[str, str | bool | None]:
+        """The booking so far, for a page: each slot as text, and whether it is written down."""
+        values = {each.name: getattr(self.draft, each.name) for each in fields(self.draft)}
+        texts = {name: None if value is None else str(value) for name, value in values.items()}
+        return {**texts, "booked": self.booked is not None}
+
     async def hear(self, text: str) -> Reply:
         """The caller's turn.
 

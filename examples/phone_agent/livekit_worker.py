@@ -32,7 +32,7 @@ from livekit.agents import (
 from livekit.agents.types import NOT_GIVEN
 from livekit.agents.voice import io
 
-from examples.phone_agent.__main__ import pulse
+from examples.phone_agent.__main__ import local_pulse
 from examples.phone_agent.bookings import BookingError, BookingStore, default_store
 from examples.phone_agent.dialogue import Dialogue
 from examples.phone_agent.lines import RATE, load
@@ -208,8 +208,9 @@ async def rehearse() -> None:
     """Book a table, and print what stands in the database."""
     named = os.environ.get("PULSE_URL")
     _log.warning("LLM is a stand-in: a fixed dialogue; TTS is a stand-in: eSpeak NG")
-    async with pulse(1) as local:
-        dialogue = await play(("table", "name", "phone", "yes"), default_store(), named or local)
+    async with local_pulse(1) as local:
+        url = named or (local.url if local else None)
+        dialogue = await play(("table", "name", "phone", "yes"), default_store(), url)
     try:
         bookings = await default_store().all()
     except BookingError as error:

@@ -6,6 +6,8 @@ python -m examples.phone_agent.pipecat_bot -t twilio -x HOST    # the framework'
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from loguru import logger
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -19,6 +21,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.runner.types import RunnerArguments
 from pipecat.runner.utils import create_transport
+from pipecat.services.stt_service import STTService
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
@@ -41,6 +44,7 @@ async def run_bot(
     pulse_url: str | None = None,
     idle_seconds: float | None = 120.0,
     observers: list[BaseObserver] | None = None,
+    on_ready: Callable[[PipelineWorker, STTService], None] | None = None,
 ) -> None:
     """Answer one call; returns when it is over.
 
@@ -51,6 +55,7 @@ async def run_bot(
         pulse_url: A local Pulse server, as in `make_stt`.
         idle_seconds: Of silence from both sides after which the call ends.
         observers: See every frame, to show or measure the call.
+        on_ready: Is given the pipeline's worker and its speech-to-text before the call begins.
     """
     context = LLMContext()
     user, assistant = LLMContextAggregatorPair(
@@ -80,6 +85,8 @@ async def run_bot(
 
     transport.add_event_handler("on_client_connected", on_client_connected)
     transport.add_event_handler("on_client_disconnected", on_client_disconnected)
+    if on_ready is not None:
+        on_ready(worker, stt)
     await runner.add_workers(worker)
     await runner.run()
     logger.info(f"call over, {'booked' if dialogue.booked else 'nothing booked'}")

@@ -29,6 +29,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi import RTVIServerMessageFrame
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.settings import TTSSettings
 from pipecat.services.stt_service import STTService
@@ -68,6 +69,7 @@ class DialogueLLM(FrameProcessor):
                 await self.push_frame(frame, direction)
 
     async def _say(self, reply: Reply) -> None:
+        await self.push_frame(RTVIServerMessageFrame({"kind": "booking", **self._dialogue.shown()}))
         await self.push_frame(LLMFullResponseStartFrame())
         await self.push_frame(LLMTextFrame(reply.text))
         await self.push_frame(LLMFullResponseEndFrame())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from examples.phone_agent.__main__ import make_app, make_server
 from examples.phone_agent.bookings import BookingStore
 from examples.phone_agent.telephone import Lines
+from pulse_plugins.local import PulseServer
 
 
 @dataclass(slots=True)
@@ -23,10 +24,10 @@ class Agent:
 
 @asynccontextmanager
 async def agent(
-    database: str, *, calls: int = 2, pulse_url: str | None = None
+    database: str, *, calls: int = 2, pulse: PulseServer | None = None
 ) -> AsyncIterator[Agent]:
     lines, store = Lines(calls), BookingStore(database)
-    server = make_server(make_app(lines, store, pulse_url), "127.0.0.1", 0)
+    server = make_server(make_app(lines, store, pulse), "127.0.0.1", 0)
     serving = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(20):

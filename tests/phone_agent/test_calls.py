@@ -68,7 +68,7 @@ async def calls(
         missing = "/nowhere" if name == "no database" else ""
         path = Path(f"{missing}{folder}") / f"{name.replace(' ', '_')}.db"
         pulse = servers["cutting" if name == "cut" else "well"]
-        async with agent(f"sqlite:///{path}", pulse_url=pulse.url) as answering:
+        async with agent(f"sqlite:///{path}", pulse=pulse) as answering:
             outcome = await call(answering.url, steps)
         bookings = [] if missing else await answering.store.all()
         return Called(outcome, bookings, answering.lines.open)
