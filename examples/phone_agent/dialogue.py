@@ -92,9 +92,15 @@ class Dialogue:
 
     def shown(self) -> dict[str, str | bool | None]:
         """The booking so far, for a page: each slot as text, and whether it is written down."""
-        values = {each.name: getattr(self.draft, each.name) for each in fields(self.draft)}
-        texts = {name: None if value is None else str(value) for name, value in values.items()}
-        return {**texts, "booked": self.booked is not None}
+        draft = self.draft
+        return {
+            "party": str(draft.party) if draft.party else None,
+            "day": f"{draft.day:%a} {draft.day.day} {draft.day:%b}" if draft.day else None,
+            "time": f"{draft.time:%H:%M}" if draft.time else None,
+            "name": draft.name,
+            "phone": draft.phone,
+            "booked": self.booked is not None,
+        }
 
     async def hear(self, text: str) -> Reply:
         """The caller's turn.
