@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
@@ -91,7 +92,7 @@ class Stopwatch(BaseObserver):
             return  # it spoke about something else
         final = max(at.noticed, at.final or at.noticed)
         marks = (at.ended, at.noticed, final, at.over, at.answered, time.time())
-        self.turns.append(tuple(b - a for a, b in zip(marks, marks[1:], strict=False)))
+        self.turns.append(tuple(b - a for a, b in pairwise(marks)))
         self._now = None
 
 
