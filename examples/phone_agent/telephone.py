@@ -96,6 +96,7 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer) -> None:
             return
         await websocket.accept()
         if lines.is_full:
+            logger.warning(f"all {lines.most} lines are busy")
             await websocket.close(_TRY_LATER)
             return
         with lines:

@@ -1,0 +1,54 @@
+"""One agent, as many callers as it has lines, and one more."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from examples.phone_agent.simulate_call import SCRIPTS, CallError, call, media_url
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from tests.phone_agent.answering import agent
+
+pytestmark = pytest.mark.timeout(200)
+LINES = 10
+
+
+async def test_ten_callers_book_at_once_and_the_eleventh_is_told_that_it_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("SMALLEST_API_KEY", "OPENAI_API_KEY", "TWILIO_AUTH_TOKEN"):
+        monkeypatch.delenv(key, raising=False)
+    log: list[str] = []
+    sink = logger.add(log.append, level="WARNING")
+    recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=LINES)
+    try:
+        await recognizer.warm()
+        async with (
+            PulseServer(ServerOptions(recognizer=recognizer)) as pulse,
+            agent(f"sqlite:///{tmp_path}/b.db", calls=LINES, pulse=pulse) as answering,
+        ):
+            calls = [
+                asyncio.create_task(call(answering.url, SCRIPTS["keys"])) for _ in range(LINES)
+            ]
+            async with asyncio.timeout(30):
+                while not answering.lines.is_full:  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(0.01)
+            with pytest.raises(CallError, match="Reject"):
+                await media_url(answering.url)
+            outcomes = await asyncio.gather(*calls)
+            bookings = await answering.store.all()
+    finally:
+        await recognizer.close()
+        logger.remove(sink)
+    assert all(outcome.hung_up for outcome in outcomes)
+    assert len(bookings) == LINES
+    assert {(each.party, each.name, each.phone) for each in bookings} == {
+        (4, "Robert Miller", "5550142")
+    }
+    assert answering.lines.open == 0
+    assert any("lines are busy" in line for line in log)
+    assert not any("Miller" in line or "5550142" in line for line in log)
