@@ -1,7 +1,7 @@
 """Where the time of a turn goes, from the caller's last word to the agent's first sound.
 
     python -m examples.phone_agent.measure            # 50 turns of simulated calls
-    python -m examples.phone_agent.measure --turns 10
+    python -m examples.phone_agent.measure --turns 10 --plot turns.svg
 
 Four calls at a time; the parts follow each other: the silence that the VAD waits for, the final
 transcript, what the turn strategy waits beyond it, the policy, the voice.
@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
@@ -38,6 +39,7 @@ from examples.phone_agent.bookings import BookingStore
 from examples.phone_agent.dialogue import Dialogue
 from examples.phone_agent.pipecat_bot import TELEPHONE_RATE, run_bot
 from examples.phone_agent.simulate_call import SCRIPTS, call
+from tests.benchmarks.plot import dots
 
 PARTS = ("VAD", "STT", "turn", "policy", "TTS")
 _AT_ONCE = 4
@@ -129,12 +131,22 @@ async def measure(turns: int) -> list[tuple[float, ...]]:
     return [turn for watch in taken for turn in watch.turns][:turns]
 
 
+def by_part(turns: Sequence[tuple[float, ...]]) -> dict[str, list[float]]:
+    """Seconds of each part in every turn, and of the whole as `all`."""
+    parts = {name: [turn[index] for turn in turns] for index, name in enumerate(PARTS)}
+    return {**parts, "all": [sum(turn) for turn in turns]}
+
+
+def plot(turns: Sequence[tuple[float, ...]]) -> str:
+    """A dot for each turn in every part, as an SVG."""
+    groups = {name: {"a turn": values} for name, values in by_part(turns).items()}
+    return dots("From the caller's last word to the agent's first sound", "seconds", groups)
+
+
 def table(turns: Sequence[tuple[float, ...]]) -> str:
     """p50 and p95 of each part and of the whole, in milliseconds, as Markdown."""
-    rows = {name: [turn[index] for turn in turns] for index, name in enumerate(PARTS)}
-    rows["all"] = [sum(turn) for turn in turns]
     lines = ["| part | p50, ms | p95, ms |", "| --- | ---: | ---: |"]
-    for name, values in rows.items():
+    for name, values in by_part(turns).items():
         cuts = statistics.quantiles(values, n=20, method="inclusive")
         lines.append(f"| {name} | {1000 * cuts[9]:.0f} | {1000 * cuts[18]:.0f} |")
     return "\n".join(lines)
@@ -144,10 +156,13 @@ def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description="Measures the phone agent's turns.")
     parser.add_argument("--turns", type=int, default=50)
+    parser.add_argument("--plot", type=Path, metavar="SVG", help="a dot for each turn")
     given = parser.parse_args()
     logger.remove()
     turns = asyncio.run(measure(given.turns))
     print(f"{len(turns)} turns, {_AT_ONCE} calls at once\n\n{table(turns)}")
+    if given.plot is not None:
+        given.plot.write_text(plot(turns), encoding="utf-8")
 
 
 if __name__ == "__main__":
