@@ -31,6 +31,8 @@ from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.session import Session, State
 from pulse_plugins.core.websocket import WebSocket, open_websocket
 
+_OVER = "the stream has ended: open another one"
+
 
 class PulseStream:
     """Live speech recognition that survives its connections.
@@ -65,7 +67,10 @@ class PulseStream:
         self._sockets: dict[int, _Socket] = {}  # the open ones
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._pushed = 0.0
+        self._taken = 0.0  # seconds
+        self._gathered: list[bytes] = []  # what came since
+        self._gathered_bytes = 0
+        self._enough = self._worth_a_look()
         self._input_over = False
         self._ticket: Ticket | None = None
 
@@ -92,9 +97,11 @@ class PulseStream:
         Raises:
             StreamClosedError: The stream has ended or failed.
         """
-        self._check_open()
-        self._pushed += len(data) / self._source.bytes_per_second
-        if self._session.audio(self._converter.convert(data), self._now()):
+        if self._input_over or self._session.state is State.CLOSED:
+            raise StreamClosedError(_OVER)
+        self._gathered.append(data if isinstance(data, bytes) else bytes(data))
+        self._gathered_bytes += len(data)
+        if self._gathered_bytes >= self._enough and self._take_in():
             self._settle()
 
     async def send(self, data: bytes) -> None:
@@ -131,6 +138,7 @@ class PulseStream:
             self._flush()
             self._source = source
             self._converter = FrameConverter(source, self._target)
+            self._enough = self._worth_a_look()
 
     def update(self, options: PulseOptions) -> None:
         """Go on with other options; answered by `OptionsApplied` or `OptionsRefused`.
@@ -146,7 +154,7 @@ class PulseStream:
         """No more audio will come: the last words do, and then the iteration ends."""
         if not self._input_over and not self.closed:
             self._flush()
-            if self._pushed:
+            if self.stream_time:
                 self.start()  # if nobody did
         self._input_over = True
         self._session.end(self._now())
@@ -154,6 +162,8 @@ class PulseStream:
 
     def abort(self) -> None:
         """End at once, without the last words."""
+        if not self._input_over and not self.closed:
+            self._take_in()  # so that it is counted
         self._input_over = True
         self._session.abort()
         self._settle()
@@ -229,7 +239,7 @@ class PulseStream:
     @property
     def stream_time(self) -> float:
         """Seconds of audio pushed so far."""
-        return self._pushed
+        return self._taken + self._gathered_bytes / self._source.bytes_per_second
 
     @property
     def close_seconds(self) -> float:
@@ -240,7 +250,8 @@ class PulseStream:
     def backlog(self) -> float:
         """Seconds of audio that are not on the wire yet."""
         timeline = self._session.timeline
-        return timeline.seconds(timeline.end - timeline.cursor)
+        unsent = timeline.seconds(timeline.end - timeline.cursor)
+        return unsent + self._gathered_bytes / self._source.bytes_per_second
 
     @property
     def metrics(self) -> StreamMetrics:
@@ -248,7 +259,7 @@ class PulseStream:
         session = self._session
         seconds = session.timeline.seconds
         return self._tally.snapshot(
-            self._pushed,
+            self.stream_time,
             seconds(session.sent_bytes),
             seconds(session.replayed_bytes),
             seconds(session.silence_bytes),
@@ -261,9 +272,29 @@ class PulseStream:
 
     def _check_open(self) -> None:
         if self._input_over or self.closed:
-            raise StreamClosedError("the stream has ended: open another one")
+            raise StreamClosedError(_OVER)
+
+    def _worth_a_look(self) -> int:
+        """Bytes of the source that are gathered before they are looked at.
+
+        A packet, where frames become packets one to one; resampling shifts them a little, so that
+        it is better done as they come.
+        """
+        if self._converter.delay:
+            return 1
+        size = self._source.bytes_per_frame
+        return self._source.sample_rate * self._session.options.packet_ms // 1000 * size
+
+    def _take_in(self) -> bool:
+        """Convert what was gathered and add it to the timeline; whether a packet is ready."""
+        gathered, self._gathered = self._gathered, []
+        self._taken += self._gathered_bytes / self._source.bytes_per_second
+        self._gathered_bytes = 0
+        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+        return self._session.audio(self._converter.convert(data), self._now())
 
     def _flush(self) -> None:
+        self._take_in()
         tail = self._converter.flush()
         if tail:
             self._session.audio(tail, self._now())

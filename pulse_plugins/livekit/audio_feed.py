@@ -59,13 +59,21 @@ class AudioFeed:
             self._follow(source)
         return self.engine
 
-    def flows(self, frame: rtc.AudioFrame) -> bool:
-        """Whether this frame is like the ones before, and comes no faster than it was spoken."""
-        return (
-            frame.sample_rate == self._rate
-            and frame.num_channels == self._channels
-            and self._clock.ahead(time.time()) <= _AHEAD
-        )
+    def push_live(self, frame: rtc.AudioFrame) -> bool:
+        """Pass on a frame, if it is like the ones before and comes no faster than it was spoken.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+        """
+        now = time.time()
+        if (
+            frame.sample_rate != self._rate
+            or frame.num_channels != self._channels
+            or self._clock.ahead(now) > _AHEAD
+        ):
+            return False
+        self._accept(frame, now, waited=True)
+        return True
 
     def push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
         """Pass on a frame.
@@ -82,8 +90,11 @@ class AudioFeed:
             source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
             self.begin(source).change_source(source)
             self._follow(source)
+        self._accept(frame, time.time(), waited=waited)
+
+    def _accept(self, frame: rtc.AudioFrame, now: float, *, waited: bool) -> None:
         assert self.engine is not None
-        now, seconds = time.time(), frame.duration
+        seconds = frame.samples_per_channel / self._rate
         self._clock.pushed(seconds, now, waited=waited)
         if self.kept is not None:
             self.kept.audio(frame, now - seconds)

@@ -114,9 +114,7 @@ class SpeechStream(stt.RecognizeStream):
             return
         self._check_input_not_ended()
         self._check_not_closed()
-        if self._waits and self._input_ch.empty() and self._feed.flows(frame):
-            self._take(frame, waited=True)  # a live frame needs no task to wake up for it
-        else:
+        if not self._waits or not self._input_ch.empty() or not self._pass_on(frame):
             self._input_ch.send_nowait(frame)
 
     def flush(self) -> None:
@@ -219,6 +217,16 @@ class SpeechStream(stt.RecognizeStream):
         except StreamClosedError:
             return False
         return True
+
+    def _pass_on(self, frame: rtc.AudioFrame) -> bool:
+        """Take a live frame at once: it needs no task to wake up for it; whether it is one."""
+        try:
+            taken = self._feed.push_live(frame)
+        except StreamClosedError:
+            return True  # it is kept, for the stream that replaces this one
+        if self._feed.unreported >= _USAGE_EVERY:
+            self._report_usage(at_least=_USAGE_EVERY)
+        return taken
 
     def _flush(self) -> None:
         if not self._options.settings.finalize_on_flush:
