@@ -34,7 +34,11 @@ app.command("doctor", epilog=MEANING)(doctor.command)
 app.command(
     "bench",
     epilog=MEANING,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],  # --help after a name is the benchmark's
+    },
 )(bench.command)
 
 

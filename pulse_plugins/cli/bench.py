@@ -43,6 +43,9 @@ def command(
     found = available()
     if not found:
         raise CommandError("no benchmarks here: they are in a checkout of the source", Exit.USAGE)
+    if "--help" in (name, *context.args) and name not in found:
+        print(context.get_help())
+        return Exit.OK
     if name is None:
         print("\n".join(found))
         return Exit.OK

@@ -81,3 +81,10 @@ def test_a_missing_extra_is_told_with_the_command_that_brings_it(
 def test_benchmarks_are_of_a_checkout(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "no-such-benchmark"]) == Exit.USAGE
     assert all(path.is_file() for path in bench.available().values())
+
+
+def test_help_after_a_benchmarks_name_is_the_benchmarks(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "faults", "--help"]) == Exit.OK
+    assert "three scenarios" in capfd.readouterr().out
+    assert run(["bench", "--help"]) == Exit.OK
+    assert "needs a checkout" in capfd.readouterr().out
