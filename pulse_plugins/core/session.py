@@ -482,7 +482,9 @@ class Session:
         self._shut()
 
     def _shut(self) -> None:
-        self.timeline.give_up()
+        timeline = self.timeline
+        is_quiet = not self._recognition.may_hold_words(timeline.heard)
+        timeline.give_up(timeline.heard if is_quiet else timeline.cursor)
         self._report_lost("the stream ended")
         self._drop_switch()
         if self._link is not None:

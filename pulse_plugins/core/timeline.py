@@ -117,10 +117,14 @@ class Timeline:
         """A server heard everything before `position` and there was nothing in it."""
         self._released += self._drop_until(min(position, self.cursor))
 
-    def give_up(self) -> None:
-        """Nothing that is still held will be heard: what no connection got is lost."""
+    def give_up(self, understood: int) -> None:
+        """Nothing that is still held will be sent.
+
+        Args:
+            understood: There is no word before this position that was not said; the rest is lost.
+        """
         self.seal()
-        self._forget_until(self.end)
+        self._forget_until(self.end, understood)
 
     def take_lost(self) -> list[tuple[int, int]]:
         """The ranges that were lost since the last call, joined where they touch."""
@@ -139,16 +143,19 @@ class Timeline:
         return b"".join(pieces)
 
     def _forget_oldest(self) -> None:
-        """Too much is held: the oldest goes, in whole packets."""
+        """Too much is held: the oldest goes, in whole packets.
+
+        What a connection that is gone was sent is lost as well: its words did not come.
+        """
         target = self.end - self._limit
         for part in (self._sent, self._unsent):
             for at, packet in part:
                 if at + len(packet) >= target:
-                    self._forget_until(at + len(packet))
+                    self._forget_until(at + len(packet), self.cursor)
                     return
 
-    def _forget_until(self, position: int) -> None:
-        heard = min(max(self.heard, self.start), position)
+    def _forget_until(self, position: int, heard: int) -> None:
+        heard = min(max(heard, self.start), position)
         self._released += heard - self.start
         if position > heard:
             self._lost += position - heard

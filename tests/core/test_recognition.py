@@ -1,0 +1,96 @@
+"""What the server says reaches the right request, and audio is let go of at the right time."""
+
+from __future__ import annotations
+
+from pulse_plugins.core.options import Limits, Timeouts
+from tests.support.call import Call
+from tests.support.hearing import spoken
+
+
+def test_an_interim_after_a_finalize_makes_it_worth_the_whole_wait() -> None:
+    call = Call(timeouts=Timeouts(finalize=2.0, finalize_grace=0.3))
+    server = call.connect()
+    call.say(0, 0)
+    request = call.finalize()  # nothing loud was said
+    call.pass_time(0.2)
+    call.hear({"transcript": "w1", "is_final": False})
+    call.pass_time(1.5)
+    assert call.finals == []
+    call.hear({"transcript": "w1", "is_final": True, "from_finalize": True})
+    assert [(f.text, f.finalize_id, f.promoted) for f in call.finals] == [("w1", request, False)]
+    assert server.finalizes
+
+
+def test_late_answers_do_not_complete_the_request_after_them() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    first = call.finalize()
+    call.pass_time(3.0)
+    call.say(2)
+    second = call.finalize()
+    late = {"transcript": "", "is_final": True, "from_finalize": True}
+    call.hear(late)
+    assert call.answered == [first]
+    server.finalizes.pop(0)
+    call.hear(server.answer())
+    assert call.answered == [first, second]
+    assert call.words == ["w1", "w2"]
+
+
+def test_one_late_answer_is_taken_for_late_once() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.finalize()
+    call.pass_time(3.0)
+    call.say(2)
+    second = call.finalize()
+    empty = {"transcript": "", "is_final": True, "from_finalize": True}
+    call.hear(empty)
+    assert second not in call.answered
+    call.hear(empty)
+    assert second in call.answered
+
+
+def test_a_word_that_goes_on_over_a_finalize_is_replayed_whole() -> None:
+    call = Call()
+    server = call.connect()
+    word = spoken(2)
+    half = len(word) // 4 * 2
+    call.say(1)
+    call.feed(word[:half])
+    request = call.finalize()
+    call.hear(server.answer())
+    assert call.answered == [request]
+    call.drop()
+    call.feed(word[half:])
+    call.say(0)
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2"]
+
+
+def test_silence_that_was_heard_is_not_kept() -> None:
+    call = Call(limits=Limits(release_seconds=4.0))
+    call.connect()
+    call.say(*[0] * 100)
+    count = call.session.audio_count
+    assert count.released >= 12 * 16_000
+    assert count.lost == 0
+
+
+def test_noise_is_kept_twice_as_long_and_then_let_go() -> None:
+    call = Call(limits=Limits(release_seconds=4.0), timeouts=Timeouts(stall=2.0))
+    call.connect()
+    noise = spoken(1) * 5
+    for _ in range(20):
+        call.feed(noise)
+        call.hear({"type": "speech_started", "timestamp": 0.0})  # alive, but without words
+    count = call.session.audio_count
+    assert 7 * 16_000 <= count.held <= 11 * 16_000
+    assert count.lost == 0

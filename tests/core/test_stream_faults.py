@@ -1,0 +1,239 @@
+"""Faults on a real socket, many calls at once in real time: each word once, in order, in place.
+
+The server is the local one, whose recognition here is a function of the audio that arrived; what
+goes wrong, and when, is its schedule of faults.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pulse_plugins.core.errors import AuthenticationError
+from pulse_plugins.core.events import AudioLost, Event, Final, Recovered
+from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recordings import load
+from pulse_plugins.local.scoring import word_errors
+from pulse_plugins.local.scripted import speak, spell
+
+RATE = 16_000
+FRAME = RATE // 50 * 2  # bytes
+PHRASE, PHRASES = 8, 3  # words, and how often
+GAP = 0.05  # seconds between two words
+LEAD, TAIL = 0.1, 0.3  # seconds around a phrase
+WORD = 0.24
+WORDS = [spell(number) for number in range(PHRASE * PHRASES)]
+ONE_PHRASE = LEAD + PHRASE * WORD + (PHRASE - 1) * GAP + TAIL  # seconds
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def place(index: int) -> float:
+    """Where a word begins, in seconds of the stream."""
+    phrase, number = divmod(index, PHRASE)
+    return phrase * ONE_PHRASE + LEAD + number * (WORD + GAP)
+
+
+@dataclass(slots=True)
+class Call:
+    """What came of one call."""
+
+    events: list[Event] = field(default_factory=list)
+    asked: int = 0
+    stream: PulseStream | None = None
+
+    @property
+    def finals(self) -> list[Final]:
+        return [event for event in self.events if isinstance(event, Final)]
+
+    def check(self) -> None:
+        """Each word once, in order, where it was said; each request answered once, in order."""
+        said = [word for final in self.finals for word in final.text.split()]
+        assert said == WORDS
+        for index, word in enumerate(w for final in self.finals for w in final.words):
+            assert abs(word.start - place(index)) < 0.1
+        answers = [f.finalize_id for f in self.finals if f.finalize_id is not None]
+        assert answers == sorted(set(answers))
+        assert answers[-1] == self.asked
+        assert not any(isinstance(event, AudioLost) for event in self.events)
+
+
+async def call(*faults: str, server: dict[str, Any] | None = None, **options: Any) -> Call:
+    """A call in real time whose server has these faults."""
+    made = ServerOptions(recognizer="scripted", latency_final=0.12, **(server or {}))
+    result = Call()
+    async with PulseServer(made, faults=faults) as local:
+        given = PulseOptions(base_url=local.url, format=False, **options)
+        async with PulseStream(given) as stream:
+            reading = asyncio.create_task(_read(stream, result))
+            clock = _Clock()
+            for phrase in range(PHRASES):
+                numbers = range(phrase * PHRASE, (phrase + 1) * PHRASE)
+                audio = speak(numbers, RATE, gap_seconds=GAP, lead_seconds=LEAD, tail_seconds=TAIL)
+                for at in range(0, 2 * len(audio), FRAME):
+                    stream.push(audio.tobytes()[at : at + FRAME])
+                    await clock.tick()
+                if phrase < PHRASES - 1:  # the last words come at the end
+                    result.asked = stream.request_finalize()
+            await stream.close()
+            async with asyncio.timeout(10):
+                await reading
+        result.stream = stream
+    return result
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._next = time.monotonic()
+
+    async def tick(self) -> None:
+        self._next += 0.02
+        await asyncio.sleep(max(0.0, self._next - time.monotonic()))
+
+
+async def _read(stream: PulseStream, result: Call) -> None:
+    async for event in stream:
+        result.events.append(event)
+
+
+IN_WORD, BETWEEN, LATE = place(3) + 0.1, place(4) - GAP / 2, place(12) + 0.1
+SCHEDULES = {
+    "nothing": (),
+    "reset in mid-word": (f"drop@audio={IN_WORD:.2f}",),
+    "reset between words": (f"drop@audio={BETWEEN:.2f}",),
+    "reset on finalize": ("drop@finalize=1",),
+    "reset on every first finalize": ("drop@finalize=1,times=3",),
+    "reset on close": ("drop@closing=1",),
+    "reset in the replay": (
+        f"drop@audio={LATE:.2f}",
+        "drop@audio=0.4,connection=2",
+        "drop@audio=0.9,connection=3",
+    ),
+    "three in a row": ("drop@word=3", "drop@word=2,connection=2", "drop@word=2,connection=3"),
+    "flapping": ("drop@audio=3.5,times=0",),
+    "refused three times": (
+        f"drop@audio={IN_WORD:.2f}",
+        *(f"refuse=503@connection={number}" for number in (2, 3, 4)),
+    ),
+    "too many of us": (f"drop@audio={IN_WORD:.2f}", "refuse=429@connection=2"),
+    "garbage": ("garbage@word=2", "garbage@word=11"),
+    "an error message": (f"error=1011@audio={IN_WORD:.2f}",),
+    "a stall": (f"stall=2@audio={IN_WORD:.2f}",),
+    "late finals": ("late_final=0.8@finalize=1",),
+    **{
+        f"close {code}": (f"close={code}@audio={IN_WORD:.2f}",)
+        for code in (1000, 1001, 1008, 1009, 1011, 1012, 1013, 4000)
+    },
+}
+
+
+async def test_no_fault_costs_or_doubles_a_word() -> None:
+    async with asyncio.timeout(100):
+        calls = await asyncio.gather(*(call(*faults) for faults in SCHEDULES.values()))
+    for name, result in zip(SCHEDULES, calls, strict=True):
+        try:
+            result.check()
+        except AssertionError as error:
+            raise AssertionError(name) from error
+    recovered = [name for name, c in zip(SCHEDULES, calls, strict=True) if _recovered(c)]
+    assert "reset in mid-word" in recovered
+    assert "nothing" not in recovered
+
+
+def _recovered(result: Call) -> bool:
+    return any(isinstance(event, Recovered) for event in result.events)
+
+
+@pytest.mark.parametrize(
+    "habits",
+    [
+        {"word_timestamps": False},
+        {"from_finalize": "never"},
+        {"max_words": 4},
+        {"from_finalize": "never", "max_words": 4},
+    ],
+    ids=lambda habits: " ".join(habits),
+)
+async def test_nor_on_a_server_of_other_habits(habits: dict[str, Any]) -> None:
+    names = ["reset in mid-word", "reset on finalize", "three in a row", "close 1011"]
+    async with asyncio.timeout(60):
+        calls = await asyncio.gather(*(call(*SCHEDULES[name], server=habits) for name in names))
+    for result in calls:
+        result.check()
+
+
+async def test_a_black_hole_is_left_and_all_of_it_said_again() -> None:
+    result = await call(
+        f"blackhole@audio={IN_WORD:.2f}", timeouts=Timeouts(stall=1.5, finalize=8.0)
+    )
+    said = [word for final in result.finals for word in final.text.split()]
+    assert said == WORDS
+
+
+async def test_a_key_that_is_taken_back_ends_the_stream() -> None:
+    faults = ("drop@word=3", "refuse=401@connection=2,times=0")
+    async with PulseServer("scripted", faults=faults) as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        stream.push(speak(range(PHRASE)).tobytes())
+        with pytest.raises(AuthenticationError):
+            await _read(stream, Call())
+        await stream.wait_closed()
+
+
+async def test_what_an_outage_outlasts_is_lost_to_the_packet() -> None:
+    result = await call(
+        f"drop@audio={IN_WORD:.2f}",
+        *(f"refuse=503@connection={number}" for number in range(2, 9)),
+        limits=Limits(replay_seconds=1.0),
+    )
+    lost = [event for event in result.events if isinstance(event, AudioLost)]
+    said = [word for final in result.finals for word in final.text.split()]
+    assert said == [word for word in WORDS if word in said]  # in order, none twice
+    gone = [
+        index
+        for index in range(len(WORDS))
+        if any(e.start < place(index) + WORD and place(index) < e.end for e in lost)
+    ]
+    assert {index for index, word in enumerate(WORDS) if word not in said} <= set(gone)
+    for before, after in itertools.pairwise(lost):
+        assert before.end <= after.start
+
+
+async def test_real_speech_is_understood_as_well_over_a_line_that_drops() -> None:
+    recording = load("change")
+    recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=2)
+
+    async def hear(*faults: str) -> str:
+        options = ServerOptions(recognizer=recognizer)
+        async with (
+            PulseServer(options, faults=faults) as server,
+            PulseStream(PulseOptions(base_url=server.url)) as stream,
+        ):
+            clock, pcm = _Clock(), recording.samples.tobytes()
+            for at in range(0, len(pcm), FRAME):
+                stream.push(pcm[at : at + FRAME])
+                await clock.tick()
+            stream.end()
+            return " ".join([e.text async for e in stream if isinstance(e, Final)])
+
+    first, second = recording.turns
+    middles = [first.start + 1.3, second.start + 1.0 - first.start]
+    try:
+        await recognizer.warm()
+        whole, cut = await asyncio.gather(
+            hear(),
+            hear(f"drop@audio={middles[0]:.2f}", f"drop@audio={middles[1]:.2f},connection=2"),
+        )
+    finally:
+        await recognizer.close()
+    unbroken = word_errors(recording.text, whole).errors
+    assert word_errors(recording.text, cut).errors <= unbroken + 2
