@@ -1,11 +1,11 @@
 """What a plugin itself costs: CPU per audio second above a speech-to-text that does nothing.
 
-    python tests/benchmarks/overhead.py            # 1, 20 and 60 streams, three rounds
+    python tests/benchmarks/overhead.py            # 1, 20 and 60 streams, two rounds
     python tests/benchmarks/overhead.py --quick    # 20 streams, one round
 
 Every contender runs in a process of its own, one after the other, interleaved over the rounds; the
 server, which says an interim three times a second and answers finalize, is another process whose
-time is not counted. Audio comes in real time, 20 ms a frame, with the end of a turn every four
+time is not counted. Audio comes in real time, 20 ms a frame, with the end of a turn every three
 seconds. `process_time` of the contender's process is what is measured.
 """
 
@@ -27,8 +27,8 @@ from tests.benchmarks import report
 from tests.benchmarks.contenders import CONTENDERS, FRAME_SECONDS, Contender, hush
 
 RATE = 16_000
-SECONDS = 8.0  # of audio a stream
-TURN = 4.0  # seconds
+SECONDS = 6.0  # of audio a stream
+TURN = 3.0  # seconds
 _INTERIM_BYTES = RATE * 2 // 3
 _SETTLE = 1.0  # seconds until everybody is connected
 FAMILIES = ("pipecat", "livekit")
@@ -150,7 +150,7 @@ def _spread(values: list[float]) -> str:
 def main() -> None:
     """Run it and print the table."""
     arguments = report.arguments(str(__doc__), quick="20 streams and one round")
-    streams, rounds = ([20], 1) if arguments.quick else ([1, 20, 60], 3)
+    streams, rounds = ([20], 1) if arguments.quick else ([1, 20, 60], 2)
     found = measure(streams, rounds)
     text = table(found, streams)
     path = report.write(
