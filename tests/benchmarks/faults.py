@@ -11,12 +11,13 @@ the end of speech here as ours is, which no agent session does for it: see `turn
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from pulse_plugins.local import PulseServer, ServerOptions
-from tests.benchmarks import report
+from tests.benchmarks import plot, report
 from tests.benchmarks.contenders import (
     Contender,
     LiveKitOfficial,
@@ -248,6 +249,15 @@ def matrix(results: Sequence[Result], cell: Callable[[Result], object]) -> str:
     return report.table(["what goes wrong", "words"] + [k.name for k in COMPARED], rows.values())
 
 
+def picture(results: Sequence[Result]) -> str:
+    """How many words were lost, as an SVG: a row a contender in each scenario."""
+    groups: dict[str, dict[str, list[float]]] = {}
+    for result in results:
+        title = f"{re.split(' [(]|:', result.scenario)[0]}, {result.words} words"
+        groups.setdefault(title, {})[result.contender] = [result.score.lost]
+    return plot.dots("Words lost when things go wrong", "words", groups)
+
+
 def main() -> None:
     """Run it and print both tables."""
     arguments = report.arguments(str(__doc__), quick="three scenarios instead of all")
@@ -273,6 +283,7 @@ def main() -> None:
     if arguments.publish:
         lag.refuse_to_publish()
         versions = report.header(report.machine())
+        (report.DOCS / "faults.svg").write_text(picture(results), encoding="utf-8")
         report.paste(report.README, "faults", words)
         report.paste(report.DOCS / "reliability.md", "faults", "\n\n".join([*tables, versions]))
 

@@ -24,7 +24,7 @@ def dots(
     """
     series = list(next(iter(groups.values())))
     longest = max((max(v) for g in groups.values() for v in g.values() if v), default=1.0)
-    step = next(s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0) if longest / s <= 8)
+    step = next(s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0) if longest / s <= 8)
     end = step * (int(longest / step) + 1)
     block = _ROW * len(series) + 14
     height = _HEAD + block * len(groups) + _FOOT
