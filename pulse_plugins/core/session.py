@@ -92,9 +92,9 @@ class Session:
             packet_bytes=rate * options.packet_ms // 1000,
             limit=int(rate * options.limits.replay_seconds),
         )
-        self._events: deque[Event] = deque()
-        self._commands: list[OpenLink | CloseLink] = []
-        self._recognition = Recognition(options, self.timeline, self._events)
+        self.events: deque[Event] = deque()  # what has happened, for the driver to take
+        self.commands: list[OpenLink | CloseLink] = []  # connections to open and close, likewise
+        self._recognition = Recognition(options, self.timeline, self.events)
         self._random = random
         self._outage = Outage(options.retry, random)
         self._watchdog = Watchdog(options.timeouts.stall)
@@ -117,7 +117,7 @@ class Session:
     def start(self, now: float) -> None:
         """Begin to connect; audio may come before or after."""
         if self.state is State.QUEUED:
-            self._events.append(Admitted(now - self._queued_at))
+            self.events.append(Admitted(now - self._queued_at))
             self._connect(now)
         elif self.state is State.IDLE:
             self._connect(now)
@@ -126,7 +126,7 @@ class Session:
         """Stand in line until `start`, behind `ahead` others; audio may come meanwhile."""
         self.state = State.QUEUED
         self._queued_at = now
-        self._events.append(Queued(ahead))
+        self.events.append(Queued(ahead))
 
     def audio(self, data: bytes, now: float) -> bool:
         """Add audio on the wire's encoding, whole samples; returns whether a packet is ready."""
@@ -167,7 +167,7 @@ class Session:
             self._open_standby(now)
         else:
             self._adopt(options)
-            if self._link is not None:
+            if self._link is not None:  # it is still connecting: nothing was sent on it
                 self._close(self._link)
                 self._connect(now)
 
@@ -207,7 +207,7 @@ class Session:
             return
         failed_over = self._failed_url not in (None, link.url)
         self._failed_url = None
-        self._events.append(Connected(self._outage.attempt, seconds, link.url, failed_over))
+        self.events.append(Connected(self._outage.attempt, seconds, link.url, failed_over))
         self.state = State.OPEN
         self._begin(link, now)
 
@@ -221,7 +221,7 @@ class Session:
             self._reported(link, message.error, now)
             return
         if isinstance(message, Unreadable):
-            self._events.append(MessageIgnored(message.reason))
+            self.events.append(MessageIgnored(message.reason))
             return
         link.last_heard_at = now
         if link is not self._link:
@@ -229,7 +229,7 @@ class Session:
         self._worked(link)
         match message:
             case Transcript():
-                self._events.extend(MessageIgnored(f"field {name}") for name in message.problems)
+                self.events.extend(MessageIgnored(f"field {name}") for name in message.problems)
                 if message.text:
                     self._watchdog.heard_words()
                 self._recognition.transcript(message, link, now)
@@ -260,7 +260,7 @@ class Session:
             self._standby_lost(error or from_close(1000), now)
             return
         if was_open:
-            self._events.append(Disconnected(error))
+            self.events.append(Disconnected(error))
             if now - link.opened_at >= _PROVEN:
                 self._worked(link)
         self._link = None
@@ -286,7 +286,7 @@ class Session:
         if isinstance(error, RegionError) and self._has_another_region(link.url):
             self.state = State.WAITING
             self._outage.retry_at = now
-            self._events.append(Reconnecting(self._outage.failures, error.code, 0.0, error))
+            self.events.append(Reconnecting(self._outage.failures, error.code, 0.0, error))
             return
         self._fail_or_wait(error or from_close(1000), now, refused=refused)
 
@@ -316,12 +316,12 @@ class Session:
 
     def take_commands(self) -> list[OpenLink | CloseLink]:
         """Connections to open and to close, in order."""
-        taken, self._commands = self._commands, []
+        taken, self.commands = self.commands, []
         return taken
 
     def next_event(self) -> Event | None:
         """What has happened, oldest first."""
-        return self._events.popleft() if self._events else None
+        return self.events.popleft() if self.events else None
 
     def next_outgoing(self, link_id: int, now: float) -> bytes | memoryview | str | None:
         """What goes out on this connection next, or None: nothing, or not yet."""
@@ -359,7 +359,7 @@ class Session:
         """When `advance` (and `next_outgoing`) want to be called next, if nothing else happens."""
         if self.state is State.CLOSED:
             return None
-        due = [self._recognition.turns.deadline()]
+        due = [self._recognition.turns.deadline(), self._watchdog.check_at]
         if self._switch is not None:
             due += (self._switch.retry_at, self._switch.take_over_at)
         if self.state is State.WAITING:
@@ -369,14 +369,12 @@ class Session:
         if self._ending:
             due.append(self._ends_at())
         link = self._link
-        if link is not None and link.is_open:
-            due.append(self._watchdog.check_at)
-            if not self._is_switching:
-                if not self._ending:
-                    due.append(link.last_sent_at + self.options.timeouts.keepalive)
-                if self.timeline.has_packet:
-                    due.append(link.paced_until())
-        return min((at for at in due if at is not None), default=None)
+        if link is not None and link.is_open and not self._is_switching:
+            if not self._ending:
+                due.append(link.last_sent_at + self.options.timeouts.keepalive)
+            if self.timeline.has_packet:
+                due.append(link.paced_until())
+        return min([at for at in due if at is not None], default=None)
 
     @property
     def audio_count(self) -> AudioCount:
@@ -399,7 +397,7 @@ class Session:
         urls = [url for url in options.urls if url not in self._other_regions] or options.urls
         url = self._endpoints.choose(urls, options.api_key, now)
         link = Link(self._last_link, options, url)
-        self._commands.append(OpenLink(link.id, options, url))
+        self.commands.append(OpenLink(link.id, options, url))
         return link
 
     def _connect(self, now: float) -> None:
@@ -408,7 +406,7 @@ class Session:
 
     def _close(self, link: Link) -> None:
         link.state = LinkState.GONE
-        self._commands.append(CloseLink(link.id))
+        self.commands.append(CloseLink(link.id))
 
     def _adopt(self, options: PulseOptions) -> None:
         self.options = self._recognition.options = options
@@ -416,7 +414,7 @@ class Session:
         self._outage.change(options.retry)
         self._watchdog.change(options.timeouts.stall)
         self._other_regions.clear()
-        self._events.append(OptionsApplied(self.timeline.seconds(self.timeline.cursor)))
+        self.events.append(OptionsApplied(self.timeline.seconds(self.timeline.cursor)))
 
     def _rewind(self) -> None:
         self.timeline.rewind()
@@ -458,7 +456,7 @@ class Session:
                 code="error_message",
                 detail=error.detail,
             )
-        self._commands.append(CloseLink(link.id))
+        self.commands.append(CloseLink(link.id))
         self.disconnected(link.id, error, now)
 
     def _fail_or_wait(self, error: PulseError, now: float, *, refused: bool) -> None:
@@ -470,7 +468,7 @@ class Session:
         if self._ending:
             self._outage.hurry(now)
         delay = self._outage.retry_at - now
-        self._events.append(Reconnecting(self._outage.failures, error.code, delay, error))
+        self.events.append(Reconnecting(self._outage.failures, error.code, delay, error))
 
     def _fail(self, error: PulseError) -> None:
         self.error = error
@@ -489,7 +487,7 @@ class Session:
         self._drop_switch()
         if self._link is not None:
             if self._link.is_open:
-                self._events.append(Disconnected(self.error))
+                self.events.append(Disconnected(self.error))
             self._close(self._link)
         self._link = None
         self._watchdog.rest()
@@ -498,14 +496,14 @@ class Session:
     def _report_lost(self, reason: str) -> None:
         seconds = self.timeline.seconds
         for start, end in self.timeline.take_lost():
-            self._events.append(AudioLost(seconds(start), seconds(end - start), reason))
+            self.events.append(AudioLost(seconds(start), seconds(end - start), reason))
 
     def _report_recovery(self, now: float) -> None:
         """Once all that was held is out again, the outage is over."""
         recovered = self._outage.recovered(self.timeline.cursor, now)
         if recovered is not None:
             outage, replayed = recovered
-            self._events.append(Recovered(outage, self.timeline.seconds(replayed)))
+            self.events.append(Recovered(outage, self.timeline.seconds(replayed)))
 
     # Another connection for other options, before the old one is let go.
 
@@ -555,6 +553,7 @@ class Session:
         old, self._link = self._link, switch.link
         if old is not None:
             self._close(old)
+            self._watchdog.rest()
             self._rewind()
         self._adopt(switch.options)
         if self._link is None:
@@ -563,7 +562,7 @@ class Session:
             self.state = State.CONNECTING
         else:
             if old is None:
-                self._events.append(Connected(self._outage.attempt, 0.0, self._link.url))
+                self.events.append(Connected(self._outage.attempt, 0.0, self._link.url))
             self.state = State.OPEN
             self._begin(self._link, now)
 
@@ -578,7 +577,7 @@ class Session:
             switch.retry_at = now + delay
         else:
             self._switch = None
-            self._events.append(OptionsRefused(error))
+            self.events.append(OptionsRefused(error))
 
     # The flow of audio.
 
@@ -611,7 +610,7 @@ class Session:
         link = self._link
         assert link is not None
         if self._watchdog.is_dead(link, self.timeline.cursor, self._recognition, now):
-            self._commands.append(CloseLink(link.id))
+            self.commands.append(CloseLink(link.id))
             error = StalledError("speech was sent and the server has said nothing for too long")
             self.disconnected(link.id, error, now)
             return

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -24,7 +25,7 @@ from pulse_plugins.core.endpoints import shared_endpoints
 from pulse_plugins.core.errors import PulseError, StreamClosedError
 from pulse_plugins.core.events import Event, Interim
 from pulse_plugins.core.journal import Journal
-from pulse_plugins.core.links import OpenLink
+from pulse_plugins.core.links import CloseLink, OpenLink
 from pulse_plugins.core.metrics import StreamMetrics, Tally
 from pulse_plugins.core.observers import Audience
 from pulse_plugins.core.options import PulseOptions
@@ -67,10 +68,11 @@ class PulseStream:
         self._sockets: dict[int, _Socket] = {}  # the open ones
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._time: Callable[[], float] | None = None  # the loop's clock
         self._taken = 0.0  # seconds
         self._gathered: list[bytes] = []  # what came since
         self._gathered_bytes = 0
-        self._enough = self._worth_a_look()
+        self._enough = self._for_a_packet()
         self._input_over = False
         self._ticket: Ticket | None = None
 
@@ -124,6 +126,7 @@ class PulseStream:
         self._check_open()
         self._flush()
         request_id = self._session.finalize(self._now())
+        self._enough = self._for_a_packet()  # the open packet was cut here
         self._audience.asked(request_id)
         self._settle()
         return request_id
@@ -138,7 +141,7 @@ class PulseStream:
             self._flush()
             self._source = source
             self._converter = FrameConverter(source, self._target)
-            self._enough = self._worth_a_look()
+            self._enough = self._for_a_packet()
 
     def update(self, options: PulseOptions) -> None:
         """Go on with other options; answered by `OptionsApplied` or `OptionsRefused`.
@@ -254,6 +257,11 @@ class PulseStream:
         return unsent + self._gathered_bytes / self._source.bytes_per_second
 
     @property
+    def wanted_bytes(self) -> int:
+        """Bytes of the source that complete a packet: `push` does little before it has them."""
+        return self._enough - self._gathered_bytes
+
+    @property
     def metrics(self) -> StreamMetrics:
         """What the stream has done so far."""
         session = self._session
@@ -268,22 +276,19 @@ class PulseStream:
     # The driver.
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        if self._time is None:
+            self._time = asyncio.get_running_loop().time
+        return self._time()
 
     def _check_open(self) -> None:
         if self._input_over or self.closed:
             raise StreamClosedError(_OVER)
 
-    def _worth_a_look(self) -> int:
-        """Bytes of the source that are gathered before they are looked at.
-
-        A packet, where frames become packets one to one; resampling shifts them a little, so that
-        it is better done as they come.
-        """
-        if self._converter.delay:
-            return 1
-        size = self._source.bytes_per_frame
-        return self._source.sample_rate * self._session.options.packet_ms // 1000 * size
+    def _for_a_packet(self) -> int:
+        """Bytes of the source that complete a packet: until then nobody need look at them."""
+        missing = self._session.timeline.missing_seconds
+        frames = max(1, ceil(missing * self._source.sample_rate - 1e-6))
+        return frames * self._source.bytes_per_frame
 
     def _take_in(self) -> bool:
         """Convert what was gathered and add it to the timeline; whether a packet is ready."""
@@ -291,17 +296,32 @@ class PulseStream:
         self._taken += self._gathered_bytes / self._source.bytes_per_second
         self._gathered_bytes = 0
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-        return self._session.audio(self._converter.convert(data), self._now())
+        ready = self._session.audio(self._converter.convert(data), self._now())
+        self._enough = self._for_a_packet()
+        return ready
 
     def _flush(self) -> None:
         self._take_in()
         tail = self._converter.flush()
         if tail:
             self._session.audio(tail, self._now())
+            self._enough = self._for_a_packet()
 
     def _settle(self) -> None:
         """After every input; never awaits."""
-        for command in self._session.take_commands():
+        session = self._session
+        if session.commands:
+            self._obey(session.take_commands())
+        for link, socket in self._sockets.items():
+            self._send(link, socket)
+        if session.events or session.state is State.CLOSED:
+            self._deliver()
+        self._arm()
+        if session.state is State.CLOSED:
+            self._leave()
+
+    def _obey(self, commands: list[OpenLink | CloseLink]) -> None:
+        for command in commands:
             link = command.link
             if isinstance(command, OpenLink):
                 task = asyncio.create_task(self._run(command), name=f"{self.name}.{link}")
@@ -309,12 +329,6 @@ class PulseStream:
                 task.add_done_callback(partial(self._forget, link))
             elif link in self._tasks:
                 self._tasks[link].cancel()
-        for link, socket in self._sockets.items():
-            self._send(link, socket)
-        self._deliver()
-        self._arm()
-        if self.closed:
-            self._leave()
 
     def _send(self, link: int, socket: _Socket) -> None:
         """What is due goes out now; to a socket that is full, its writer sends it when it can."""

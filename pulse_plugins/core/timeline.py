@@ -59,6 +59,11 @@ class Timeline:
         """Bytes that wait for this connection, the open packet included."""
         return self.end - self.cursor
 
+    @property
+    def missing_seconds(self) -> float:
+        """What the open packet lacks."""
+        return (self._packet_bytes - self._tail_bytes) / self.bytes_per_second
+
     def seconds(self, position: int) -> float:
         """A position as stream_time."""
         return position / self.bytes_per_second

@@ -229,6 +229,8 @@ class Transcripts:
 
     def _without_repeats(self, text: str) -> str:
         """Without the words that the replay says again; its first one may have been cut."""
+        if not self._repeats:
+            return text
         tokens, tail = self._tokens(text), [_key(word) for word in self._repeats]
         keys = [_key(token) for token in tokens[: _TAIL + 1]]
         for length in range(len(tail), 0, -1):

@@ -14,12 +14,14 @@ from livekit import rtc
 from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
 
 from pulse_plugins.core.audio import AudioFormat
+from pulse_plugins.core.errors import StreamClosedError
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.livekit.handover import Kept
 from pulse_plugins.livekit.input_clock import InputClock
 from pulse_plugins.livekit.preflight import Preflight
 
 _AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
+_GAP = 0.3  # seconds between two frames; more is a pause of the input
 _LET_GO = 2.0  # seconds to wait until the sockets are closed
 
 
@@ -51,6 +53,11 @@ class AudioFeed:
         self._preflight = preflight
         self._begin = begin
         self._rate = self._channels = 0  # the source's
+        self._gathered: list[rtc.AudioFrame] = []
+        self._gathered_samples = 0  # a channel
+        self._wanted_samples = 0  # until a packet is full
+        self._newest = 0.0  # wall clock at which the newest of them came
+        self._is_live = True  # audio does not come faster than it was spoken
 
     def begin(self, source: AudioFormat) -> PulseStream:
         """Make the engine, if there is none."""
@@ -62,17 +69,23 @@ class AudioFeed:
     def push_live(self, frame: rtc.AudioFrame) -> bool:
         """Pass on a frame, if it is like the ones before and comes no faster than it was spoken.
 
+        Frames are gathered until they complete a packet: nothing could go out before.
+
         Raises:
             StreamClosedError: The engine has failed.
         """
-        now = time.time()
-        if (
-            frame.sample_rate != self._rate
-            or frame.num_channels != self._channels
-            or self._clock.ahead(now) > _AHEAD
+        if not self._is_live or (
+            frame.sample_rate != self._rate or frame.num_channels != self._channels
         ):
             return False
-        self._accept(frame, now, waited=True)
+        now = time.time()
+        if now - self._newest > _GAP and self._gathered:
+            self.pass_on()  # the input paused after these
+        self._newest = now
+        self._gathered.append(frame)
+        self._gathered_samples += frame.samples_per_channel
+        if self._gathered_samples >= self._wanted_samples:
+            self.pass_on()
         return True
 
     def push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
@@ -86,27 +99,48 @@ class AudioFeed:
             StreamClosedError: The engine has failed.
             ConfigurationError: The frame's format cannot be.
         """
+        self.pass_on()
         if frame.sample_rate != self._rate or frame.num_channels != self._channels:
             source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
             self.begin(source).change_source(source)
             self._follow(source)
-        self._accept(frame, time.time(), waited=waited)
+        self._accept([frame], frame.samples_per_channel, time.time(), waited=waited)
 
-    def _accept(self, frame: rtc.AudioFrame, now: float, *, waited: bool) -> None:
+    def pass_on(self) -> None:
+        """Pass on what was gathered.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+        """
+        if self._gathered:
+            frames, self._gathered = self._gathered, []
+            samples, self._gathered_samples = self._gathered_samples, 0
+            self._accept(frames, samples, self._newest, waited=True)
+
+    def _accept(
+        self, frames: list[rtc.AudioFrame], samples: int, now: float, *, waited: bool
+    ) -> None:
+        """Take frames that belong together; the last one came at `now`."""
         assert self.engine is not None
-        seconds = frame.samples_per_channel / self._rate
+        seconds = samples / self._rate
         self._clock.pushed(seconds, now, waited=waited)
+        self._is_live = self._clock.ahead(now) <= _AHEAD
         if self.kept is not None:
-            self.kept.audio(frame, now - seconds)
-        data = frame.data.tobytes()
+            began = now - seconds
+            for frame in frames:
+                self.kept.audio(frame, began)
+                began += frame.duration
+        data = b"".join([frame.data for frame in frames])
         self._preflight.audio(data, seconds)
         self.unreported += seconds
         self.engine.push(data)
+        self._wanted_samples = self.engine.wanted_bytes // (2 * self._channels)
 
     async def keep_pace(self) -> None:
         """Wait for the engine, where a whole file is pushed at once."""
         if self.engine is not None and self._clock.ahead(time.time()) > _AHEAD:
             await self.engine.drain()
+        self._is_live = self._clock.ahead(time.time()) <= _AHEAD
 
     def flush(self) -> int | None:
         """Ask for the words of all audio so far; None when there was no audio.
@@ -116,7 +150,9 @@ class AudioFeed:
         """
         if self.engine is None:
             return None
+        self.pass_on()
         request_id = self.engine.request_finalize()
+        self._wanted_samples = self.engine.wanted_bytes // (2 * self._channels)
         if self.kept is not None:
             self.kept.flush(request_id)
         return request_id
@@ -145,6 +181,8 @@ class AudioFeed:
         """End the engine at once, and wait until its socket is closed."""
         if self.engine is None:
             return
+        with suppress(StreamClosedError):
+            self.pass_on()
         self.engine.abort()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LET_GO):

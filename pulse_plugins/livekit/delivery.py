@@ -50,22 +50,28 @@ class Alarm:
 
     def __init__(self, listener: ref[_Listener]) -> None:
         self._listener = listener
+        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, deadline: float | None) -> None:
-        """Go off then, on the loop's clock, instead of whatever was set; None: not at all."""
+        """Go off then, on the loop's clock, at the latest; None: not at all.
+
+        A timer that is set for earlier stays, and its listener says anew what it waits for: the
+        deadline is put off several times a second while somebody speaks.
+        """
         if self._timer is not None:
+            if deadline is not None and self._timer.when() <= deadline:
+                return
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(deadline, _go_off, self._listener)
+            self._timer = self._loop.call_at(deadline, self._go_off)
 
-
-def _go_off(listener: ref[_Listener]) -> None:
-    found = listener()
-    if found is not None:
-        found._on_time()
+    def _go_off(self) -> None:
+        self._timer = None
+        found = self._listener()
+        if found is not None:
+            found._on_time()
 
 
 def end_collected(loop: asyncio.AbstractEventLoop, engine: PulseStream) -> None:

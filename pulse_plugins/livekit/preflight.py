@@ -37,8 +37,8 @@ class Preflight:
         self._recent: deque[tuple[float, bytes]] = deque()
         self._seconds = 0.0
         self._speech = 0.0  # loudness, 0 to 1
-        self._text = ""
-        self._claimed = ""
+        self._text = self._claimed = ""
+        self._key = self._claimed_key = ""  # what is compared of these two
         self._changed_at = 0.0
 
     def audio(self, data: bytes, seconds: float) -> None:
@@ -50,24 +50,27 @@ class Preflight:
 
     def interim(self, text: str, now: float) -> None:
         """The open segment reads like this now."""
-        if _key(text) != _key(self._text):
+        if text == self._text:
+            return
+        key = _key(text)
+        if key != self._key:
             self._changed_at = now
             self._speech = max(self._loudness(), self._speech * 0.8)
-        self._text = text
+        self._text, self._key = text, key
 
     def final(self, text: str) -> None:
         """The segment reads like this for good."""
-        guess = self._claimed or self._text
-        if guess and text:
-            hit = _key(guess) == _key(text)
+        guess = self._claimed_key if self._claimed else self._key
+        if (self._claimed or self._text) and text:
+            hit = guess == _key(text)
             self.share += _WEIGHT * (hit - self.share)
             self.kept += bool(self._claimed) and hit
-        self._text = self._claimed = ""
+        self._text = self._claimed = self._key = self._claimed_key = ""
 
     @property
     def deadline(self) -> float | None:
         """When to ask `stable`, on the clock of `interim`'s `now`."""
-        if not self._text or _key(self._text) == _key(self._claimed) or self.share < WORTH:
+        if not self._text or self._key == self._claimed_key or self.share < WORTH:
             return None
         return self._changed_at + STABLE
 
@@ -85,7 +88,7 @@ class Preflight:
         """The text, if it is worth a reply now that speech is known to have ended."""
         if self.deadline is None:
             return None
-        self._claimed = self._text
+        self._claimed, self._claimed_key = self._text, self._key
         self.sent += 1
         return self._text
 

@@ -12,6 +12,7 @@ import sys
 import time
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,9 @@ class SpeechStream(stt.RecognizeStream):
         self._keyterms_wait = False  # for the end of speech
         self._prewarmed = prewarmed
         self._reused = False
-        self._over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._time = loop.time
+        self._over: asyncio.Future[Exception | None] = loop.create_future()
         self._delivery: asyncio.Task[None] | None = None
         self._alarm = Alarm(weakref.ref(self))
         clock = InputClock()
@@ -204,6 +207,7 @@ class SpeechStream(stt.RecognizeStream):
                 return
             await self._feed.keep_pace()
         if self._feed.engine is not None:
+            self._pass_on_gathered()
             self._feed.engine.end()
 
     def _take(self, item: rtc.AudioFrame | Flush, *, waited: bool) -> bool:
@@ -236,7 +240,7 @@ class SpeechStream(stt.RecognizeStream):
             self._events.flushed_nothing()
         else:
             self._events.flushed(request_id)
-            self._telemetry.asked(request_id, asyncio.get_running_loop().time())
+            self._telemetry.asked(request_id, self._time())
             self._alarm.set(self._events.deadline)
 
     def _begin(self, source: AudioFormat) -> PulseStream:
@@ -277,7 +281,7 @@ class SpeechStream(stt.RecognizeStream):
 
     def _on_event(self, event: Event) -> None:
         """The engine tells something."""
-        now = asyncio.get_running_loop().time()
+        now = self._time()
         self._build.offset = self._start_time_offset - self._lead
         match event:
             case Connected(seconds=seconds):
@@ -286,6 +290,7 @@ class SpeechStream(stt.RecognizeStream):
                 if self._mends:
                     self._feed.kept = None  # there is nothing that another stream could do better
             case Final(end=end, finalize_id=answered):
+                self._pass_on_gathered()
                 self._feed.settle(end, answered)
                 if event.emotion is not None or event.gender is not None:
                     self._speaker = self.context = self._speaker.heard(event)
@@ -298,6 +303,11 @@ class SpeechStream(stt.RecognizeStream):
         if self._keyterms_wait and not self._events.speaking:
             self._apply()
         self._alarm.set(self._events.deadline)
+
+    def _pass_on_gathered(self) -> None:
+        """Whether speech goes on is about to be judged by the newest audio."""
+        with suppress(StreamClosedError):
+            self._feed.pass_on()
 
     def _is_void(self, event: Event) -> bool:
         """Whether it only says that a failed engine gives up what another stream can go on with."""
@@ -313,7 +323,8 @@ class SpeechStream(stt.RecognizeStream):
 
     def _on_time(self) -> None:
         """The alarm that was set goes off."""
-        self._events.advance(asyncio.get_running_loop().time())
+        self._pass_on_gathered()
+        self._events.advance(self._time())
         self._alarm.set(self._events.deadline)
 
     def _emit(self, event: SpeechEvent) -> None:
@@ -327,6 +338,7 @@ class SpeechStream(stt.RecognizeStream):
 
     def _park(self) -> None:
         """Leave what is not final for the stream that is opened next, and what comes till then."""
+        self._pass_on_gathered()
         kept = self._feed.kept
         if kept is None or not kept.items:
             return

@@ -29,7 +29,9 @@ from tests.benchmarks.contenders import CONTENDERS, FRAME_SECONDS, Contender, hu
 RATE = 16_000
 SECONDS = 6.0  # of audio a stream
 TURN = 3.0  # seconds
+WARM = 2 * TURN  # seconds of audio before: a call lasts minutes, its first buffers are no measure
 _INTERIM_BYTES = RATE * 2 // 3
+_SPREAD = 1.0  # seconds: calls do not begin at the same moment
 _SETTLE = 1.0  # seconds until everybody is connected
 FAMILIES = ("pipecat", "livekit")
 KINDS = ("null", "ours", "official")
@@ -48,9 +50,12 @@ async def _serve(ports: Queue[int]) -> None:
                 if isinstance(message, bytes):
                     before, heard = heard, heard + len(message)
                     if heard // _INTERIM_BYTES > before // _INTERIM_BYTES:
-                        await socket.send(_said("so many words a second", is_final=False))
+                        words = " ".join(["word"] * (1 + heard // _INTERIM_BYTES % 9))
+                        await socket.send(_said(words, is_final=False))
                 elif "finalize" in message:
                     await socket.send(_said("so it is", is_final=True, from_finalize=True))
+                elif "keepalive" in message:
+                    await socket.send('{"type":"pong"}')
                 else:
                     await socket.send(_said("", is_final=True, is_last=True))
 
@@ -78,18 +83,24 @@ async def _contend(name: str, port: int, streams: int) -> float:
             for _ in range(streams)
         ]
         await asyncio.sleep(_SETTLE)
+        await _speak_all(calls, audio, WARM)
         began = time.process_time()
-        async with asyncio.TaskGroup() as group:
-            for number, each in enumerate(calls):
-                group.create_task(_speak(each, audio, number / streams * FRAME_SECONDS))
+        await _speak_all(calls, audio, SECONDS)
         spent = time.process_time() - began
     return 1000 * spent / streams / SECONDS
 
 
-async def _speak(contender: Contender, audio: bytes, offset: float) -> None:
+async def _speak_all(calls: list[Contender], audio: bytes, seconds: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number, each in enumerate(calls):
+            offset = number / len(calls) * _SPREAD
+            group.create_task(_speak(each, audio, seconds, offset))
+
+
+async def _speak(contender: Contender, audio: bytes, seconds: float, offset: float) -> None:
     size = round(RATE * FRAME_SECONDS) * 2
     began = time.monotonic() + offset
-    for number in range(round(SECONDS / FRAME_SECONDS)):
+    for number in range(round(seconds / FRAME_SECONDS)):
         at = number * size % len(audio)
         await contender.push(audio[at : at + size])
         if (number + 1) * size % len(audio) == 0:
