@@ -30,7 +30,7 @@ ALWAYS = {"language", "encoding", "sample_rate", "word_timestamps"}
 def row(
     section: str, wire: str, endpoints: str, asked: dict[str, Any], value: str, name: str = ""
 ) -> Any:
-    return pytest.param(wire, endpoints, asked, value, id=f"§{section} {name or wire}={value}")
+    return pytest.param(wire, endpoints, asked, value, id=f"{section} {name or wire}={value}")
 
 
 ROWS = [
@@ -103,7 +103,7 @@ def test_an_option_that_is_not_set_is_left_out(wire: str) -> None:
 
 @pytest.mark.parametrize(
     ("letter", "names"),
-    [pytest.param("B", S_RT, id="§2 S-RT list"), pytest.param("C", S_OLD, id="§2 S-OLD list")],
+    [pytest.param("B", S_RT, id="2 S-RT list"), pytest.param("C", S_OLD, id="2 S-OLD list")],
 )
 def test_the_lists_of_the_references_are_kept(letter: str, names: set[str]) -> None:
     assert set(asking(letter).query()) <= names
@@ -145,22 +145,22 @@ def test_empty_keywords_are_omitted(empty: Any) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param({"keywords": {"a,b": 1}}, id="§2.3 keyword with comma"),
-        pytest.param({"keywords": {"a:b": 1}}, id="§2.3 keyword with colon"),
-        pytest.param({"keywords": {"a": -1}}, id="§2.3 negative weight"),
-        pytest.param({"keywords": {"a": 26}}, id="§2.3 weight 26 wrecks"),
-        pytest.param({"keywords": ["a"] * 10_001}, id="§2.3 10000 a session"),
-        pytest.param({"model": "pulse-pro"}, id="§2.1 pulse-pro is batch only"),
-        pytest.param({"model": "pulse-2", "language": "hi"}, id="§2.1 pulse-2 is English"),
-        pytest.param({"encoding": "mulaw", "sample_rate": 16000}, id="§3 mulaw is 8 kHz"),
-        pytest.param({"encoding": "alaw", "sample_rate": 16000}, id="§3 alaw is 8 kHz"),
-        pytest.param({"sample_rate": 11025}, id="§2.1 sample_rate 11025"),
-        pytest.param({"encoding": "mp3"}, id="§2.1 encoding mp3"),
-        pytest.param({"external_session_id": "a b"}, id="§2.1 session id alphabet"),
-        pytest.param({"external_session_id": "x" * 129}, id="§2.1 session id length"),
-        pytest.param({"eou_timeout_ms": 0}, id="§2.2 eou_timeout_ms 0"),
-        pytest.param({"eou_timeout_ms": 10_001}, id="§2.2 eou_timeout_ms 10001"),
-        pytest.param({"max_words": 0}, id="§2.2 max_words 0"),
+        pytest.param({"keywords": {"a,b": 1}}, id="2.3 keyword with comma"),
+        pytest.param({"keywords": {"a:b": 1}}, id="2.3 keyword with colon"),
+        pytest.param({"keywords": {"a": -1}}, id="2.3 negative weight"),
+        pytest.param({"keywords": {"a": 26}}, id="2.3 weight 26 wrecks"),
+        pytest.param({"keywords": ["a"] * 10_001}, id="2.3 10000 a session"),
+        pytest.param({"model": "pulse-pro"}, id="2.1 pulse-pro is batch only"),
+        pytest.param({"model": "pulse-2", "language": "hi"}, id="2.1 pulse-2 is English"),
+        pytest.param({"encoding": "mulaw", "sample_rate": 16000}, id="3 mulaw is 8 kHz"),
+        pytest.param({"encoding": "alaw", "sample_rate": 16000}, id="3 alaw is 8 kHz"),
+        pytest.param({"sample_rate": 11025}, id="2.1 sample_rate 11025"),
+        pytest.param({"encoding": "mp3"}, id="2.1 encoding mp3"),
+        pytest.param({"external_session_id": "a b"}, id="2.1 session id alphabet"),
+        pytest.param({"external_session_id": "x" * 129}, id="2.1 session id length"),
+        pytest.param({"eou_timeout_ms": 0}, id="2.2 eou_timeout_ms 0"),
+        pytest.param({"eou_timeout_ms": 10_001}, id="2.2 eou_timeout_ms 10001"),
+        pytest.param({"max_words": 0}, id="2.2 max_words 0"),
     ],
 )
 def test_what_the_service_would_refuse_is_refused_before(wrong: dict[str, Any]) -> None:
