@@ -5,6 +5,7 @@ It shares no code with the client's codec nor with the local server's.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -92,6 +93,12 @@ class Service:
         self._scripts = scripts
         self.visits: list[Visit] = []
         self.url = ""
+        self._more = asyncio.Event()
+
+    async def came(self) -> None:
+        """Wait for the next message."""
+        self._more.clear()
+        await self._more.wait()
 
     def _script(self, number: int) -> Script | Refusal:
         return self._scripts[min(number, len(self._scripts)) - 1]
@@ -115,6 +122,7 @@ class Service:
         with suppress(ConnectionClosed):
             await _say(socket, script.greeting)
             async for message in socket:
+                self._more.set()
                 if isinstance(message, bytes):
                     visit.packets.append(len(message))
                     if visit.wire and isinstance(visit.wire[-1], bytes):
