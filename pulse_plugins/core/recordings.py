@@ -74,12 +74,12 @@ def read(
             raise from_status(
                 status,
                 detail=_detail(answer)[:500],
-                error_code=_text(answer.get("error_code") or answer.get("code")) or "",
+                error_code=_code(answer),
                 retry_after=retry_after,
             )
         heard = "transcription" in answer or "transcript" in answer
         if answer.get("status") == "error" or ("error" in answer and not heard):
-            raise from_message(_detail(answer)[:500], error_code=_text(answer.get("code")) or "")
+            raise from_message(_detail(answer)[:500], error_code=_code(answer))
         if not heard and answer.get("status") != "processing":
             raise ServerError("the service's answer is no transcript", code="unreadable")
     except PulseError as error:
@@ -142,6 +142,11 @@ def _detail(answer: dict[str, Any]) -> str:
     """What the server wrote: `error`, then `message`, then `errors`, protocol page section 6."""
     found = next((answer[key] for key in ("error", "message", "errors") if answer.get(key)), "")
     return found if isinstance(found, str) else str(found)
+
+
+def _code(answer: dict[str, Any]) -> str:
+    """The word for programs; documents call it by either name."""
+    return _text(answer.get("error_code") or answer.get("code")) or ""
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

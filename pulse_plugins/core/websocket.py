@@ -185,7 +185,7 @@ def _body(body: bytes | bytearray | None) -> tuple[str, str]:
     if not isinstance(fields, dict):
         return "", ""
     detail = fields.get("error") or fields.get("message") or fields.get("errors") or ""
-    return str(detail)[:500], str(fields.get("error_code") or "")
+    return str(detail)[:500], str(fields.get("error_code") or fields.get("code") or "")
 
 
 def _seconds(header: str | None) -> float | None:

@@ -61,6 +61,7 @@ FATAL_HANDSHAKES = [
     refused("400 error", 400, RequestRejectedError, '{"error":"bad model","request_id":"r1"}'),
     refused("400 errors", 400, RequestRejectedError, ERRORS_LIST),
     refused("400 LANGUAGE_NOT_ENABLED_IN_REGION", 400, RegionError, REGION),
+    refused("400 region as code", 400, RegionError, REGION.replace("error_code", "code")),
     refused("400 without a body", 400, RequestRejectedError, ""),
     refused("400 HTML body", 400, RequestRejectedError, "<html>"),
     refused("401 missing key", 401, AuthenticationError, UNAUTHORIZED),
