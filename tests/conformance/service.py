@@ -25,6 +25,7 @@ from pulse_plugins.local.scripted import speak
 from tests.support.privacy import API_KEY
 
 RATE = 16_000  # Hz
+DEADLINE = 20.0  # seconds that a call may take
 LOUD = speak(range(12), RATE).astype("<i2").tobytes()  # 2.88 s of speech without a pause
 LAST = {"session_id": "s1", "transcript": "", "is_final": True, "is_last": True}
 
@@ -205,15 +206,16 @@ async def attend(
     """The same, with all that was told."""
     stream = PulseStream(options(running, **wanted))
     events: list[Event] = []
-    async with stream:
-        stream.push(pcm)
-        for asked in range(1, finalizes + 1):
-            stream.request_finalize()
-            async for event in stream:
-                events.append(event)
-                if isinstance(event, Final) and event.finalize_id == asked:
-                    break
-    return events + [event async for event in stream]
+    async with asyncio.timeout(DEADLINE):
+        async with stream:
+            stream.push(pcm)
+            for asked in range(1, finalizes + 1):
+                stream.request_finalize()
+                async for event in stream:
+                    events.append(event)
+                    if isinstance(event, Final) and event.finalize_id == asked:
+                        break
+        return events + [event async for event in stream]
 
 
 def seen(event: Event, **expected: object) -> dict[str, object]:

@@ -5,7 +5,7 @@ A stream that may try again finds a service that works the second time; one that
 
 from __future__ import annotations
 
-import json
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +30,7 @@ from pulse_plugins import (
     Timeouts,
 )
 from tests.conformance.service import (
+    DEADLINE,
     LAST,
     LOUD,
     Close,
@@ -80,8 +81,9 @@ PASSING_HANDSHAKES = [
 
 
 async def read(stream: PulseStream, events: list[object]) -> None:
-    async for event in stream:
-        events.append(event)
+    async with asyncio.timeout(DEADLINE):
+        async for event in stream:
+            events.append(event)
 
 
 async def failure(running: Service, **wanted: Any) -> tuple[PulseError, list[object]]:
@@ -89,9 +91,12 @@ async def failure(running: Service, **wanted: Any) -> tuple[PulseError, list[obj
     stream = PulseStream(options(running, **wanted))
     events: list[object] = []
     stream.start()
-    with pytest.raises(PulseError) as caught:
-        await read(stream, events)
-    await stream.wait_closed()
+    try:
+        with pytest.raises(PulseError) as caught:
+            await read(stream, events)
+    finally:
+        stream.abort()
+        await stream.wait_closed()
     return caught.value, events
 
 
@@ -141,7 +146,7 @@ async def test_retry_after_is_honoured(header: str, delay: float) -> None:
         policy = RetryPolicy(slow_base=30.0, slow_cap=30.0)
         stream = PulseStream(options(running, retry=policy))
         stream.start()
-        event = await anext(stream.__aiter__())
+        event = await asyncio.wait_for(anext(stream.__aiter__()), DEADLINE)
         stream.abort()
         await stream.wait_closed()
     assert isinstance(event, Reconnecting)
@@ -154,7 +159,7 @@ async def test_a_limit_is_met_with_a_back_off() -> None:
     async with service(Refusal(429)) as running:
         stream = PulseStream(options(running, retry=RetryPolicy()))
         stream.start()
-        event = await anext(stream.__aiter__())
+        event = await asyncio.wait_for(anext(stream.__aiter__()), DEADLINE)
         stream.abort()
         await stream.wait_closed()
     assert isinstance(event, Reconnecting)
@@ -287,7 +292,7 @@ async def test_a_close_with_1000_after_is_last_is_clean(dialect: str) -> None:
 
 
 async def test_the_message_of_the_server_is_kept_apart_from_the_text() -> None:
-    body = json.dumps({"error": SECRET})
+    body = f'{{"error":"{SECRET}"}}'
     async with service(Refusal(400, body)) as running:
         error, _ = await failure(running)
     assert error.detail == SECRET

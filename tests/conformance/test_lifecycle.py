@@ -24,6 +24,7 @@ from pulse_plugins import (
     Timeouts,
 )
 from tests.conformance.service import (
+    DEADLINE,
     LAST,
     LOUD,
     RATE,
@@ -142,7 +143,7 @@ async def test_4_1_an_idle_connection_is_kept(dialect: str, expected: list[Any])
             listener = Listener(stream)
             await listener.connected()
             (visit,) = running.visits
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DEADLINE):
                 while not (visit.controls or listener.words):  # of 3200 bytes of silence
                     await running.came()
         await listener.ended()
@@ -159,7 +160,7 @@ async def test_4_1_word_times_do_not_count_inserted_silence() -> None:
         async with stream:
             listener = Listener(stream)
             await listener.connected()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DEADLINE):
                 while len(running.visits[0].audio) < quiet:
                     await running.came()
             inserted = stream.metrics.silence_seconds

@@ -9,6 +9,7 @@ import pytest
 
 from pulse_plugins import ConfigurationError, PulseOptions
 from pulse_plugins.core.dialects import DIALECTS
+from pulse_plugins.core.languages import LANGUAGES
 from pulse_plugins.local.parameters import DOCUMENTED
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
@@ -168,20 +169,45 @@ def test_what_the_service_would_refuse_is_refused_before(wrong: dict[str, Any]) 
         asking("A", **wrong)
 
 
-LANGUAGES = (
-    "en hi de es fr it nl pt ru gu mr or bn ta te kn ml pa uk pl cs sk ro fi sv bg hu lt lv et da "
-    "mt zh ja ko yue".split()
-)
+# Codes, streaming now, pre-recorded now, region: the page's table, the newest column first.
+SINGLES = [
+    ("en hi", True, True, "any"),
+    ("de es fr it nl pt ru", True, True, "any"),
+    ("gu mr or bn", True, False, "any"),
+    ("ta te kn ml", True, False, "india"),
+    ("pa", False, False, "any"),
+    ("uk pl cs sk ro fi sv bg hu lt", False, True, "any"),
+    ("lv et da mt", False, True, "any"),
+    ("zh ja ko", True, True, "us"),
+    ("yue", True, False, "us"),
+]
 GROUPS = "multi multi-eu north_indic multi-south-indic multi-asian multi-indic".split()
+CODES = [code for codes, *_ in SINGLES for code in codes.split()]
 
 
-@pytest.mark.parametrize("code", [*LANGUAGES, *GROUPS, "xx", "tlh-Latn"])
-def test_section_7_codes_pass(code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "streaming", "prerecorded", "region"),
+    [
+        pytest.param(code, *rest, id=f"7 {code}")
+        for codes, *rest in SINGLES
+        for code in codes.split()
+    ],
+)
+def test_7_a_language_is_known_with_its_modes(
+    code: str, streaming: bool, prerecorded: bool, region: str
+) -> None:
+    known = LANGUAGES[code]
+    assert (known.kind, known.region) == ("single", region)
+    assert (known.streaming, known.prerecorded) == (streaming, prerecorded)
+
+
+@pytest.mark.parametrize("code", [*CODES, *GROUPS, "xx", "tlh-Latn"], ids=lambda code: f"7 {code}")
+def test_7_codes_pass(code: str) -> None:
     assert asking("A", language=code).query()["language"] == code
 
 
-@pytest.mark.parametrize("code", LANGUAGES)
-def test_section_7_a_region_is_cut_off_a_single_code(code: str) -> None:
+@pytest.mark.parametrize("code", CODES, ids=lambda code: f"7 {code}")
+def test_7_a_region_is_cut_off_a_single_code(code: str) -> None:
     assert asking("A", language=f"{code}-XX").query()["language"] == code
 
 
