@@ -82,6 +82,9 @@ class FrameConverter:
         source: What `convert` takes.
         target: What it returns: one channel, or the source's own format.
 
+    Attributes:
+        is_identity: The formats are equal.
+
     Raises:
         AudioFormatError: The target has several channels and is not the source's format.
     """
@@ -94,8 +97,9 @@ class FrameConverter:
             )
         self.source = source
         self.target = target
+        self._frame_bytes = source.bytes_per_frame
         self._partial = b""
-        self._unchanged = source == target
+        self.is_identity = source == target
         self._resampler = (
             None
             if source.sample_rate == target.sample_rate
@@ -117,13 +121,13 @@ class FrameConverter:
         Returns:
             Whole samples in the target's format, perhaps none.
         """
-        size = self.source.bytes_per_frame
+        size = self._frame_bytes
         if self._partial or len(data) % size or not isinstance(data, bytes):
             data = self._partial + bytes(data)
             whole = len(data) - len(data) % size
             self._partial = data[whole:]
             data = data[:whole]
-        if self._unchanged or not data:
+        if self.is_identity or not data:
             return data
         samples = decode(data, self.source.encoding)
         if self.source.channels > 1:

@@ -44,6 +44,11 @@ class Outage:
         """Failures in a row."""
         return self._backoff.failures
 
+    @property
+    def is_on(self) -> bool:
+        """Whether something of it remains: no connection, or a replay that is not through."""
+        return self._down_since is not None
+
     def change(self, retry: RetryPolicy) -> None:
         """Go on by another policy; the failures so far count."""
         self._backoff.change(retry)

@@ -229,7 +229,8 @@ class Session:
         self._worked(link)
         match message:
             case Transcript():
-                self.events.extend(MessageIgnored(f"field {name}") for name in message.problems)
+                if message.problems:
+                    self.events.extend(MessageIgnored(f"field {it}") for it in message.problems)
                 if message.text:
                     self._watchdog.heard_words()
                 self._recognition.transcript(message, link, now)
@@ -326,26 +327,21 @@ class Session:
     def next_outgoing(self, link_id: int, now: float) -> bytes | memoryview | str | None:
         """What goes out on this connection next, or None: nothing, or not yet."""
         link = self._link
-        if link is None or link.id != link_id or not link.is_open:
+        if link is None or link.id != link_id or link.state is not LinkState.OPEN:
             return None
         turns, timeline = self._recognition.turns, self.timeline
-        request = turns.due(timeline.cursor)
-        if request is not None:
-            self._recognition.asked(request, now)
-            message = link.options.row.finalize
-            if message is not None:
-                link.last_sent_at = now
-                return message
-        if self._is_switching:
+        if not turns.is_answered:
+            request = turns.due(timeline.cursor)
+            if request is not None:
+                self._recognition.asked(request, now)
+                message = link.options.row.finalize
+                if message is not None:
+                    link.last_sent_at = now
+                    return message
+        if self._switch is not None and self._is_switching:
             return None  # what follows belongs to the next connection
-        if now >= link.paced_until():
-            heard, cursor = timeline.heard, timeline.cursor
-            packet = timeline.next_packet()
-            if packet is not None:
-                self._sent(link, cursor, heard, len(packet), now)
-                return packet
-        if timeline.unsent_bytes and (self._ending or now < link.paced_until()):
-            return None
+        if timeline.has_packet:
+            return self._next_packet(link, now) if now >= link.paced_until() else None
         if self._ending:
             if link.closing_at is None:
                 link.closing_at = link.last_sent_at = now
@@ -581,13 +577,20 @@ class Session:
 
     # The flow of audio.
 
-    def _sent(self, link: Link, cursor: int, heard: int, size: int, now: float) -> None:
-        seconds = self.timeline.seconds(size)
-        link.sent_bytes += size
-        link.spend(now, seconds)
-        self.sent_bytes += size
-        self.replayed_bytes += max(0, min(size, heard - cursor))
-        self._report_recovery(now)
+    def _next_packet(self, link: Link, now: float) -> bytes | memoryview | None:
+        timeline = self.timeline
+        heard = timeline.heard
+        packet = timeline.next_packet()
+        if packet is not None:
+            size, cursor = len(packet), timeline.cursor
+            link.sent_bytes += size
+            link.spend(now, timeline.seconds(size))
+            self.sent_bytes += size
+            if cursor - size < heard:
+                self.replayed_bytes += min(size, heard - (cursor - size))
+            if self._outage.is_on:
+                self._report_recovery(now)
+        return packet
 
     def _keepalive(self, link: Link, now: float) -> bytes | str:
         """Where the dialect has no word for it, a little silence keeps the connection warm."""

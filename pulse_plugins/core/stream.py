@@ -17,7 +17,7 @@ from functools import partial
 from math import ceil
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from pulse_plugins.core.admission import Ticket, shared_admission
 from pulse_plugins.core.audio import AudioFormat, Encoding, FrameConverter
@@ -33,6 +33,16 @@ from pulse_plugins.core.session import Session, State
 from pulse_plugins.core.websocket import WebSocket, open_websocket
 
 _OVER = "the stream has ended: open another one"
+
+
+class Listener(Protocol):
+    """Told what happens at the moment it does; see `PulseStream.listen`."""
+
+    def happened(self, event: Event) -> None:
+        """The next event."""
+
+    def over(self, failure: Exception | None) -> None:
+        """There are no more; why the stream failed for good, or None."""
 
 
 class PulseStream:
@@ -56,10 +66,13 @@ class PulseStream:
         self.name = name or f"pulse-{id(self):x}"
         self._target = AudioFormat(_kept_encoding(options), options.sample_rate)
         self._source = source or AudioFormat("linear16", options.sample_rate)
+        self._per_second = self._source.bytes_per_second
         self._converter = FrameConverter(self._source, self._target)
         self._session = Session(options, Random(), shared_endpoints)
         self._events: deque[Event] = deque()
         self._changed = asyncio.Event()  # there are events, or the stream is over
+        self._listener: Listener | None = None
+        self._telling = False  # it is being told something this moment
         self._sent = asyncio.Event()  # something went out
         self._tally = Tally()
         self._journal = Journal(self.name)
@@ -104,7 +117,7 @@ class PulseStream:
         self._gathered.append(data if isinstance(data, bytes) else bytes(data))
         self._gathered_bytes += len(data)
         if self._gathered_bytes >= self._enough and self._take_in():
-            self._settle()
+            self._forward()
 
     async def send(self, data: bytes) -> None:
         """Add audio, and wait while more than `limits.backlog_seconds` is not yet sent."""
@@ -140,6 +153,7 @@ class PulseStream:
         if source != self._source:
             self._flush()
             self._source = source
+            self._per_second = source.bytes_per_second
             self._converter = FrameConverter(source, self._target)
             self._enough = self._for_a_packet()
 
@@ -219,6 +233,16 @@ class PulseStream:
         if self.error is not None:
             raise self.error
 
+    def listen(self, listener: Listener) -> None:
+        """Tell one consumer what happens without a task between, instead of iterating.
+
+        It is called in the event loop, never while it is being called, and first in the loop's
+        next round; it may ask anything of the stream. One that raises is told of its own failure
+        as the stream's end.
+        """
+        self._listener = listener
+        asyncio.get_running_loop().call_soon(self._tell)
+
     @property
     def options(self) -> PulseOptions:
         """Those in force."""
@@ -242,7 +266,7 @@ class PulseStream:
     @property
     def stream_time(self) -> float:
         """Seconds of audio pushed so far."""
-        return self._taken + self._gathered_bytes / self._source.bytes_per_second
+        return self._taken + self._gathered_bytes / self._per_second
 
     @property
     def close_seconds(self) -> float:
@@ -254,7 +278,7 @@ class PulseStream:
         """Seconds of audio that are not on the wire yet."""
         timeline = self._session.timeline
         unsent = timeline.seconds(timeline.end - timeline.cursor)
-        return unsent + self._gathered_bytes / self._source.bytes_per_second
+        return unsent + self._gathered_bytes / self._per_second
 
     @property
     def wanted_bytes(self) -> int:
@@ -286,14 +310,17 @@ class PulseStream:
 
     def _for_a_packet(self) -> int:
         """Bytes of the source that complete a packet: until then nobody need look at them."""
-        missing = self._session.timeline.missing_seconds
-        frames = max(1, ceil(missing * self._source.sample_rate - 1e-6))
+        missing = self._session.timeline.missing_bytes
+        if self._converter.is_identity:
+            return missing
+        seconds = missing / self._target.bytes_per_second
+        frames = max(1, ceil(seconds * self._source.sample_rate - 1e-6))
         return frames * self._source.bytes_per_frame
 
     def _take_in(self) -> bool:
         """Convert what was gathered and add it to the timeline; whether a packet is ready."""
         gathered, self._gathered = self._gathered, []
-        self._taken += self._gathered_bytes / self._source.bytes_per_second
+        self._taken += self._gathered_bytes / self._per_second
         self._gathered_bytes = 0
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
         ready = self._session.audio(self._converter.convert(data), self._now())
@@ -307,8 +334,16 @@ class PulseStream:
             self._session.audio(tail, self._now())
             self._enough = self._for_a_packet()
 
+    def _forward(self) -> None:
+        """After live audio: a packet that goes out at once only puts deadlines off."""
+        session = self._session
+        for link, socket in self._sockets.items():
+            self._send(link, socket)
+        if session.commands or session.events or session.timeline.has_packet:
+            self._settle()
+
     def _settle(self) -> None:
-        """After every input; never awaits."""
+        """After every other input; never awaits."""
         session = self._session
         if session.commands:
             self._obey(session.take_commands())
@@ -332,16 +367,17 @@ class PulseStream:
 
     def _send(self, link: int, socket: _Socket) -> None:
         """What is due goes out now; to a socket that is full, its writer sends it when it can."""
-        while socket.writer is None or socket.writer.done():
-            if not socket.web.is_free:
-                name = f"{self.name}.{link}.write"
-                socket.writer = asyncio.create_task(self._write(link, socket.web), name=name)
-                return
-            message = self._session.next_outgoing(link, self._now())
+        if socket.writer is not None and not socket.writer.done():
+            return
+        now, web = self._now(), socket.web
+        while web.is_free:
+            message = self._session.next_outgoing(link, now)
             if message is None:
                 return
-            socket.web.send(message)
+            web.send(message)
             self._sent.set()
+        name = f"{self.name}.{link}.write"
+        socket.writer = asyncio.create_task(self._write(link, web), name=name)
 
     async def _write(self, link: int, web: WebSocket) -> None:
         while (message := self._session.next_outgoing(link, self._now())) is not None:
@@ -351,10 +387,11 @@ class PulseStream:
             self._arm()  # what was sent has moved the next deadline
 
     def _deliver(self) -> None:
+        now, external = self._now(), self.options.external_session_id
         while (event := self._session.next_event()) is not None:
             self._tally.count(event)
             self._audience.happened(event)
-            self._journal.record(event, self.options.external_session_id, self._now())
+            self._journal.record(event, external, now)
             if (
                 isinstance(event, Interim)
                 and self._events
@@ -362,15 +399,35 @@ class PulseStream:
             ):
                 self._events.pop()  # a slow consumer needs only the newest
             self._events.append(event)
-        if self._events or self.closed:
-            self._changed.set()
         if self.closed:
             self._sent.set()
             if not self._over:
                 self._over = True
-                external = self.options.external_session_id
-                self._journal.closed(self.error, external, self._now())
+                self._journal.closed(self.error, external, now)
                 self._audience.ended()
+        if self._listener is not None:
+            self._tell()
+        elif self._events or self.closed:
+            self._changed.set()
+
+    def _tell(self) -> None:
+        """Hand the listener what there is; what that leads to is handed over after it."""
+        listener = self._listener
+        if self._telling or listener is None:
+            return
+        self._telling = True
+        ending: Exception | None = None
+        try:
+            while self._events:
+                listener.happened(self._events.popleft())
+            ending = self.error
+        except Exception as failure:
+            self._listener, ending = None, failure
+        finally:
+            self._telling = False
+        if self.closed or self._listener is None:
+            self._listener = None
+            listener.over(ending)
 
     def _arm(self) -> None:
         """See that the timer goes off at the session's deadline; earlier does no harm."""
@@ -422,6 +479,10 @@ class PulseStream:
         self._session.disconnected(command.link, error, self._now())
         self._settle()
 
+    def _received(self, link: int, message: str | bytes) -> None:
+        self._session.received(link, message, self._now())
+        self._settle()
+
     async def _converse(self, link: int, web: WebSocket, seconds: float) -> PulseError | None:
         """Both directions until the connection ends; how it did.
 
@@ -434,9 +495,7 @@ class PulseStream:
         try:
             self._session.connected(link, self._now(), seconds)
             self._settle()
-            async for message in web.messages():
-                self._session.received(link, message, self._now())
-                self._settle()
+            await web.converse(partial(self._received, link))
         finally:
             del self._sockets[link]
             if socket.writer is not None:

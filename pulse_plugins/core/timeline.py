@@ -55,14 +55,9 @@ class Timeline:
         return AudioCount(self.end - self.start, self._settled, self._released, self._lost)
 
     @property
-    def unsent_bytes(self) -> int:
-        """Bytes that wait for this connection, the open packet included."""
-        return self.end - self.cursor
-
-    @property
-    def missing_seconds(self) -> float:
+    def missing_bytes(self) -> int:
         """What the open packet lacks."""
-        return (self._packet_bytes - self._tail_bytes) / self.bytes_per_second
+        return self._packet_bytes - self._tail_bytes
 
     def seconds(self, position: int) -> float:
         """A position as stream_time."""

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.connection import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from pulse_plugins.core.errors import (
     ConnectionLostError,
@@ -39,10 +41,38 @@ _library_log.setLevel(logging.INFO)
 Message = bytes | memoryview | str
 
 
+class _Connection(ClientConnection):
+    """Hands a text message over while it is read from the network, and not a task switch later.
+
+    The library has `process_event` for its own subclasses. What is not a whole text message takes
+    the library's way, and so does everything after the first fragment: order comes first.
+
+    Attributes:
+        receive: Takes each message; None: all of them wait to be iterated over.
+    """
+
+    receive: Callable[[str], None] | None = None
+
+    def process_event(self, event: Event) -> None:
+        """One response of the handshake or one frame."""
+        if self.receive is not None and isinstance(event, Frame):
+            if event.opcode is Opcode.TEXT and event.fin:
+                try:
+                    message = str(event.data, "utf-8")
+                except UnicodeDecodeError:
+                    pass  # the library closes the connection, and says why
+                else:
+                    self.receive(message)
+                    return
+            elif event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                self.receive = None
+        super().process_event(event)
+
+
 class WebSocket:
     """An open connection; made by `open_websocket`."""
 
-    def __init__(self, connection: ClientConnection, options: PulseOptions, name: str) -> None:
+    def __init__(self, connection: _Connection, options: PulseOptions, name: str) -> None:
         self._name = name
         self._connection = connection
         self._closing_word = options.row.close
@@ -68,13 +98,22 @@ class WebSocket:
             for packet in self._encoded(message):
                 await self._connection.send(packet)
 
-    async def messages(self) -> AsyncIterator[str | bytes]:
-        """What the server says, until the connection ends, however it does."""
-        with suppress(ConnectionClosed):
-            async for message in self._connection:
-                if _wire_log.isEnabledFor(logging.DEBUG):
-                    self._show("←", message)
-                yield message
+    async def converse(self, receive: Callable[[str | bytes], None]) -> None:
+        """Hand over what the server says, in order, until the connection ends, however it does."""
+
+        def heard(message: str | bytes) -> None:
+            if _wire_log.isEnabledFor(logging.DEBUG):
+                self._show("←", message)
+            receive(message)
+
+        self._connection.receive = heard
+        try:
+            async for message in self._connection:  # what came before, or in fragments
+                heard(message)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._connection.receive = None
 
     @property
     def ending(self) -> PulseError | None:
@@ -134,10 +173,12 @@ async def open_websocket(options: PulseOptions, url: str, name: str) -> WebSocke
             max_size=options.limits.message_bytes,
             compression=None,
             logger=_library_log,
+            create_connection=_Connection,
             **extra,
         )
     except Exception as failed:
         raise _handshake_error(failed) from None
+    assert isinstance(connection, _Connection)
     return WebSocket(connection, options, name)
 
 

@@ -28,21 +28,23 @@ class Listener(Protocol):
 _Listener = TypeVar("_Listener", bound=Listener)
 
 
-async def deliver(engine: PulseStream, listener: ref[_Listener]) -> None:
-    """Bring every event, and then how it ended, to the listener for as long as there is one."""
-    failure: Exception | None = None
-    try:
-        async for event in engine:
-            found = listener()
-            if found is None:
-                return
+class Delivery:
+    """Brings every event, and then how it ended, to the listener for as long as there is one."""
+
+    def __init__(self, listener: ref[_Listener]) -> None:
+        self._listener = listener
+
+    def happened(self, event: Event) -> None:
+        """The next event."""
+        found = self._listener()
+        if found is not None:
             found._on_event(event)
-            del found
-    except Exception as error:
-        failure = error
-    found = listener()
-    if found is not None:
-        found._on_over(failure)
+
+    def over(self, failure: Exception | None) -> None:
+        """There are no more."""
+        found = self._listener()
+        if found is not None:
+            found._on_over(failure)
 
 
 class Alarm:

@@ -23,6 +23,7 @@ from pulse_plugins.core.audio import loudness
 STABLE = 0.4  # seconds
 QUIET = 0.3  # of the speech's loudness
 WORTH = 0.35
+_SPOKEN = 3  # changes of the interim whose audio says how loud the speaker is
 _WEIGHT = 0.25  # of the newest observation in the share
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -37,6 +38,8 @@ class Preflight:
         self._recent: deque[tuple[float, bytes]] = deque()
         self._seconds = 0.0
         self._speech = 0.0  # loudness, 0 to 1
+        # The audio in which words came, newest last: how loud it is, is computed once it matters.
+        self._spoken: deque[tuple[bytes, ...]] = deque(maxlen=_SPOKEN)
         self._text = self._claimed = ""
         self._key = self._claimed_key = ""  # what is compared of these two
         self._changed_at = 0.0
@@ -55,7 +58,7 @@ class Preflight:
         key = _key(text)
         if key != self._key:
             self._changed_at = now
-            self._speech = max(self._loudness(), self._speech * 0.8)
+            self._spoken.append(self._newest())
         self._text, self._key = text, key
 
     def final(self, text: str) -> None:
@@ -79,7 +82,9 @@ class Preflight:
         deadline = self.deadline
         if deadline is None or now < deadline:
             return None
-        if self._loudness() > QUIET * self._speech:
+        while self._spoken:
+            self._speech = max(_loudness(self._spoken.popleft()), self._speech * 0.8)
+        if _loudness(self._newest()) > QUIET * self._speech:
             self._changed_at = now - STABLE / 2
             return None
         return self.ended()
@@ -92,8 +97,12 @@ class Preflight:
         self.sent += 1
         return self._text
 
-    def _loudness(self) -> float:
-        return loudness(b"".join(data for _, data in self._recent), "linear16")
+    def _newest(self) -> tuple[bytes, ...]:
+        return tuple([data for _, data in self._recent])
+
+
+def _loudness(pieces: tuple[bytes, ...]) -> float:
+    return loudness(b"".join(pieces), "linear16")
 
 
 def _key(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from livekit.agents import LanguageCode
@@ -69,12 +70,7 @@ class SpeechDataBuilder:
         A server that was asked for one language sometimes names another one for it; and a group
         code would be taken for a language that does not exist, so it is `multi`.
         """
-        asked = self.options.language
-        if not is_group(asked):
-            return LanguageCode(asked)
-        if detected and not is_group(detected):
-            return LanguageCode(detected)
-        return LanguageCode("multi")
+        return _language(self.options.language, detected)
 
     def _data(self, final: Final, words: Sequence[Word], speaker: str | None) -> SpeechData:
         timed = bool(words)
@@ -125,6 +121,15 @@ class SpeechDataBuilder:
         if final.promoted:
             found["promoted"] = True
         return found
+
+
+@lru_cache(maxsize=256)
+def _language(asked: str, detected: str | None) -> LanguageCode:
+    if not is_group(asked):
+        return LanguageCode(asked)
+    if detected and not is_group(detected):
+        return LanguageCode(detected)
+    return LanguageCode("multi")
 
 
 def is_group(code: str) -> bool:

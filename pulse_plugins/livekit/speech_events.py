@@ -122,7 +122,7 @@ class SpeechEvents:
             None if stuck is None else stuck + _STUCK,
             None if self._build.options.redacts else self.preflight.deadline,
         )
-        return min((at for at in due if at is not None), default=None)
+        return min([at for at in due if at is not None], default=None)
 
     def flushed_nothing(self) -> None:
         """The framework flushed before there was any audio."""

@@ -34,7 +34,7 @@ from pulse_plugins.core.events import (
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.livekit.audio_feed import AudioFeed
 from pulse_plugins.livekit.configuration import Settings
-from pulse_plugins.livekit.delivery import Alarm, deliver, end_collected
+from pulse_plugins.livekit.delivery import Alarm, Delivery, end_collected
 from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
@@ -78,7 +78,6 @@ class SpeechStream(stt.RecognizeStream):
         loop = asyncio.get_running_loop()
         self._time = loop.time
         self._over: asyncio.Future[Exception | None] = loop.create_future()
-        self._delivery: asyncio.Task[None] | None = None
         self._alarm = Alarm(weakref.ref(self))
         clock = InputClock()
         self._build = SpeechDataBuilder(settings.options, clock, words=settings.word_timestamps)
@@ -112,13 +111,22 @@ class SpeechStream(stt.RecognizeStream):
         Raises:
             RuntimeError: The input has ended or the stream is closed.
         """
+        if self._waits:  # it needs no task to wake up for it
+            try:
+                taken = self._feed.push_live(frame)
+            except StreamClosedError:
+                return  # it is kept, for the stream that replaces this one
+            if self._feed.unreported >= _USAGE_EVERY:
+                self._report_usage(at_least=_USAGE_EVERY)
+            if taken:
+                return
         if self._parked is not None and not self._parked.taken:
             self._parked.audio(frame, time.time() - frame.duration)
             return
         self._check_input_not_ended()
         self._check_not_closed()
-        if not self._waits or not self._input_ch.empty() or not self._pass_on(frame):
-            self._input_ch.send_nowait(frame)
+        self._waits = False  # until all that is queued has been passed on
+        self._input_ch.send_nowait(frame)
 
     def flush(self) -> None:
         """Ask for the words of all audio so far.
@@ -126,10 +134,19 @@ class SpeechStream(stt.RecognizeStream):
         Raises:
             RuntimeError: The input has ended or the stream is closed.
         """
-        if self._waits and self._input_ch.empty() and not self._input_ch.closed:
+        if self._waits:
             self._take(Flush(), waited=True)
         else:
             super().flush()
+
+    def end_input(self) -> None:
+        """No more audio will come: the last words do, and then the iteration ends.
+
+        Raises:
+            RuntimeError: The input has ended or the stream is closed.
+        """
+        self._waits = False
+        super().end_input()
 
     def update_options(self, **given: Any) -> None:
         """Change options of this stream alone; see `STT.update_options`.
@@ -222,16 +239,6 @@ class SpeechStream(stt.RecognizeStream):
             return False
         return True
 
-    def _pass_on(self, frame: rtc.AudioFrame) -> bool:
-        """Take a live frame at once: it needs no task to wake up for it; whether it is one."""
-        try:
-            taken = self._feed.push_live(frame)
-        except StreamClosedError:
-            return True  # it is kept, for the stream that replaces this one
-        if self._feed.unreported >= _USAGE_EVERY:
-            self._report_usage(at_least=_USAGE_EVERY)
-        return taken
-
     def _flush(self) -> None:
         if not self._options.settings.finalize_on_flush:
             return
@@ -253,7 +260,7 @@ class SpeechStream(stt.RecognizeStream):
         self._build.options = options
         loop = asyncio.get_running_loop()
         weakref.finalize(self, end_collected, loop, engine)
-        self._delivery = loop.create_task(deliver(engine, weakref.ref(self)), name="pulse.deliver")
+        engine.listen(Delivery(weakref.ref(self)))
         return engine
 
     def _apply(self) -> None:

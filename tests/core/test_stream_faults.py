@@ -58,8 +58,8 @@ class Call:
         """Each word once, in order, where it was said; each request answered once, in order."""
         said = [word for final in self.finals for word in final.text.split()]
         assert said == WORDS
-        for index, word in enumerate(w for final in self.finals for w in final.words):
-            assert abs(word.start - place(index)) < 0.1
+        for word in (w for final in self.finals for w in final.words):
+            assert abs(word.start - place(WORDS.index(word.text))) < 0.1
         answers = [f.finalize_id for f in self.finals if f.finalize_id is not None]
         assert answers == sorted(set(answers))
         assert answers[-1] == self.asked
