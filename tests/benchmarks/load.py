@@ -20,7 +20,8 @@ class Lag:
         seconds: How much later than asked each sleep ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, every: float = _EVERY) -> None:
+        self._every = every  # seconds
         self.seconds: list[float] = []
 
     @property
@@ -46,6 +47,6 @@ class Lag:
 
     async def _measure(self) -> None:
         while True:
-            due = time.perf_counter() + _EVERY
-            await asyncio.sleep(_EVERY)
+            due = time.perf_counter() + self._every
+            await asyncio.sleep(self._every)
             self.seconds.append(time.perf_counter() - due)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from statistics import median
 
-_COLOURS = ("#0b7285", "#c92a2a", "#868e96", "#5f3dc4")
+_COLOURS = ("#0b7285", "#c92a2a", "#868e96", "#5f3dc4", "#e8590c", "#2b8a3e", "#a61e4d")
+_STEPS = [digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5)]
 _WIDTH, _LABEL, _ROW, _HEAD, _FOOT = 860, 300, 22, 58, 40
 
 
@@ -24,7 +25,7 @@ def dots(
     """
     series = list(next(iter(groups.values())))
     longest = max((max(v) for g in groups.values() for v in g.values() if v), default=1.0)
-    step = next(s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0) if longest / s <= 8)
+    step = next(s for s in _STEPS if longest / s <= 8)
     end = step * (int(longest / step) + 1)
     block = _ROW * len(series) + 14
     height = _HEAD + block * len(groups) + _FOOT
@@ -40,10 +41,11 @@ def dots(
         '<text x="16" y="24" font-size="16" font-weight="600" fill="#212529">'
         f"{escape(title)}</text>",
     ]
+    apart = min(180, (_WIDTH - 20) // len(series))
     for index, name in enumerate(series):
         parts.append(
-            f'<circle cx="{22 + 180 * index}" cy="42" r="5" fill="{_COLOURS[index]}"/>'
-            f'<text x="{32 + 180 * index}" y="46" fill="#212529">{escape(name)}</text>'
+            f'<circle cx="{22 + apart * index}" cy="42" r="5" fill="{_COLOURS[index]}"/>'
+            f'<text x="{32 + apart * index}" y="46" fill="#212529">{escape(name)}</text>'
         )
     bottom = height - _FOOT
     for number in range(round(end / step) + 1):

@@ -110,8 +110,9 @@ def write(
     data: Mapping[str, Json],
     *,
     folder: Path = FOLDER,
+    picture: str | None = None,
 ) -> Path:
-    """Write `name.md` and `name.json`.
+    """Write `name.md`, `name.json` and, where there is a picture, `name.svg`.
 
     Args:
         name: Of both files.
@@ -119,6 +120,7 @@ def write(
         tables: Markdown, each a table or a paragraph, in order.
         data: The figures themselves; the machine is added.
         folder: Made if it is not there.
+        picture: An SVG.
 
     Returns:
         The Markdown file.
@@ -130,6 +132,8 @@ def write(
     path.write_text(document, encoding="utf-8")
     whole = {"benchmark": name, "machine": facts, **data}
     (folder / f"{name}.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    if picture is not None:
+        (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
     return path
 
 

@@ -1,0 +1,142 @@
+"""What a plugin adds to latency: from the server's send to the framework's event, and back.
+
+    pulse-plugins bench latency            # 1 and 60 streams
+    pulse-plugins bench latency --quick    # 20 streams
+
+The server's texts hold the moment at which they were sent, the frames of audio the moment at which
+they were pushed; a bare client that only parses JSON has the same way to go. Four figures each:
+an interim's and a final's way to the framework's event, a frame's way to the server, which is
+mostly the wait for a packet to fill, and the time from the end of a turn to its final's event,
+which the server answers at once: a finalize that waited for a packet would show here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Literal
+
+from tests.benchmarks import plot, report
+from tests.benchmarks.contenders import Contender
+from tests.benchmarks.crowd import alone, crowd, speak_all
+from tests.benchmarks.service import sent_at, server_process
+
+SECONDS = 12.0  # of audio a stream
+NAMES = (
+    "bare client",
+    "engine",
+    "pipecat ours",
+    "pipecat official",
+    "livekit ours",
+    "livekit official",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Seconds, one for each measurement."""
+
+    interim: list[float]
+    final: list[float]
+    audio: list[float]
+    answer: list[float]
+
+
+async def contend(name: str, port: int, streams: int) -> dict[str, list[float]]:
+    """The delays of one contender, in this process; those of audio are the server's to tell."""
+    asked: list[list[float]] = []
+    async with crowd(name, port, streams) as calls:
+        await speak_all(calls, SECONDS, asked=asked)
+    pairs = list(zip(calls, asked, strict=True))
+    return {
+        "interim": [late for each in calls for late in _late(each, "interim")],
+        "final": [late for each in calls for late in _late(each, "final")],
+        "answer": [late for each, ends in pairs for late in _answers(each, ends)],
+    }
+
+
+def _late(contender: Contender, kind: Literal["interim", "final"]) -> list[float]:
+    found = [(each.at, sent_at(each.text)) for each in contender.heard if each.kind == kind]
+    return [at - sent for at, sent in found if sent is not None]
+
+
+def _answers(contender: Contender, ends: list[float]) -> list[float]:
+    finals = [each.at for each in contender.heard if each.kind == "final"]
+    return [answered - asked for asked, answered in zip(ends, finals, strict=False)]
+
+
+def measure(streams: list[int]) -> dict[tuple[str, int], Delays]:
+    """The delays of all, one contender after the other."""
+    found = {}
+    with server_process() as (port, delays):
+        for count, name in product(streams, NAMES):
+            told = alone(contend, name, port, count)
+            audio = [late for _ in range(count) for late in delays.get(timeout=10)]
+            found[name, count] = Delays(audio=audio, **told)
+    return found
+
+
+def table(found: dict[tuple[str, int], Delays], streams: list[int]) -> str:
+    """Median and 99th percentile of each, in milliseconds."""
+    rows = [
+        [
+            name,
+            count,
+            *(
+                _both(values)
+                for values in (
+                    found[name, count].interim,
+                    found[name, count].final,
+                    found[name, count].audio,
+                    found[name, count].answer,
+                )
+            ),
+        ]
+        for count, name in product(streams, NAMES)
+    ]
+    columns = ["", "streams", "interim", "final", "frame to the wire", "end of turn to final"]
+    return report.table(columns, rows)
+
+
+def _both(values: list[float]) -> str:
+    p50, p99 = (1000 * report.percentile(values, percent) for percent in (50, 99))
+    return f"{p50:.2f} / {p99:.1f}"
+
+
+def main() -> None:
+    """Run it and print the table."""
+    arguments = report.arguments(str(__doc__), quick="20 streams only")
+    streams = [20] if arguments.quick else [1, 60]
+    found = measure(streams)
+    text = f"Milliseconds, p50 / p99.\n\n{table(found, streams)}"
+    most = streams[-1]
+    picture = plot.dots(
+        f"From the server's send to the event, {most} streams",
+        "milliseconds (a dot for each percentile from 1 to 99)",
+        {
+            name: {
+                "interim": _percentiles(found[name, most].interim),
+                "final": _percentiles(found[name, most].final),
+            }
+            for name in NAMES
+        },
+    )
+    path = report.write(
+        "latency",
+        "What the plugins add to latency",
+        [text],
+        {f"{name}, {count} streams": asdict(each) for (name, count), each in found.items()},
+        folder=arguments.out,
+        picture=picture,
+    )
+    print(f"{text}\n\n{path}")  # noqa: T201
+    if arguments.publish:
+        report.paste(report.DOCS / "latency.md", "latency", text)
+
+
+def _percentiles(values: list[float]) -> list[float]:
+    return [1000 * report.percentile(values, percent) for percent in range(1, 100)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Every fuzz target with a few examples; `python -m tests.fuzz` runs them for longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.fuzz.targets import Door, targets
+
+EXAMPLES = {"parse": 200, "session": 40, "streams": 40, "requests": 40}
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    with Door() as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_anything_is_survived(name: str, door: Door) -> None:
+    target = next(each for each in targets(door) if each.name == name)
+    profile = settings(
+        max_examples=EXAMPLES[name],
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    profile(given(target.examples)(target.check))()
+    door.check_healthy()
