@@ -169,8 +169,7 @@ SESSIONS = st.tuples(st.sampled_from(sorted(PATHS.values())), _STEPS)
 def check_session(example: tuple[str, list[Step]]) -> None:
     """No message makes a session raise, lose count of a byte, or leave the clock."""
     dialect, steps = example
-    given: dict[str, Any] = {"model": None} if dialect in ("pulse", "legacy") else {}
-    call = Call(dialect=dialect, **given)
+    call = Call(dialect=dialect)
     for step in steps:
         if call.opening:
             call.connect()
