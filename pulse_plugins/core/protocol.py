@@ -136,7 +136,7 @@ def _parse_by_field(data: str) -> Message:
             continue
         try:
             values[name] = msgspec.convert(value, kind, strict=False)
-        except (msgspec.ValidationError, RecursionError):
+        except (msgspec.ValidationError, UnicodeError, RecursionError):
             problems.append(name)
     return _classify(_Envelope(**values), tuple(problems))
 
@@ -146,7 +146,8 @@ def _entry(
 ) -> Any:
     """One word or utterance, without those of its fields that cannot be read."""
     if isinstance(raw, dict):
-        kept = {key: value for key, value in raw.items() if isinstance(key, str)}
+        # Of other keys msgspec would want UTF-8, which a lone surrogate is not.
+        kept = {key: value for key, value in raw.items() if key in kind.__struct_fields__}
         while True:
             try:
                 return msgspec.convert(kept, kind, strict=False)
@@ -155,7 +156,7 @@ def _entry(
                 if kept.pop(bad, None) is None:
                     break
                 problems.append(f"{name}.{bad}")
-            except RecursionError:
+            except (UnicodeError, RecursionError):
                 break
     problems.append(name)
     return None

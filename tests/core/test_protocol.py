@@ -187,3 +187,17 @@ def test_what_is_written_is_what_is_read(
     assert (message.is_final, message.is_last) == (flags["is_final"], flags["is_last"])
     read = [{"word": w.word, "start": w.start, "end": w.end} for w in message.words or ()]
     assert read == entries
+
+
+def test_a_lone_surrogate_in_the_name_of_an_entry_costs_nothing() -> None:
+    for key in ("\ud800", "\\ud800"):
+        found = parse(f'{{"transcript": "hi", "words": [{{"word": "hi", "{key}": null}}]}}')
+        assert isinstance(found, Transcript)
+        assert [word.word for word in found.words or ()] == ["hi"]
+
+
+def test_a_lone_surrogate_in_a_field_that_is_no_text_costs_that_field() -> None:
+    found = parse('{"transcript": "hi", "is_final": "\\ud800", "timestamp": "\ud800"}')
+    assert isinstance(found, Transcript)
+    assert found.text == "hi"
+    assert set(found.problems) == {"is_final", "timestamp"}
