@@ -24,12 +24,13 @@ def add_routes(
 
     async def add(request: web.Request) -> web.StreamResponse:
         """The body: one fault in the compact form a line, or a JSON list of them."""
-        text = await request.text()
         try:
+            text = await request.text()
             listed = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
             # All are read before any is armed.
             schedule.add([parse(str(line)) for line in listed if str(line).strip()])
-        except (ValueError, ConfigurationError) as error:
+        except (LookupError, RecursionError, ValueError, ConfigurationError) as error:
+            # A LookupError is a charset that nobody knows.
             return refusal(RefusedError(400, str(error)))
         return web.json_response({"armed": armed()})
 

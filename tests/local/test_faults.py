@@ -260,6 +260,18 @@ async def test_faults_and_stats_over_the_control_endpoint() -> None:
         assert running.faults.armed == []
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"\x80", "text/plain"), (b"drop", "text/plain; charset=x"), (b"[" * 100_000, "text/plain")],
+)
+async def test_faults_that_cannot_be_read_are_refused(body: bytes, kind: str) -> None:
+    async with server(control=True) as running, aiohttp.ClientSession() as session:
+        url = running.http_url + "/_control/faults"
+        async with session.post(url, data=body, headers={"Content-Type": kind}) as reply:
+            assert reply.status == 400
+        assert running.faults.armed == []
+
+
 async def test_without_leave_there_is_no_control_endpoint() -> None:
     async with (
         server() as running,
