@@ -256,7 +256,11 @@ class PulseServer:
             formatting.check(asked)
         except ConfigurationError as error:
             raise RefusedError(400, str(error)) from error
-        if not web.WebSocketResponse().can_prepare(request):
+        try:
+            is_websocket = bool(web.WebSocketResponse().can_prepare(request))
+        except UnicodeError:  # aiohttp cannot word its refusal of a header that is no UTF-8
+            is_websocket = False
+        if not is_websocket:
             raise RefusedError(400, "this endpoint takes WebSocket connections only")
         return asked
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.fuzz.targets import Door, targets
+from tests.fuzz.targets import Door, Request, targets
 
 EXAMPLES = {"parse": 200, "session": 40, "streams": 40, "requests": 40}
 
@@ -29,4 +29,11 @@ def test_anything_is_survived(name: str, door: Door) -> None:
         suppress_health_check=list(HealthCheck),
     )
     profile(given(target.examples)(target.check))()
+    door.check_healthy()
+
+
+def test_an_upgrade_header_that_is_no_text_is_refused(door: Door) -> None:
+    headers = [(b"Upgrade", b"\x80")]
+    query = b"model=pulse&language=en"
+    door.check_request(Request("GET", b"/waves/v1/pulse/get_text", query, headers, b""))
     door.check_healthy()
