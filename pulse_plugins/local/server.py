@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pulse_plugins.core.errors import ConfigurationError
 from pulse_plugins.local import batch, control, formatting, messages, parameters
@@ -39,6 +40,15 @@ from pulse_plugins.local.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
 
 _LOG = logging.getLogger(__name__)
+_http_log = logging.getLogger("pulse_plugins.local.http")
+
+
+def _is_no_babble(record: logging.LogRecord) -> bool:
+    """Whether it is not about bytes that are no HTTP: aiohttp logs them, and a key may be there."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_log.addFilter(_is_no_babble)
 _REMEMBERED = 10_000  # handshakes
 _STOPPING = 3.0  # seconds that open connections may take to end
 
@@ -134,7 +144,11 @@ class PulseServer:
             waits = not isinstance(self._recognizer, ScriptedRecognizer)
             self.options = replace(self.options, rollover_at_pause=waits)
         runner = web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=_STOPPING, handle_signals=False
+            self._application(),
+            access_log=None,
+            logger=_http_log,
+            shutdown_timeout=_STOPPING,
+            handle_signals=False,
         )
         await runner.setup()
         try:

@@ -15,7 +15,7 @@ from tests.benchmarks.contenders import CONTENDERS, FRAME_SECONDS, Contender, hu
 from tests.benchmarks.service import RATE, on_core, stamped
 
 TURN = 3.0  # seconds of audio
-_SPREAD = 1.0  # seconds: calls do not begin at the same moment
+_SPREAD = 0.5  # seconds: calls do not begin at the same moment
 _SETTLE = 1.0  # seconds until everybody is connected
 _LONGEST = 180.0  # seconds
 Result = TypeVar("Result")
@@ -47,10 +47,12 @@ def _work(
 async def crowd(name: str, port: int, streams: int) -> AsyncIterator[list[Contender]]:
     """So many calls, all connected."""
     async with AsyncExitStack() as stack:
-        yield [
+        calls = [
             await stack.enter_async_context(CONTENDERS[name](f"ws://127.0.0.1:{port}", RATE))
             for _ in range(streams)
         ]
+        await asyncio.sleep(_SETTLE)
+        yield calls
 
 
 async def speak_all(
@@ -64,7 +66,6 @@ async def speak_all(
         asked: Given, frames hold the moment at which they are pushed, and the moments at which
             turns ended are added, a list a call.
     """
-    await asyncio.sleep(_SETTLE)
     audio = speak(range(16), RATE, tail_seconds=TURN).tobytes()[: round(TURN * RATE) * 2]
     async with asyncio.TaskGroup() as group:
         for number, each in enumerate(calls):

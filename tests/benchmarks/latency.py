@@ -21,7 +21,7 @@ from tests.benchmarks.contenders import Contender
 from tests.benchmarks.crowd import alone, crowd, speak_all
 from tests.benchmarks.service import sent_at, server_process
 
-SECONDS = 12.0  # of audio a stream
+SECONDS = 6.0  # of audio a stream
 NAMES = (
     "bare client",
     "engine",

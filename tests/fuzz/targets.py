@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from aiohttp.http_exceptions import HttpProcessingError
 from hypothesis import strategies as st
 
 from pulse_plugins.core.protocol import (
@@ -313,9 +312,7 @@ class Door(logging.Handler):
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        # No HTTP at all: aiohttp answers 400 by itself, and says so with a traceback.
-        if error is not None and not isinstance(error, HttpProcessingError):
+        if record.exc_info and record.exc_info[1] is not None:
             self.tracebacks.append(logging.Formatter().format(record))
 
     def _uncaught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

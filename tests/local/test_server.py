@@ -889,3 +889,14 @@ async def test_a_client_that_is_gone_before_its_handshake_is_answered_is_no_faul
             lambda each: [record.closed for record in each.connections] == [True] * 5
         )
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_what_is_no_http_is_refused_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with asyncio.timeout(10), server() as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"GET / HTTP/1.1\r\nAuthorization: Bearer sk_1\r\nA\x00B: c\r\n\r\n")
+        answer = await reader.readline()
+        writer.close()
+    assert b"400" in answer
+    assert "sk_1" not in caplog.text
