@@ -13,6 +13,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from pulse_plugins.core.advice import advise_on_boosts, advise_on_redaction
 from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.dialects import Dialect, DialectName, dialect
 from pulse_plugins.core.errors import ConfigurationError
@@ -192,6 +193,8 @@ class PulseOptions:
         object.__setattr__(self, "keywords", _keywords(self.keywords))
         _check_ranges(self)
         _check_audio(self)
+        if self.redacts:
+            advise_on_redaction(self.language)
         if self.model == "pulse-2" and self.language.split("-")[0] != "en":
             raise ConfigurationError(
                 f"model='pulse-2' is English only: language={self.language!r} needs model='pulse'"
@@ -325,6 +328,7 @@ def _keywords(given: Keywords | None) -> tuple[tuple[str, float | None], ...] | 
                 "1 to 3 is usual"
             )
         checked.append((word.strip(), boost))
+    advise_on_boosts([boost for _, boost in checked if boost is not None])
     return tuple(checked)
 
 

@@ -1,6 +1,6 @@
 """Runs what measures cost and latency, and writes one page that needs nothing else.
 
-    pulse-plugins bench all            # about nine minutes
+    pulse-plugins bench all            # about ten minutes
     pulse-plugins bench all --quick    # about three
 
 The page is `index.html` beside each benchmark's Markdown, JSON and SVG; whatever else was measured
