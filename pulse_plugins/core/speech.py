@@ -18,6 +18,7 @@ from pulse_plugins.core.timeline import Timeline
 _FRAME: Final = 0.02  # seconds
 _MARGIN: Final = 0.06  # word times are this coarse: the end of a word is not new speech
 _SHORTEST: Final = 0.06  # seconds; shorter is a click
+_LEARNED: Final = 3.0  # seconds; the newest words tell enough, however long the final is
 _RELATIVE: Final = 0.15  # of the loudness of recognized words
 _LOUD_PART: Final = 0.75  # what was recognized holds pauses between words too
 _ABSOLUTE: Final = 0.01  # of full scale (-40 dB): speech, while no word was recognized yet
@@ -38,7 +39,7 @@ class SpeechLevel:
 
     def learn(self, start: float, end: float) -> None:
         """Words were recognized between these stream_times; call it before they are settled."""
-        levels = self._levels(start, end)
+        levels = self._levels(max(start, end - _LEARNED), end)
         if levels.size:
             self._words = _quantile(levels, _LOUD_PART)
 

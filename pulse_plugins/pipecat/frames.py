@@ -24,9 +24,14 @@ class Participants:
     def __init__(self) -> None:
         self._spans: deque[tuple[float, str]] = deque([(0.0, "")], maxlen=_MAX_SPANS)
 
+    @property
+    def newest(self) -> str:
+        """Whose audio was given last."""
+        return self._spans[-1][1]
+
     def heard(self, user_id: str, start: float) -> None:
         """Audio from `start` on is this user's."""
-        if self._spans[-1][1] != user_id:
+        if self.newest != user_id:
             self._spans.append((start, user_id))
 
     def between(self, start: float, end: float) -> str:

@@ -70,6 +70,7 @@ class Link:
         self._in_trouble = False  # since the last connection that worked
         self._over = False
         self.source = source
+        self.bytes_per_second = source.bytes_per_second
         self._open()
 
     def _open(self) -> None:
@@ -89,15 +90,19 @@ class Link:
         """
         if self._over:
             return None
-        if self.stream.closed and self._service.is_usable and self._pump_task.done():
+        if not self.stream.closed:
+            return self._delivery
+        if self._service.is_usable and self._pump_task.done():
             self._open()
-        return None if self.stream.closed else self._delivery
+            return self._delivery
+        return None
 
     def push(self, audio: bytes, user_id: str) -> None:
         """Give this user's audio to the engine."""
         delivery = self.live()
         if delivery is not None:
-            delivery.people.heard(user_id, self.stream.stream_time)
+            if user_id != delivery.people.newest:
+                delivery.people.heard(user_id, self.stream.stream_time)
             self.stream.push(audio)
 
     def follow(self, sample_rate: int, channels: int) -> None:
@@ -105,6 +110,7 @@ class Link:
         source = self.source
         if sample_rate != source.sample_rate or channels != source.channels:
             self.source = AudioFormat("linear16", sample_rate, channels)
+            self.bytes_per_second = self.source.bytes_per_second
             if self.live() is not None:
                 self.stream.change_source(self.source)
 

@@ -263,7 +263,7 @@ class PulseSTTService(STTService):
         if self._link is None:
             super()._record_stt_audio_usage(audio)
         else:
-            self._stt_usage_pending_seconds += len(audio) / self._link.source.bytes_per_second
+            self._stt_usage_pending_seconds += len(audio) / self._link.bytes_per_second
 
     @traced_stt
     async def _handle_transcription(
