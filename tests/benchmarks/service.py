@@ -53,13 +53,12 @@ def server_process() -> Iterator[tuple[int, Queue[list[float]]]]:
 
 def on_core(number: int) -> None:
     """Keep this process on one core, where the system can and there is more than one."""
-    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > number > -1:
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > number:
         os.sched_setaffinity(0, {number})
 
 
 def _main(ports: Queue[int], delays: Queue[list[float]]) -> None:
-    if (os.cpu_count() or 1) > 1:
-        on_core(_CORE)
+    on_core(_CORE)
 
     async def run() -> None:
         async with serving(delays) as port:
@@ -85,7 +84,6 @@ async def serving(delays: Queue[list[float]] | None = None) -> AsyncIterator[int
                     if heard // _INTERIM_BYTES > before // _INTERIM_BYTES:
                         await socket.send(_said(is_final=False))
                 elif "finalize" in message:
-                    heard -= heard % FRAME_BYTES  # a tail of less than a frame
                     await socket.send(_said(is_final=True, from_finalize=True))
                 elif "keepalive" in message:
                     await socket.send('{"type":"pong"}')
