@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 
 from pulse_plugins.core.backoff import Backoff
@@ -10,14 +9,6 @@ from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.timeline import ConnectionClock
 
 _BURST = 0.1  # seconds of saved-up allowance: more would be a flood after a pause
-
-
-class LinkState(enum.Enum):
-    """From the wish for a connection to its end."""
-
-    CONNECTING = "connecting"
-    OPEN = "open"
-    GONE = "gone"
 
 
 @dataclass(slots=True)
@@ -28,17 +19,19 @@ class Link:
         id: Names it between the session and the driver.
         options: What it is opened with.
         url: The base URL it goes to.
+        is_open: It can be sent to.
         sent_bytes: Audio it was sent, inserted silence included: connection_time in bytes.
         worked: The server said something on it.
         closing_at: When the closing word went out, or None.
         last_sent_at: When anything went out last.
         last_heard_at: When the server said anything last.
+        free_at: When the next packet may go out: never later than now while audio comes in live.
     """
 
     id: int
     options: PulseOptions
     url: str
-    state: LinkState = LinkState.CONNECTING
+    is_open: bool = False
     clock: ConnectionClock = field(default_factory=lambda: ConnectionClock(0.0))
     opened_at: float = 0.0
     sent_bytes: int = 0
@@ -46,31 +39,22 @@ class Link:
     closing_at: float | None = None
     last_sent_at: float = 0.0
     last_heard_at: float = 0.0
-    _free_at: float = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it can be sent to."""
-        return self.state is LinkState.OPEN
+    free_at: float = 0.0
 
     def open(self, now: float) -> None:
         """The handshake is done."""
-        self.state = LinkState.OPEN
-        self.opened_at = self.last_sent_at = self.last_heard_at = self._free_at = now
+        self.is_open = True
+        self.opened_at = self.last_sent_at = self.last_heard_at = self.free_at = now
 
     def begin(self, base: float) -> None:
         """Its clock starts: the next byte it is sent is the one at stream_time `base`."""
         self.clock = ConnectionClock(base)
         self.sent_bytes = 0
 
-    def paced_until(self) -> float:
-        """When the next packet may go out: never later than now while audio comes in live."""
-        return self._free_at
-
     def spend(self, now: float, seconds: float) -> None:
         """A packet of this length goes out; at most `replay_speed` times real time."""
         self.last_sent_at = now
-        self._free_at = max(self._free_at, now - _BURST) + seconds / self.options.replay_speed
+        self.free_at = max(self.free_at, now - _BURST) + seconds / self.options.replay_speed
 
 
 @dataclass(slots=True)

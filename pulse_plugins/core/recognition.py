@@ -54,12 +54,14 @@ class Recognition:
 
     def transcript(self, message: Transcript, link: Link, now: float) -> None:
         """An interim or final came."""
-        sent = self.timeline.seconds(self.timeline.cursor)
+        timeline = self.timeline
+        sent = timeline.cursor / timeline.bytes_per_second
         if not (message.is_final or message.is_last):
             interim = self.transcripts.interim(message, sent=sent)
             if interim is not None:
                 self._events.append(interim)
-                self._reconsider(now)
+                if self.turns.waiting:
+                    self._reconsider(now)
             return
         waiting = self.turns.oldest()
         before = self.transcripts.delivered_until

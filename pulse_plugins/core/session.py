@@ -46,7 +46,7 @@ from pulse_plugins.core.events import (
     Reconnecting,
     Recovered,
 )
-from pulse_plugins.core.links import CloseLink, Link, LinkState, OpenLink, Switch
+from pulse_plugins.core.links import CloseLink, Link, OpenLink, Switch
 from pulse_plugins.core.options import PulseOptions, wire_bytes
 from pulse_plugins.core.outage import Outage
 from pulse_plugins.core.protocol import ErrorReport, Pong, SpeechMark, Transcript, Unreadable, parse
@@ -68,6 +68,9 @@ class State(enum.Enum):
     WAITING = "waiting"
     DORMANT = "dormant"
     CLOSED = "closed"
+
+
+_OPEN = State.OPEN  # an enum is slow to ask for its members
 
 
 class Session:
@@ -216,33 +219,17 @@ class Session:
         link = self._find(link_id)
         if link is None or not link.is_open:
             return
-        message = parse(data)
-        if isinstance(message, ErrorReport):
-            self._reported(link, message.error, now)
-            return
-        if isinstance(message, Unreadable):
-            self.events.append(MessageIgnored(message.reason))
-            return
-        link.last_heard_at = now
-        if link is not self._link:
-            return
-        self._worked(link)
-        match message:
-            case Transcript():
-                if message.problems:
-                    self.events.extend(MessageIgnored(f"field {it}") for it in message.problems)
-                if message.text:
-                    self._watchdog.heard_words()
-                self._recognition.transcript(message, link, now)
-                if message.is_last and self._ending and link.closing_at is not None:
-                    self.timeline.settle(self.timeline.end)
-                    self._finish()
-                    return
-                self._end_switch_if_ready(now)
-            case SpeechMark():
+        match message := parse(data):
+            case Transcript() if self._hears(link, now):
+                self._said(message, link, now)
+            case SpeechMark() if self._hears(link, now):
                 self._recognition.speech_mark(message, link)
             case Pong():
-                pass
+                self._hears(link, now)
+            case ErrorReport():
+                self._reported(link, message.error, now)
+            case Unreadable():
+                self.events.append(MessageIgnored(message.reason))
 
     def disconnected(self, link_id: int, error: PulseError | None, now: float) -> None:
         """A connection is gone, or never came: send again what no final covers, or give up.
@@ -255,7 +242,7 @@ class Session:
         link = self._find(link_id)
         if link is None:
             return
-        was_open, link.state = link.is_open, LinkState.GONE
+        was_open, link.is_open = link.is_open, False
         if link is not self._link:
             self._blame(link, error or from_close(1000), now)
             self._standby_lost(error or from_close(1000), now)
@@ -324,13 +311,25 @@ class Session:
         """What has happened, oldest first."""
         return self.events.popleft() if self.events else None
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether a message can only have brought events.
+
+        Connections are as they were, nothing new is to be sent and no deadline is earlier.
+        """
+        return (
+            self.state is _OPEN
+            and not (self._ending or self.commands or self._recognition.turns.waiting)
+            and self._switch is None
+        )
+
     def next_outgoing(self, link_id: int, now: float) -> bytes | memoryview | str | None:
         """What goes out on this connection next, or None: nothing, or not yet."""
         link = self._link
-        if link is None or link.id != link_id or link.state is not LinkState.OPEN:
+        if link is None or link.id != link_id or not link.is_open:
             return None
         turns, timeline = self._recognition.turns, self.timeline
-        if not turns.is_answered:
+        if turns.waiting:
             request = turns.due(timeline.cursor)
             if request is not None:
                 self._recognition.asked(request, now)
@@ -340,8 +339,8 @@ class Session:
                     return message
         if self._switch is not None and self._is_switching:
             return None  # what follows belongs to the next connection
-        if timeline.has_packet:
-            return self._next_packet(link, now) if now >= link.paced_until() else None
+        if timeline.unsent:
+            return self._next_packet(link, now) if now >= link.free_at else None
         if self._ending:
             if link.closing_at is None:
                 link.closing_at = link.last_sent_at = now
@@ -368,8 +367,8 @@ class Session:
         if link is not None and link.is_open and not self._is_switching:
             if not self._ending:
                 due.append(link.last_sent_at + self.options.timeouts.keepalive)
-            if self.timeline.has_packet:
-                due.append(link.paced_until())
+            if self.timeline.unsent:
+                due.append(link.free_at)
         return min([at for at in due if at is not None], default=None)
 
     @property
@@ -383,10 +382,10 @@ class Session:
         return self._queued_at + self.options.limits.queue_seconds
 
     def _find(self, link_id: int) -> Link | None:
-        for link in (self._link, self._standby):
-            if link is not None and link.id == link_id:
-                return link
-        return None
+        if self._link is not None and self._link.id == link_id:
+            return self._link
+        standby = self._standby
+        return standby if standby is not None and standby.id == link_id else None
 
     def _open_link(self, options: PulseOptions, now: float) -> Link:
         self._last_link += 1
@@ -401,7 +400,7 @@ class Session:
         self._link = self._open_link(self.options, now)
 
     def _close(self, link: Link) -> None:
-        link.state = LinkState.GONE
+        link.is_open = False
         self.commands.append(CloseLink(link.id))
 
     def _adopt(self, options: PulseOptions) -> None:
@@ -425,6 +424,28 @@ class Session:
         self._outage.replays(timeline.start, timeline.heard)
         self._watchdog.watch(timeline.start, now)
         self._report_recovery(now)
+
+    def _hears(self, link: Link, now: float) -> bool:
+        """The server said something on this connection; whether it is the one that listens."""
+        link.last_heard_at = now
+        if link is not self._link:
+            return False
+        if not link.worked:
+            self._worked(link)
+        return True
+
+    def _said(self, message: Transcript, link: Link, now: float) -> None:
+        """An interim or final came on the connection that listens."""
+        if message.problems:
+            self.events.extend(MessageIgnored(f"field {it}") for it in message.problems)
+        if message.text:
+            self._watchdog.heard_words()
+        self._recognition.transcript(message, link, now)
+        if message.is_last and self._ending and link.closing_at is not None:
+            self.timeline.settle(self.timeline.end)
+            self._finish()
+        elif self._switch is not None:
+            self._end_switch_if_ready(now)
 
     def _worked(self, link: Link) -> None:
         if not link.worked:
@@ -577,19 +598,18 @@ class Session:
 
     # The flow of audio.
 
-    def _next_packet(self, link: Link, now: float) -> bytes | memoryview | None:
+    def _next_packet(self, link: Link, now: float) -> bytes | memoryview:
         timeline = self.timeline
         heard = timeline.heard
-        packet = timeline.next_packet()
-        if packet is not None:
-            size, cursor = len(packet), timeline.cursor
-            link.sent_bytes += size
-            link.spend(now, timeline.seconds(size))
-            self.sent_bytes += size
-            if cursor - size < heard:
-                self.replayed_bytes += min(size, heard - (cursor - size))
-            if self._outage.is_on:
-                self._report_recovery(now)
+        at, packet = timeline.next_packet()
+        size = len(packet)
+        link.sent_bytes += size
+        link.spend(now, size / timeline.bytes_per_second)
+        self.sent_bytes += size
+        if at < heard:
+            self.replayed_bytes += min(size, heard - at)
+        if self._outage.is_on:
+            self._report_recovery(now)
         return packet
 
     def _keepalive(self, link: Link, now: float) -> bytes | str:

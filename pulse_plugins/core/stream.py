@@ -32,6 +32,7 @@ from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.session import Session, State
 from pulse_plugins.core.websocket import WebSocket, open_websocket
 
+_CLOSED = State.CLOSED  # an enum is slow to ask for its members
 _OVER = "the stream has ended: open another one"
 
 
@@ -112,12 +113,14 @@ class PulseStream:
         Raises:
             StreamClosedError: The stream has ended or failed.
         """
-        if self._input_over or self._session.state is State.CLOSED:
+        if self._input_over or self._session.state is _CLOSED:
             raise StreamClosedError(_OVER)
         self._gathered.append(data if isinstance(data, bytes) else bytes(data))
         self._gathered_bytes += len(data)
-        if self._gathered_bytes >= self._enough and self._take_in():
-            self._forward()
+        if self._gathered_bytes >= self._enough:
+            now = self._now()
+            if self._take_in(now):
+                self._forward(now)
 
     async def send(self, data: bytes) -> None:
         """Add audio, and wait while more than `limits.backlog_seconds` is not yet sent."""
@@ -180,7 +183,7 @@ class PulseStream:
     def abort(self) -> None:
         """End at once, without the last words."""
         if not self._input_over and not self.closed:
-            self._take_in()  # so that it is counted
+            self._take_in(self._now())  # so that it is counted
         self._input_over = True
         self._session.abort()
         self._settle()
@@ -256,7 +259,7 @@ class PulseStream:
     @property
     def closed(self) -> bool:
         """Whether nothing more will be heard."""
-        return self._session.state is State.CLOSED
+        return self._session.state is _CLOSED
 
     @property
     def connected(self) -> bool:
@@ -317,29 +320,30 @@ class PulseStream:
         frames = max(1, ceil(seconds * self._source.sample_rate - 1e-6))
         return frames * self._source.bytes_per_frame
 
-    def _take_in(self) -> bool:
+    def _take_in(self, now: float) -> bool:
         """Convert what was gathered and add it to the timeline; whether a packet is ready."""
         gathered, self._gathered = self._gathered, []
         self._taken += self._gathered_bytes / self._per_second
         self._gathered_bytes = 0
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-        ready = self._session.audio(self._converter.convert(data), self._now())
+        ready = self._session.audio(self._converter.convert(data), now)
         self._enough = self._for_a_packet()
         return ready
 
     def _flush(self) -> None:
-        self._take_in()
+        now = self._now()
+        self._take_in(now)
         tail = self._converter.flush()
         if tail:
-            self._session.audio(tail, self._now())
+            self._session.audio(tail, now)
             self._enough = self._for_a_packet()
 
-    def _forward(self) -> None:
+    def _forward(self, now: float) -> None:
         """After live audio: a packet that goes out at once only puts deadlines off."""
         session = self._session
         for link, socket in self._sockets.items():
-            self._send(link, socket)
-        if session.commands or session.events or session.timeline.has_packet:
+            self._send_next(link, socket, now)
+        if session.timeline.unsent or session.commands or session.events:
             self._settle()
 
     def _settle(self) -> None:
@@ -347,12 +351,15 @@ class PulseStream:
         session = self._session
         if session.commands:
             self._obey(session.take_commands())
-        for link, socket in self._sockets.items():
-            self._send(link, socket)
-        if session.events or session.state is State.CLOSED:
+        if self._sockets:
+            now = self._now()
+            for link, socket in self._sockets.items():
+                while self._send_next(link, socket, now):
+                    pass
+        if session.events or session.state is _CLOSED:
             self._deliver()
         self._arm()
-        if session.state is State.CLOSED:
+        if session.state is _CLOSED:
             self._leave()
 
     def _obey(self, commands: list[OpenLink | CloseLink]) -> None:
@@ -365,19 +372,24 @@ class PulseStream:
             elif link in self._tasks:
                 self._tasks[link].cancel()
 
-    def _send(self, link: int, socket: _Socket) -> None:
-        """What is due goes out now; to a socket that is full, its writer sends it when it can."""
+    def _send_next(self, link: int, socket: _Socket, now: float) -> bool:
+        """What is due next goes out now, if anything is; whether it did.
+
+        To a socket that is full, its writer sends it when it can.
+        """
         if socket.writer is not None and not socket.writer.done():
-            return
-        now, web = self._now(), socket.web
-        while web.is_free:
-            message = self._session.next_outgoing(link, now)
-            if message is None:
-                return
-            web.send(message)
-            self._sent.set()
-        name = f"{self.name}.{link}.write"
-        socket.writer = asyncio.create_task(self._write(link, web), name=name)
+            return False
+        web = socket.web
+        if not web.is_free():
+            name = f"{self.name}.{link}.write"
+            socket.writer = asyncio.create_task(self._write(link, web), name=name)
+            return False
+        message = self._session.next_outgoing(link, now)
+        if message is None:
+            return False
+        web.send(message)
+        self._sent.set()
+        return True
 
     async def _write(self, link: int, web: WebSocket) -> None:
         while (message := self._session.next_outgoing(link, self._now())) is not None:
@@ -387,18 +399,15 @@ class PulseStream:
             self._arm()  # what was sent has moved the next deadline
 
     def _deliver(self) -> None:
-        now, external = self._now(), self.options.external_session_id
-        while (event := self._session.next_event()) is not None:
+        session, waiting = self._session, self._events
+        now, external = self._now(), session.options.external_session_id
+        while (event := session.next_event()) is not None:
             self._tally.count(event)
             self._audience.happened(event)
             self._journal.record(event, external, now)
-            if (
-                isinstance(event, Interim)
-                and self._events
-                and isinstance(self._events[-1], Interim)
-            ):
-                self._events.pop()  # a slow consumer needs only the newest
-            self._events.append(event)
+            if waiting and isinstance(event, Interim) and isinstance(waiting[-1], Interim):
+                waiting.pop()  # a slow consumer needs only the newest
+            waiting.append(event)
         if self.closed:
             self._sent.set()
             if not self._over:
@@ -480,8 +489,12 @@ class PulseStream:
         self._settle()
 
     def _received(self, link: int, message: str | bytes) -> None:
-        self._session.received(link, message, self._now())
-        self._settle()
+        session = self._session
+        session.received(link, message, self._now())
+        if not session.is_calm:
+            self._settle()
+        elif session.events:
+            self._deliver()
 
     async def _converse(self, link: int, web: WebSocket, seconds: float) -> PulseError | None:
         """Both directions until the connection ends; how it did.

@@ -22,7 +22,14 @@ class AudioCount:
 
 
 class Timeline:
-    """Audio from `start` to `end`; the packets before `cursor` went out on this connection."""
+    """Audio from `start` to `end`; the packets before `cursor` went out on this connection.
+
+    Attributes:
+        unsent: The packets that wait for this connection: position and audio.
+        start: The oldest byte that is held.
+        end: Behind the newest one.
+        heard: The furthest byte that any connection was sent.
+    """
 
     def __init__(self, *, bytes_per_second: int, align: int, packet_bytes: int, limit: int) -> None:
         self.bytes_per_second = bytes_per_second
@@ -30,24 +37,17 @@ class Timeline:
         self._packet_bytes = max(align, packet_bytes - packet_bytes % align)
         self._limit = limit
         self._sent: deque[tuple[int, bytes | memoryview]] = deque()
-        self._unsent: deque[tuple[int, bytes | memoryview]] = deque()
+        self.unsent: deque[tuple[int, bytes | memoryview]] = deque()
         self._tail: list[bytes] = []
         self._tail_bytes = 0
-        self.start = 0  # the oldest byte that is held
-        self.end = 0
-        self.heard = 0  # the furthest byte that any connection was sent
+        self.start = self.end = self.heard = 0
         self._settled = self._released = self._lost = 0
         self._lost_ranges: list[tuple[int, int]] = []
 
     @property
     def cursor(self) -> int:
         """The first byte that this connection has not been sent."""
-        return self._unsent[0][0] if self._unsent else self.end - self._tail_bytes
-
-    @property
-    def has_packet(self) -> bool:
-        """Whether a packet waits for this connection."""
-        return bool(self._unsent)
+        return self.unsent[0][0] if self.unsent else self.end - self._tail_bytes
 
     @property
     def count(self) -> AudioCount:
@@ -69,44 +69,50 @@ class Timeline:
 
     def append(self, data: bytes) -> bool:
         """Add audio at the end; whole samples only. Returns whether a packet became ready."""
-        self._tail.append(data)
-        self._tail_bytes += len(data)
-        self.end += len(data)
-        if self._tail_bytes < self._packet_bytes:
+        at, size = self.end, len(data)
+        self.end = at + size
+        if size == self._packet_bytes and not self._tail_bytes:
+            self.unsent.append((at, data))
+        elif not self._cut(data):
             return False
-        size = self._packet_bytes
-        joined: bytes | memoryview = data if len(self._tail) == 1 else b"".join(self._tail)
-        at = self.end - self._tail_bytes
-        if self._tail_bytes != size:
-            joined = memoryview(joined)
-        for offset in range(0, self._tail_bytes - size + 1, size):
-            piece = joined if self._tail_bytes == size else joined[offset : offset + size]
-            self._unsent.append((at + offset, piece))
-        rest = self._tail_bytes % size
-        self._tail = [bytes(joined[-rest:])] if rest else []
-        self._tail_bytes = rest
         if self.end - self.start > self._limit:
             self._forget_oldest()
+        return True
+
+    def _cut(self, data: bytes) -> bool:
+        """Put audio behind the open packet, and take off what is complete."""
+        self._tail.append(data)
+        self._tail_bytes += len(data)
+        size = self._packet_bytes
+        if self._tail_bytes < size:
+            return False
+        joined = memoryview(data if len(self._tail) == 1 else b"".join(self._tail))
+        at = self.end - self._tail_bytes
+        rest = self._tail_bytes % size
+        for offset in range(0, self._tail_bytes - rest, size):
+            self.unsent.append((at + offset, joined[offset : offset + size]))
+        self._tail = [bytes(joined[-rest:])] if rest else []
+        self._tail_bytes = rest
         return True
 
     def seal(self) -> None:
         """End the open packet here: a finalize never waits for a packet to fill."""
         if self._tail_bytes:
-            self._unsent.append((self.end - self._tail_bytes, b"".join(self._tail)))
+            self.unsent.append((self.end - self._tail_bytes, b"".join(self._tail)))
             self._tail, self._tail_bytes = [], 0
 
-    def next_packet(self) -> bytes | memoryview | None:
-        """The packet at the cursor, which moves past it; None when none is ready."""
-        if not self._unsent:
-            return None
-        at, packet = entry = self._unsent.popleft()
-        self._sent.append(entry)
-        self.heard = max(self.heard, at + len(packet))
-        return packet
+    def next_packet(self) -> tuple[int, bytes | memoryview]:
+        """The first of `unsent`, position and audio; the cursor moves past it."""
+        at, packet = taken = self.unsent.popleft()
+        self._sent.append(taken)
+        end = at + len(packet)
+        if end > self.heard:
+            self.heard = end
+        return taken
 
     def rewind(self) -> None:
         """A new connection has heard nothing: the cursor goes back to the oldest held byte."""
-        self._unsent.extendleft(reversed(self._sent))
+        self.unsent.extendleft(reversed(self._sent))
         self._sent.clear()
 
     def settle(self, position: int) -> None:
@@ -134,7 +140,7 @@ class Timeline:
     def read(self, start: int, end: int) -> bytes:
         """Held audio between two positions, as far as it is cut into packets."""
         pieces = []
-        for part in (self._sent, self._unsent):
+        for part in (self._sent, self.unsent):
             for at, packet in part:
                 if at >= end:
                     break
@@ -148,7 +154,7 @@ class Timeline:
         What a connection that is gone was sent is lost as well: its words did not come.
         """
         target = self.end - self._limit
-        for part in (self._sent, self._unsent):
+        for part in (self._sent, self.unsent):
             for at, packet in part:
                 if at + len(packet) >= target:
                     self._forget_until(at + len(packet), self.cursor)
@@ -167,7 +173,7 @@ class Timeline:
     def _drop_until(self, position: int) -> int:
         if position <= self.start:
             return 0
-        for part in (self._sent, self._unsent):
+        for part in (self._sent, self.unsent):
             while part:
                 at, packet = part[0]
                 if at + len(packet) <= position:

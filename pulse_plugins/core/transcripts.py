@@ -80,9 +80,10 @@ class Transcripts:
         count = len(text.split())
         if not self._seen or count > self._seen[-1][0]:
             self._seen.append((count, sent))
-        text = self._without_repeats(self._without_echo(text))
-        if not text:
-            return None
+        if self._echo or self._repeats:
+            text = self._without_repeats(self._without_echo(text))
+            if not text:
+                return None
         self.open_text = text
         self._open_until = sent
         return Interim(text, self.delivered_until, message.session_id or "")

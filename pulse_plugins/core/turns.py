@@ -28,10 +28,14 @@ class Request:
 
 
 class Turns:
-    """The requests that wait for their answer, oldest first."""
+    """The requests that wait for their answer.
+
+    Attributes:
+        waiting: Oldest first.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[Request] = deque()
+        self.waiting: deque[Request] = deque()
         self._last_id = 0
         self.late = 0  # sent and given up: their answers may still come on this connection
         self.flag_seen = False  # this server marks its answers with from_finalize
@@ -40,45 +44,45 @@ class Turns:
     def request(self, mark: int) -> int:
         """Ask for everything before `mark`; returns the request's id."""
         self._last_id += 1
-        newest = self._waiting[-1] if self._waiting else None
+        newest = self.waiting[-1] if self.waiting else None
         if newest is not None and newest.mark == mark:
             newest.id = self._last_id  # nothing was said in between: one answer serves both
         else:
-            self._waiting.append(Request(self._last_id, mark))
+            self.waiting.append(Request(self._last_id, mark))
         return self._last_id
 
     def request_own(self, mark: int) -> None:
         """Ask for everything before `mark`, the audio sent so far, on the session's behalf."""
-        for index, waiting in enumerate(self._waiting):
+        for index, waiting in enumerate(self.waiting):
             if waiting.mark == mark:
                 return
             if waiting.mark > mark:
-                self._waiting.insert(index, Request(None, mark))
+                self.waiting.insert(index, Request(None, mark))
                 return
-        self._waiting.append(Request(None, mark))
+        self.waiting.append(Request(None, mark))
 
     @property
     def is_answered(self) -> bool:
         """Whether nothing is waited for."""
-        return not self._waiting
+        return not self.waiting
 
     def is_answered_until(self, mark: int) -> bool:
         """Whether no request at or before `mark` waits."""
-        return not self._waiting or self._waiting[0].mark > mark
+        return not self.waiting or self.waiting[0].mark > mark
 
     def oldest(self) -> Request | None:
         """The request whose answer is due first, if it was sent."""
-        if self._waiting and self._waiting[0].sent_at is not None:
-            return self._waiting[0]
+        if self.waiting and self.waiting[0].sent_at is not None:
+            return self.waiting[0]
         return None
 
     def newest(self) -> Request | None:
         """The request that was sent last."""
-        return next((r for r in reversed(self._waiting) if r.sent_at is not None), None)
+        return next((r for r in reversed(self.waiting) if r.sent_at is not None), None)
 
     def due(self, cursor: int) -> Request | None:
         """The next request to send, if all audio before its mark went out."""
-        for request in self._waiting:
+        for request in self.waiting:
             if request.sent_at is None:
                 return request if request.mark <= cursor else None
         return None
@@ -90,7 +94,7 @@ class Turns:
         newest of them when no other was sent.
         """
         found = None
-        for request in self._waiting:
+        for request in self.waiting:
             if request.sent_at is None:
                 break
             found = request
@@ -101,8 +105,8 @@ class Turns:
     def answer(self, request: Request) -> int | None:
         """This request, and with it all older ones, is answered; the newest id, if any."""
         newest = None
-        while self._waiting:
-            popped = self._waiting.popleft()
+        while self.waiting:
+            popped = self.waiting.popleft()
             newest = popped.id if popped.id is not None else newest
             if popped is request:
                 break
@@ -116,14 +120,14 @@ class Turns:
     def rewind(self) -> None:
         """A new connection was asked nothing yet, and the session's own wishes are void."""
         self.late = 0
-        self._waiting = deque(r for r in self._waiting if r.id is not None)
-        for request in self._waiting:
+        self.waiting = deque(r for r in self.waiting if r.id is not None)
+        for request in self.waiting:
             request.sent_at = request.deadline = None
 
     def answer_all(self) -> int | None:
         """The stream ends: the id of the newest request, which answers all of them."""
-        return self.answer(self._waiting[-1]) if self._waiting else None
+        return self.answer(self.waiting[-1]) if self.waiting else None
 
     def deadline(self) -> float | None:
         """When the oldest request is given up."""
-        return self._waiting[0].deadline if self._waiting else None
+        return self.waiting[0].deadline if self.waiting else None

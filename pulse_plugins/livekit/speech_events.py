@@ -116,13 +116,13 @@ class SpeechEvents:
     @property
     def deadline(self) -> float | None:
         """When to `advance`, on the clock of `now`, if nothing happens before."""
+        due = self.preflight.deadline
+        if self._ends_at is not None and (due is None or self._ends_at < due):
+            due = self._ends_at
         stuck = self._is_stuck_since()
-        due = (
-            self._ends_at,
-            None if stuck is None else stuck + _STUCK,
-            None if self._build.options.redacts else self.preflight.deadline,
-        )
-        return min([at for at in due if at is not None], default=None)
+        if stuck is not None and (due is None or stuck + _STUCK < due):
+            due = stuck + _STUCK
+        return due
 
     def flushed_nothing(self) -> None:
         """The framework flushed before there was any audio."""
@@ -141,7 +141,8 @@ class SpeechEvents:
 
     def _interim(self, interim: Interim, now: float) -> None:
         self.session_id = interim.session_id or self.session_id
-        self._start(None)
+        if not self.speaking:
+            self._start(None)
         self._ends_at = None
         if interim.text != self._open_text:
             self._open_text, self._changed_at = interim.text, now
@@ -216,8 +217,9 @@ class SpeechEvents:
         return not self._open_text and last is not None and last >= end - _SAME_END
 
     def _is_stuck_since(self) -> float | None:
-        waits = self._open_text and not self._vad_open and self._ends_with is None
-        return self._changed_at if waits else None
+        if self._open_text and not self._vad_open and self._ends_with is None:
+            return self._changed_at
+        return None
 
     def _end_when_quiet(self, now: float) -> None:
         if self.speaking and not (self._vad_open or self._open_text or self._ends_with):

@@ -28,6 +28,7 @@ from pulse_plugins.core.events import (
     Connected,
     Event,
     Final,
+    Interim,
     OptionsApplied,
     OptionsRefused,
 )
@@ -290,6 +291,16 @@ class SpeechStream(stt.RecognizeStream):
         """The engine tells something."""
         now = self._time()
         self._build.offset = self._start_time_offset - self._lead
+        if isinstance(event, Interim):  # most of them are, and nobody else wants to know
+            self._events.handle(event, now)
+        else:
+            self._mind(event, now)
+        if self._keyterms_wait and not self._events.speaking:
+            self._apply()
+        self._alarm.set(self._events.deadline)
+
+    def _mind(self, event: Event, now: float) -> None:
+        """Take an event that is more than a text which may change."""
         match event:
             case Connected(seconds=seconds):
                 self._report_connection_acquired(seconds, self._reused)
@@ -307,9 +318,6 @@ class SpeechStream(stt.RecognizeStream):
             self._trouble.handle(event, now)
             self._telemetry.handle(event, now)
             self._events.handle(event, now)
-        if self._keyterms_wait and not self._events.speaking:
-            self._apply()
-        self._alarm.set(self._events.deadline)
 
     def _pass_on_gathered(self) -> None:
         """Whether speech goes on is about to be judged by the newest audio."""

@@ -27,8 +27,8 @@ class Watched:
     def send(self, number: int, seconds: float) -> None:
         for _ in range(round(seconds / 0.2)):
             self.timeline.append(spoken(number))
-        while self.timeline.next_packet() is not None:
-            pass
+        while self.timeline.unsent:
+            self.timeline.next_packet()
 
     def found_at(self, until: float) -> float | None:
         while (at := self.dog.check_at) is not None and at <= until:
