@@ -47,10 +47,14 @@ class Recognition:
             self._emit_final(self._empty(), request_id, None)
         return request_id
 
-    def asked(self, request: Request, now: float) -> None:
-        """This request went out; start to wait for its answer."""
-        request.sent_at = now
-        request.deadline = now + self._patience(request.mark)
+    def wait_for_answers(self) -> None:
+        """Decide until when, for those asked since; they are on their way already."""
+        for request in self.turns.waiting:
+            if request.sent_at is None:
+                break
+            if request.deadline is None:
+                self._speech.listen_until(self.timeline.seconds(request.mark))
+                request.deadline = request.sent_at + self._patience(request.mark)
 
     def transcript(self, message: Transcript, link: Link, now: float) -> None:
         """An interim or final came."""

@@ -332,11 +332,12 @@ class Session:
         if turns.waiting:
             request = turns.due(timeline.cursor)
             if request is not None:
-                self._recognition.asked(request, now)
+                request.sent_at = now
                 message = link.options.row.finalize
                 if message is not None:
                     link.last_sent_at = now
                     return message
+            self._recognition.wait_for_answers()
         if self._switch is not None and self._is_switching:
             return None  # what follows belongs to the next connection
         if timeline.unsent:

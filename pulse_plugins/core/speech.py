@@ -1,8 +1,9 @@
 """Is there speech in this stretch of audio? Asked rarely, so that the audio path pays nothing.
 
-The measure is the loudness of what was recognized before: a stretch that is much quieter than the
-caller's own words holds none. Before any word it is the loudness of the pauses. Both are evidence,
-not proof; `session` bounds what it decides by it.
+How loud audio is, is computed once, in frames of 20 ms, when somebody asks. The measure is the
+loudness of what was recognized before: a stretch that is much quieter than the caller's own words
+holds none. Before any word it is the loudness of the pauses. Both are evidence, not proof;
+`session` bounds what it decides by it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,24 @@ _INAUDIBLE: Final = 1e-4  # of full scale (-80 dB)
 
 
 class SpeechLevel:
-    """Remembers how loud recognized words were."""
+    """Remembers how loud recognized words were.
+
+    Attributes:
+        timeline: The audio.
+    """
 
     def __init__(self, timeline: Timeline, encoding: str) -> None:
-        self._timeline = timeline
+        self.timeline = timeline
         self._encoding = encoding
         self._frame_bytes = timeline.position(_FRAME)
+        self._known = np.empty(0, np.float32)  # the loudness of frames
+        self._first = 0  # the number of the first of them
         self._words: float | None = None  # loudness, 0 to 1
         self._pauses = 1.0  # the same, of the quietest stretch so far
+
+    def listen_until(self, end: float) -> None:
+        """Compute what questions about audio before this stream_time will need, while one waits."""
+        self._know(self._oldest, self.timeline.position(end) // self._frame_bytes)
 
     def learn(self, start: float, end: float) -> None:
         """Words were recognized between these stream_times; call it before they are settled."""
@@ -72,13 +83,32 @@ class SpeechLevel:
         return max(_INAUDIBLE, min(_ABSOLUTE, _ABOVE_PAUSES * self._pauses))
 
     def _levels(self, start: float, end: float) -> NDArray[np.float32]:
-        timeline = self._timeline
-        audio = timeline.read(timeline.position(start), timeline.position(end))
-        whole = len(audio) - len(audio) % self._frame_bytes
-        levels = frame_loudness(audio[:whole], self._encoding, self._frame_bytes)
+        """The loudness of the frames between two stream_times, as far as they are held."""
+        timeline, size = self.timeline, self._frame_bytes
+        oldest, last = self._oldest, timeline.position(end) // size
+        self._know(oldest, last)
+        first = max(oldest, round(timeline.position(start) / size))
+        levels = self._known[first - self._first : max(first, last) - self._first]
         if levels.size:
             self._pauses = min(self._pauses, _quantile(levels, _PAUSES))
         return levels
+
+    @property
+    def _oldest(self) -> int:
+        """The number of the first frame that is wholly held."""
+        return -(-self.timeline.start // self._frame_bytes)
+
+    def _know(self, oldest: int, last: int) -> None:
+        """Compute what is missing of the frames from `oldest` on and before `last`."""
+        next_frame = self._first + len(self._known)
+        if next_frame >= last:
+            return
+        held = self._known[max(0, oldest - self._first) :]
+        self._first = max(self._first, oldest)
+        begin, end = (number * self._frame_bytes for number in (max(next_frame, self._first), last))
+        audio = self.timeline.read(begin, end)
+        found = frame_loudness(audio, self._encoding, self._frame_bytes)
+        self._known = np.concatenate((held, found))
 
 
 def _lasts(levels: NDArray[np.float32], threshold: float, seconds: float) -> bool:

@@ -18,7 +18,7 @@ class Request:
         id: What the owner was given, or None for one of the session's own; requests at one mark
             share a message on the wire.
         sent_at: When this connection was asked, on the session's clock; None: not yet.
-        deadline: When to stop waiting, on the session's clock; None while nobody was asked.
+        deadline: When to stop waiting, on the session's clock; None while that is not decided.
     """
 
     id: int | None

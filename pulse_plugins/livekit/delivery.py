@@ -56,13 +56,13 @@ class Alarm:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, deadline: float | None) -> None:
-        """Go off then, on the loop's clock, at the latest; None: not at all.
+        """Go off then, on the loop's clock; None: not at all.
 
-        A timer that is set for earlier stays, and its listener says anew what it waits for: the
-        deadline is put off several times a second while somebody speaks.
+        The deadline is put off several times a second while somebody speaks: to set the timer
+        anew costs less than to be woken up for nothing.
         """
         if self._timer is not None:
-            if deadline is not None and self._timer.when() <= deadline:
+            if self._timer.when() == deadline:
                 return
             self._timer.cancel()
             self._timer = None

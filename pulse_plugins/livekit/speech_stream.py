@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -71,6 +71,8 @@ class SpeechStream(stt.RecognizeStream):
     ) -> None:
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
+        self._used = used = aio.Chan[SpeechEvent]()
+        self._task.add_done_callback(lambda _: used.close())
         self._mends = conn_options.max_retry > 1  # nobody else stands ready to take over
         self._options = StreamOptions(settings, keyterms, conn_options)
         self._keyterms_wait = False  # for the end of speech
@@ -199,6 +201,17 @@ class SpeechStream(stt.RecognizeStream):
             raise fatal_error(failure) from None
         if failure is not None:
             raise failure
+
+    async def _metrics_monitor_task(self, event_aiter: AsyncIterable[SpeechEvent]) -> None:
+        """Let the framework measure by the events that it measures, not by all: each wakes a task.
+
+        As it stands the base class looks at usage, and at finals to count its own retries.
+        """
+        async for _ in event_aiter:
+            break  # what has not begun cannot be closed
+        if isinstance(event_aiter, AsyncGenerator):
+            await event_aiter.aclose()  # or it would keep a copy of everything
+        await super()._metrics_monitor_task(self._used)
 
     async def _pump(self) -> None:
         """Take all input there is, and tell the engine when it ends."""
@@ -350,6 +363,8 @@ class SpeechStream(stt.RecognizeStream):
         usage = self._feed.usage(at_least=at_least, request_id=self._events.session_id)
         if usage is not None:
             self._emit(usage)
+            if not self._used.closed:
+                self._used.send_nowait(usage)
 
     def _park(self) -> None:
         """Leave what is not final for the stream that is opened next, and what comes till then."""

@@ -256,7 +256,12 @@ class PulseSTTService(STTService):
         self._finalize_requested = False
         self._finalize_pending = False
         await self.stop_ttfb_metrics()
-        await self._cancel_ttfb_timeout()  # type: ignore[no-untyped-call]
+        await self._cancel_ttfb_timeout()
+
+    async def _cancel_ttfb_timeout(self) -> None:
+        # The base class waits until its timer's task has noticed, and a final would wait with it.
+        if self._ttfb_timeout_task is not None:
+            self._ttfb_timeout_task.cancel()
 
     def _record_stt_audio_usage(self, audio: bytes | bytearray) -> None:
         # The base class counts 16-bit mono at the pipeline's rate; frames may be otherwise.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pulse_plugins.core.speech import SpeechLevel
 from pulse_plugins.core.timeline import Timeline
@@ -56,3 +58,25 @@ def test_the_end_of_a_word_is_not_new_speech() -> None:
     speech = level((0.54, 0.1), (1.0, 0.0))
     assert not speech.has_speech(0.5, 1.5)
     assert speech.has_speech(0.4, 1.5)
+
+
+@given(
+    asked=st.lists(
+        st.tuples(st.floats(0, 3), st.floats(0, 3), st.booleans()), min_size=1, max_size=12
+    )
+)
+def test_what_was_asked_before_and_let_go_since_changes_no_answer(
+    asked: list[tuple[float, float, bool]],
+) -> None:
+    speech = level((0.51, 0.1), (0.33, 0.0), (0.72, 0.05), (0.4, 0.0), (0.8, 0.2))
+    line = speech.timeline
+    while line.unsent:
+        line.next_packet()
+    for start, length, done in asked:
+        unbiased = SpeechLevel(line, "linear16")
+        end = start + length
+        for seconds in (0.06, 0.3):
+            answers = [each.is_loud(start, end, at_least=seconds) for each in (speech, unbiased)]
+            assert answers[0] == answers[1]
+        if done:
+            line.settle(line.position(start))

@@ -458,7 +458,12 @@ async def test_a_server_that_refuses_too_long_is_given_up() -> None:
 
 def test_the_private_names_of_the_base_class_that_we_use_are_there() -> None:
     service = PulseSTTService(base_url="ws://127.0.0.1:9")
-    for name in ("_finalize_requested", "_finalize_pending", "_stt_usage_pending_seconds"):
+    for name in (
+        "_finalize_requested",
+        "_finalize_pending",
+        "_stt_usage_pending_seconds",
+        "_ttfb_timeout_task",
+    ):
         assert hasattr(service, name), name
     for name in ("_cancel_ttfb_timeout", "_record_stt_audio_usage", "_sync_model_name_to_metrics"):
         assert callable(getattr(STTService, name)), name
