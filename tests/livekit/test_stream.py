@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 
 import pytest
 from livekit import rtc
 from livekit.agents import APIConnectionError, APIConnectOptions, metrics
+from livekit.agents.stt import SpeechEvent
 from livekit.agents.types import TimedString
 
 from pulse_plugins.livekit import STT
@@ -177,6 +179,24 @@ async def test_usage_is_every_second_pushed_once() -> None:
         acquired = [m for m in seen if m.acquire_time]
         assert len(acquired) == 1
         assert acquired[0].audio_duration == 0.0
+        await stream.aclose()
+
+
+async def test_an_event_that_was_read_is_not_kept() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        playing = asyncio.create_task(play(stream, frames(speech(0, 6))))
+        read: list[weakref.ref[SpeechEvent]] = []
+        async with asyncio.timeout(20):
+            async for event in stream:
+                read.append(weakref.ref(event))
+                if event.type is FINAL:
+                    break
+        await playing
+        del event
+        gc.collect()
+        assert len(read) > 3
+        assert [each() for each in read] == [None] * len(read)
         await stream.aclose()
 
 
