@@ -207,9 +207,8 @@ class SpeechStream(stt.RecognizeStream):
 
         As it stands the base class looks at usage, and at finals to count its own retries.
         """
-        async for _ in event_aiter:
-            break  # what has not begun cannot be closed
         if isinstance(event_aiter, AsyncGenerator):
+            await anext(event_aiter, None)  # what has not begun cannot be closed
             await event_aiter.aclose()  # or it would keep a copy of everything
         await super()._metrics_monitor_task(self._used)
 

@@ -196,7 +196,7 @@ async def test_an_event_that_was_read_is_not_kept() -> None:
         del event
         gc.collect()
         assert len(read) > 3
-        assert [each() for each in read] == [None] * len(read)
+        assert [each() for each in read[:-1]] == [None] * (len(read) - 1)  # one is at hand
         await stream.aclose()
 
 
