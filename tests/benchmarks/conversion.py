@@ -1,10 +1,13 @@
-"""How fast frames are converted, and how long the package takes to import.
+"""How fast frames are converted, and how long the package takes to begin.
 
     pulse-plugins bench conversion
+    pulse-plugins bench conversion --quick    # each beginning once
 
 Ten seconds of audio in frames of 20 ms, each beside what the framework itself would use for it:
 Pipecat's stream resampler (soxr) and mu-law decoder, LiveKit's resampler (in Rust). Times real time
-of CPU, median of five. Imports are of a fresh interpreter in which the framework is loaded already.
+of CPU, median of five. Imports are of a fresh interpreter in which the framework is loaded already;
+the time to the first audio is a process's from its start until it has taken a frame, beside that of
+a speech-to-text which does nothing (and has imported the engine, as the harness does).
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pulse_plugins.core.audio import AudioFormat, FrameConverter, encode
 from pulse_plugins.local.scripted import speak
 from tests.benchmarks import report
+from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.service import server_process
 
 SECONDS = 10.0
 ROUNDS = 5
@@ -36,6 +41,17 @@ IMPORTS = {
     "pulse_plugins.pipecat": "pipecat.services.stt_service, pipecat.pipeline.worker, aiohttp",
     "pulse_plugins.livekit": "livekit.agents",
 }
+
+_FIRST = (
+    "import asyncio; from tests.benchmarks.contenders import CONTENDERS, hush; hush()\n"
+    "async def run():\n"
+    "    contender = CONTENDERS[{name!r}]('ws://127.0.0.1:{port}', 16_000)\n"
+    "    async with contender:\n"
+    "        await contender.push(bytes(640))\n"
+    "        import time; print(time.time())\n"
+    "asyncio.run(run())"
+)
+STARTS = ("engine", "pipecat", "livekit")
 
 Convert = Callable[[bytes], object]
 
@@ -112,32 +128,51 @@ def rows() -> Iterator[list[object]]:
         yield [title, *speeds]
 
 
-def imports() -> Iterator[list[object]]:
+def imports(times: int) -> Iterator[list[object]]:
     """Milliseconds of each adapter's import above its framework's own."""
     for package, framework in IMPORTS.items():
         code = _IMPORT.format(framework=framework, package=package)
-        taken = [
-            1000
-            * float(
-                subprocess.run(
-                    [sys.executable, "-c", code], check=True, text=True, stdout=subprocess.PIPE
-                ).stdout.splitlines()[-1]
+        yield [package, 1000 * statistics.median([_told(code) for _ in range(times)])]
+
+
+def starts(times: int) -> Iterator[list[object]]:
+    """Milliseconds from a process's start to its first audio, ours and a null's."""
+    with server_process() as (port, _):
+        for name in STARTS:
+            ours, null = (
+                [_first(kind, port) for _ in range(times)] if kind in CONTENDERS else []
+                for kind in ((name, "") if name == "engine" else (f"{name} ours", f"{name} null"))
             )
-            for _ in range(3)
-        ]
-        yield [package, statistics.median(taken)]
+            yield [name, *(statistics.median(taken) if taken else None for taken in (ours, null))]
 
 
-async def run() -> list[str]:
-    """Both tables; LiveKit's resampler wants a running loop."""
-    speeds = report.table(["times real time", "ours", "Pipecat's", "LiveKit's"], rows())
-    return [speeds, report.table(["import above the framework's own", "ms"], imports())]
+def _first(name: str, port: int) -> float:
+    began = time.time()
+    return 1000 * (_told(_FIRST.format(name=name, port=port)) - began)
+
+
+def _told(code: str) -> float:
+    """What a fresh interpreter prints last."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    return float(done.stdout.splitlines()[-1])
+
+
+async def run(times: int) -> list[str]:
+    """The tables; LiveKit's resampler wants a running loop."""
+    return [
+        report.table(["times real time", "ours", "Pipecat's", "LiveKit's"], rows()),
+        report.table(["import above the framework's own", "ms"], imports(times)),
+        report.table(["process start to first audio, ms", "ours", "null"], starts(times)),
+    ]
 
 
 def main() -> None:
     """Run it and print the tables."""
-    arguments = report.arguments(str(__doc__), quick="the same")
-    tables = asyncio.run(run())
+    arguments = report.arguments(str(__doc__), quick="each beginning once")
+    tables = asyncio.run(run(1 if arguments.quick else 5))
     path = report.write("conversion", "Conversion and import", tables, {}, folder=arguments.out)
     print("\n\n".join([*tables, str(path)]))  # noqa: T201
     if arguments.publish:

@@ -16,7 +16,8 @@ from tests.benchmarks.service import RATE, on_core, stamped
 
 TURN = 3.0  # seconds of audio
 _SPREAD = 0.5  # seconds: calls do not begin at the same moment
-_SETTLE = 1.0  # seconds until everybody is connected
+_SETTLE = 0.4  # seconds until everybody is connected, and
+_SETTLE_EACH = 0.002  # seconds more for each of them
 _LONGEST = 180.0  # seconds
 Result = TypeVar("Result")
 
@@ -51,7 +52,7 @@ async def crowd(name: str, port: int, streams: int) -> AsyncIterator[list[Conten
             await stack.enter_async_context(CONTENDERS[name](f"ws://127.0.0.1:{port}", RATE))
             for _ in range(streams)
         ]
-        await asyncio.sleep(_SETTLE)
+        await asyncio.sleep(_SETTLE + _SETTLE_EACH * streams)
         yield calls
 
 
