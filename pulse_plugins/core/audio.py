@@ -232,7 +232,7 @@ def frame_loudness(data: Bytes, encoding: str, frame_bytes: int) -> NDArray[np.f
     # Piece by piece: a minute at once would touch megabytes of new memory, only to add it up.
     for first in range(0, count, _PIECE):
         piece = octets[first : first + _PIECE, :used]
-        samples = _rough(piece.tobytes(), encoding).reshape(len(piece), -1)
+        samples = _rough(np.ascontiguousarray(piece).data, encoding).reshape(len(piece), -1)
         means[first : first + _PIECE] = np.einsum("ij,ij->i", samples, samples)
     found: NDArray[np.float32] = np.sqrt(means * (SAMPLE_BYTES[encoding] / used)) / 32768
     return found

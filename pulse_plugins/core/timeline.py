@@ -139,13 +139,16 @@ class Timeline:
 
     def read(self, start: int, end: int) -> bytes:
         """Held audio between two positions, as far as it is cut into packets."""
-        pieces = []
+        pieces: list[bytes | memoryview] = []
         for part in (self._sent, self.unsent):
             for at, packet in part:
                 if at >= end:
                     break
-                if at + len(packet) > start:
-                    pieces.append(bytes(packet[max(0, start - at) : end - at]))
+                behind = at + len(packet)
+                if start <= at and behind <= end:
+                    pieces.append(packet)
+                elif behind > start:
+                    pieces.append(packet[max(0, start - at) : end - at])
         return b"".join(pieces)
 
     def _forget_oldest(self) -> None:
