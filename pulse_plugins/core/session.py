@@ -2,7 +2,7 @@
 
 In: `start`, `queue`, `audio`, `finalize`, `update`, `end`, `abort`, `connected`, `received`,
 `disconnected`, `advance`; each takes `now`, seconds of any steady clock. Out, pulled by the
-driver: `take_commands`, `next_outgoing`, `next_event`, `next_deadline`. No socket, no await, no
+driver: `take_commands`, `next_outgoing`, `events`, `next_deadline`. No socket, no await, no
 clock. A loss only moves the timeline's cursor back: replay is not a special path, and a finalize
 is a mark that goes out again, after its audio, by itself.
 
@@ -306,10 +306,6 @@ class Session:
         """Connections to open and to close, in order."""
         taken, self.commands = self.commands, []
         return taken
-
-    def next_event(self) -> Event | None:
-        """What has happened, oldest first."""
-        return self.events.popleft() if self.events else None
 
     @property
     def is_calm(self) -> bool:

@@ -10,40 +10,28 @@ never wait for it.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from random import Random
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from pulse_plugins.core.admission import Ticket, shared_admission
 from pulse_plugins.core.audio import AudioFormat, Encoding, FrameConverter
 from pulse_plugins.core.endpoints import shared_endpoints
 from pulse_plugins.core.errors import PulseError, StreamClosedError
-from pulse_plugins.core.events import Event, Interim
-from pulse_plugins.core.journal import Journal
+from pulse_plugins.core.events import Event
 from pulse_plugins.core.links import CloseLink, OpenLink
-from pulse_plugins.core.metrics import StreamMetrics, Tally
-from pulse_plugins.core.observers import Audience
+from pulse_plugins.core.metrics import StreamMetrics
 from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.outlet import Listener, Outlet
 from pulse_plugins.core.session import Session, State
 from pulse_plugins.core.websocket import WebSocket, open_websocket
 
 _CLOSED = State.CLOSED  # an enum is slow to ask for its members
 _OVER = "the stream has ended: open another one"
-
-
-class Listener(Protocol):
-    """Told what happens at the moment it does; see `PulseStream.listen`."""
-
-    def happened(self, event: Event) -> None:
-        """The next event."""
-
-    def over(self, failure: Exception | None) -> None:
-        """There are no more; why the stream failed for good, or None."""
 
 
 class PulseStream:
@@ -70,15 +58,8 @@ class PulseStream:
         self._per_second = self._source.bytes_per_second
         self._converter = FrameConverter(self._source, self._target)
         self._session = Session(options, Random(), shared_endpoints)
-        self._events: deque[Event] = deque()
-        self._changed = asyncio.Event()  # there are events, or the stream is over
-        self._listener: Listener | None = None
-        self._telling = False  # it is being told something this moment
+        self._outlet = Outlet(self.name)
         self._sent = asyncio.Event()  # something went out
-        self._tally = Tally()
-        self._journal = Journal(self.name)
-        self._audience = Audience()
-        self._over = False  # and that was told
         self._sockets: dict[int, _Socket] = {}  # the open ones
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -97,7 +78,7 @@ class PulseStream:
         limit = self.options.limits.max_streams
         if self._session.state is not State.IDLE:
             return
-        self._audience.gather(self)
+        self._outlet.audience.gather(self)
         if limit is not None:
             loop, key = asyncio.get_running_loop(), self.options.api_key
             self._ticket = shared_admission.enter(key, limit, loop, self._admitted)
@@ -143,7 +124,7 @@ class PulseStream:
         self._flush()
         request_id = self._session.finalize(self._now())
         self._enough = self._for_a_packet()  # the open packet was cut here
-        self._audience.asked(request_id)
+        self._outlet.audience.asked(request_id)
         self._settle()
         return request_id
 
@@ -220,21 +201,13 @@ class PulseStream:
 
     # Outputs.
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    def __aiter__(self) -> AsyncIterator[Event]:
         """What happens, in order, for one consumer.
 
         Raises:
             PulseError: The stream failed for good.
         """
-        while True:
-            while self._events:
-                yield self._events.popleft()
-            if self.closed:
-                break
-            self._changed.clear()
-            await self._changed.wait()
-        if self.error is not None:
-            raise self.error
+        return self._outlet.iterate()
 
     def listen(self, listener: Listener) -> None:
         """Tell one consumer what happens without a task between, instead of iterating.
@@ -243,8 +216,7 @@ class PulseStream:
         next round; it may ask anything of the stream. One that raises is told of its own failure
         as the stream's end.
         """
-        self._listener = listener
-        asyncio.get_running_loop().call_soon(self._tell)
+        self._outlet.listen(listener)
 
     @property
     def options(self) -> PulseOptions:
@@ -293,7 +265,7 @@ class PulseStream:
         """What the stream has done so far."""
         session = self._session
         seconds = session.timeline.seconds
-        return self._tally.snapshot(
+        return self._outlet.tally.snapshot(
             self.stream_time,
             seconds(session.sent_bytes),
             seconds(session.replayed_bytes),
@@ -399,44 +371,13 @@ class PulseStream:
             self._arm()  # what was sent has moved the next deadline
 
     def _deliver(self) -> None:
-        session, waiting = self._session, self._events
+        session = self._session
         now, external = self._now(), session.options.external_session_id
-        while (event := session.next_event()) is not None:
-            self._tally.count(event)
-            self._audience.happened(event)
-            self._journal.record(event, external, now)
-            if waiting and isinstance(event, Interim) and isinstance(waiting[-1], Interim):
-                waiting.pop()  # a slow consumer needs only the newest
-            waiting.append(event)
-        if self.closed:
+        if session.events:
+            self._outlet.deliver(session.events, external, now)
+        if session.state is _CLOSED:
             self._sent.set()
-            if not self._over:
-                self._over = True
-                self._journal.closed(self.error, external, now)
-                self._audience.ended()
-        if self._listener is not None:
-            self._tell()
-        elif self._events or self.closed:
-            self._changed.set()
-
-    def _tell(self) -> None:
-        """Hand the listener what there is; what that leads to is handed over after it."""
-        listener = self._listener
-        if self._telling or listener is None:
-            return
-        self._telling = True
-        ending: Exception | None = None
-        try:
-            while self._events:
-                listener.happened(self._events.popleft())
-            ending = self.error
-        except Exception as failure:
-            self._listener, ending = None, failure
-        finally:
-            self._telling = False
-        if self.closed or self._listener is None:
-            self._listener = None
-            listener.over(ending)
+            self._outlet.close(session.error, external, now)
 
     def _arm(self) -> None:
         """See that the timer goes off at the session's deadline; earlier does no harm."""

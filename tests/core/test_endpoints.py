@@ -121,16 +121,16 @@ class Dialling:
     def connects(self) -> Connected:
         assert self.link is not None
         self.session.connected(self.link.link, self.now)
-        event, *_ = iter(self.session.next_event, None)
+        event = self.session.events[0]
         assert isinstance(event, Connected)
+        self.session.events.clear()
         return event
 
     def breaks(self, error: PulseError | None = None) -> None:
         assert self.link is not None
         error = error or ConnectionLostError("gone")
         self.session.disconnected(self.link.link, error, self.now)
-        while self.session.next_event() is not None:
-            pass
+        self.session.events.clear()
 
 
 def test_a_stream_goes_to_the_next_url_and_says_so_once_it_is_there(endpoints: Endpoints) -> None:

@@ -169,8 +169,8 @@ class Call:
                 if out is not None:
                     server.take(out)
                     moved = True
-            while (event := self.session.next_event()) is not None:
-                self.events.append(event)
+            self.events += self.session.events
+            self.session.events.clear()
             if not moved:
                 return
         raise AssertionError("the session never comes to rest")
