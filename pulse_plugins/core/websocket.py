@@ -16,7 +16,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.frames import Frame, Opcode
+from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import Event, State
 
 from pulse_plugins.core.errors import (
@@ -32,6 +32,7 @@ from pulse_plugins.core.opus import OpusEncoder
 
 _CLOSE_SECONDS = 1.0  # for the closing handshake of a connection that is not wanted any more
 _MOST_RETRY_AFTER = 600.0
+_OPEN, _TEXT, _BINARY = State.OPEN, Opcode.TEXT, Opcode.BINARY  # an enum is slow to ask
 _wire_log = logging.getLogger("pulse_plugins.wire")
 # The client library writes headers, the key among them, to its logger at debug level.
 _library_log = logging.getLogger("pulse_plugins.websockets")
@@ -56,7 +57,7 @@ class _Connection(ClientConnection):
     def process_event(self, event: Event) -> None:
         """One response of the handshake or one frame."""
         if self.receive is not None and isinstance(event, Frame):
-            if event.opcode is Opcode.TEXT and event.fin:
+            if event.opcode is _TEXT and event.fin:
                 try:
                     message = str(event.data, "utf-8")
                 except UnicodeDecodeError:
@@ -64,7 +65,7 @@ class _Connection(ClientConnection):
                 else:
                     self.receive(message)
                     return
-            elif event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            elif event.opcode in DATA_OPCODES:
                 self.receive = None
         super().process_event(event)
 
@@ -74,12 +75,12 @@ class _Connection(ClientConnection):
         The library's `broadcast` does the same for many connections, with twice the work for one.
         There are no extensions, and nothing else is sent in fragments.
         """
-        if self.protocol.state is not State.OPEN or self.transport.is_closing():
+        if self.protocol.state is not _OPEN or self.transport.is_closing():
             return
         if isinstance(message, str):
-            frame = Frame(Opcode.TEXT, message.encode())
+            frame = Frame(_TEXT, message.encode())
         else:
-            frame = Frame(Opcode.BINARY, message)
+            frame = Frame(_BINARY, message)
         self.transport.write(frame.serialize(mask=True))
 
 
