@@ -597,8 +597,8 @@ class Session:
 
     def _next_packet(self, link: Link, now: float) -> bytes | memoryview:
         timeline = self.timeline
-        heard = timeline.heard
-        at, packet = timeline.next_packet()
+        at, heard = timeline.cursor, timeline.heard
+        packet = timeline.next_packet()
         size = len(packet)
         link.sent_bytes += size
         link.spend(now, size / timeline.bytes_per_second)

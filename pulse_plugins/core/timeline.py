@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Timeline:
     """Audio from `start` to `end`; the packets before `cursor` went out on this connection.
 
     Attributes:
-        unsent: The packets that wait for this connection: position and audio.
+        unsent: The packets that wait for this connection, from `cursor` on.
+        cursor: The first byte that this connection has not been sent.
         start: The oldest byte that is held.
         end: Behind the newest one.
         heard: The furthest byte that any connection was sent.
@@ -36,18 +38,14 @@ class Timeline:
         self._align = align
         self._packet_bytes = max(align, packet_bytes - packet_bytes % align)
         self._limit = limit
-        self._sent: deque[tuple[int, bytes | memoryview]] = deque()
-        self.unsent: deque[tuple[int, bytes | memoryview]] = deque()
+        # One follows the other without a gap, so that none needs its position beside it.
+        self._sent: deque[bytes | memoryview] = deque()
+        self.unsent: deque[bytes | memoryview] = deque()
         self._tail: list[bytes] = []
         self._tail_bytes = 0
-        self.start = self.end = self.heard = 0
+        self.start = self.cursor = self.end = self.heard = 0
         self._settled = self._released = self._lost = 0
         self._lost_ranges: list[tuple[int, int]] = []
-
-    @property
-    def cursor(self) -> int:
-        """The first byte that this connection has not been sent."""
-        return self.unsent[0][0] if self.unsent else self.end - self._tail_bytes
 
     @property
     def count(self) -> AudioCount:
@@ -69,10 +67,10 @@ class Timeline:
 
     def append(self, data: bytes) -> bool:
         """Add audio at the end; whole samples only. Returns whether a packet became ready."""
-        at, size = self.end, len(data)
-        self.end = at + size
+        size = len(data)
+        self.end += size
         if size == self._packet_bytes and not self._tail_bytes:
-            self.unsent.append((at, data))
+            self.unsent.append(data)
         elif not self._cut(data):
             return False
         if self.end - self.start > self._limit:
@@ -87,10 +85,9 @@ class Timeline:
         if self._tail_bytes < size:
             return False
         joined = memoryview(data if len(self._tail) == 1 else b"".join(self._tail))
-        at = self.end - self._tail_bytes
         rest = self._tail_bytes % size
         for offset in range(0, self._tail_bytes - rest, size):
-            self.unsent.append((at + offset, joined[offset : offset + size]))
+            self.unsent.append(joined[offset : offset + size])
         self._tail = [bytes(joined[-rest:])] if rest else []
         self._tail_bytes = rest
         return True
@@ -98,22 +95,23 @@ class Timeline:
     def seal(self) -> None:
         """End the open packet here: a finalize never waits for a packet to fill."""
         if self._tail_bytes:
-            self.unsent.append((self.end - self._tail_bytes, b"".join(self._tail)))
+            self.unsent.append(b"".join(self._tail))
             self._tail, self._tail_bytes = [], 0
 
-    def next_packet(self) -> tuple[int, bytes | memoryview]:
-        """The first of `unsent`, position and audio; the cursor moves past it."""
-        at, packet = taken = self.unsent.popleft()
-        self._sent.append(taken)
-        end = at + len(packet)
-        if end > self.heard:
-            self.heard = end
-        return taken
+    def next_packet(self) -> bytes | memoryview:
+        """The first of `unsent`; the cursor moves past it."""
+        packet = self.unsent.popleft()
+        self._sent.append(packet)
+        self.cursor += len(packet)
+        if self.cursor > self.heard:
+            self.heard = self.cursor
+        return packet
 
     def rewind(self) -> None:
         """A new connection has heard nothing: the cursor goes back to the oldest held byte."""
         self.unsent.extendleft(reversed(self._sent))
         self._sent.clear()
+        self.cursor = self.start
 
     def settle(self, position: int) -> None:
         """A final covers everything before `position`: it is never sent again."""
@@ -140,15 +138,16 @@ class Timeline:
     def read(self, start: int, end: int) -> bytes:
         """Held audio between two positions, as far as it is cut into packets."""
         pieces: list[bytes | memoryview] = []
-        for part in (self._sent, self.unsent):
-            for at, packet in part:
-                if at >= end:
-                    break
-                behind = at + len(packet)
-                if start <= at and behind <= end:
-                    pieces.append(packet)
-                elif behind > start:
-                    pieces.append(packet[max(0, start - at) : end - at])
+        at = self.start
+        for packet in chain(self._sent, self.unsent):
+            if at >= end:
+                break
+            behind = at + len(packet)
+            if start <= at and behind <= end:
+                pieces.append(packet)
+            elif behind > start:
+                pieces.append(packet[max(0, start - at) : end - at])
+            at = behind
         return b"".join(pieces)
 
     def _forget_oldest(self) -> None:
@@ -156,12 +155,12 @@ class Timeline:
 
         What a connection that is gone was sent is lost as well: its words did not come.
         """
-        target = self.end - self._limit
-        for part in (self._sent, self.unsent):
-            for at, packet in part:
-                if at + len(packet) >= target:
-                    self._forget_until(at + len(packet), self.cursor)
-                    return
+        behind, target = self.start, self.end - self._limit
+        for packet in chain(self._sent, self.unsent):
+            behind += len(packet)
+            if behind >= target:
+                self._forget_until(behind, self.cursor)
+                return
 
     def _forget_until(self, position: int, heard: int) -> None:
         heard = min(max(heard, self.start), position)
@@ -176,18 +175,18 @@ class Timeline:
     def _drop_until(self, position: int) -> int:
         if position <= self.start:
             return 0
+        at = self.start
         for part in (self._sent, self.unsent):
-            while part:
-                at, packet = part[0]
-                if at + len(packet) <= position:
+            while part and at < position:
+                behind = at + len(part[0])
+                if behind <= position:
                     part.popleft()
-                elif at < position:
-                    part[0] = (position, memoryview(packet)[position - at :])
-                    break
                 else:
-                    break
+                    part[0] = memoryview(part[0])[position - at :]
+                at = min(behind, position)
         dropped = position - self.start
         self.start = position
+        self.cursor = max(self.cursor, position)
         return dropped
 
 

@@ -6,6 +6,7 @@ task takes the engine's events (`link`) and pushes what was heard (`delivery`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -246,7 +247,13 @@ class PulseSTTService(STTService):
     async def push_transcription(self, frame: TranscriptionFrame) -> None:
         """Push a transcript, for the tracing's sake with the call that it looks for."""
         await self._handle_transcription(frame.text, True, frame.language)
+        timer: asyncio.Task[None] | None = None
+        if frame.finalized:
+            # The base class would wait until this task has ended, and the transcript with it.
+            timer, self._ttfb_timeout_task = self._ttfb_timeout_task, None
         await self.push_frame(frame)
+        if timer is not None:
+            await self.cancel_task(timer)
 
     async def forget_finalize(self) -> None:
         """The turn has no words: leave nothing that a later transcript would take for its own.
@@ -256,12 +263,7 @@ class PulseSTTService(STTService):
         self._finalize_requested = False
         self._finalize_pending = False
         await self.stop_ttfb_metrics()
-        await self._cancel_ttfb_timeout()
-
-    async def _cancel_ttfb_timeout(self) -> None:
-        # The base class waits until its timer's task has noticed, and a final would wait with it.
-        if self._ttfb_timeout_task is not None:
-            self._ttfb_timeout_task.cancel()
+        await self._cancel_ttfb_timeout()  # type: ignore[no-untyped-call]
 
     def _record_stt_audio_usage(self, audio: bytes | bytearray) -> None:
         # The base class counts 16-bit mono at the pipeline's rate; frames may be otherwise.

@@ -172,7 +172,7 @@ async def run(times: int) -> list[str]:
 def main() -> None:
     """Run it and print the tables."""
     arguments = report.arguments(str(__doc__), quick="each beginning once")
-    tables = asyncio.run(run(1 if arguments.quick else 5))
+    tables = asyncio.run(run(1 if arguments.quick else 3))
     path = report.write("conversion", "Conversion and import", tables, {}, folder=arguments.out)
     print("\n\n".join([*tables, str(path)]))  # noqa: T201
     if arguments.publish:

@@ -6,8 +6,9 @@ import asyncio
 import multiprocessing as mp
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from multiprocessing.queues import Queue
+from queue import Empty
 from typing import Any, TypeVar
 
 from pulse_plugins.local.scripted import speak
@@ -18,7 +19,7 @@ TURN = 3.0  # seconds of audio
 _SPREAD = 0.5  # seconds: calls do not begin at the same moment
 _SETTLE = 0.4  # seconds until everybody is connected, and
 _SETTLE_EACH = 0.002  # seconds more for each of them
-_LONGEST = 180.0  # seconds
+_LONGEST = 180  # seconds
 Result = TypeVar("Result")
 
 
@@ -29,7 +30,12 @@ def alone(work: Callable[..., Coroutine[Any, Any, Result]], *arguments: object) 
     process = context.Process(target=_work, args=(results, work, arguments))
     process.start()
     try:
-        return results.get(timeout=_LONGEST)
+        for _ in range(_LONGEST):
+            with suppress(Empty):
+                return results.get(timeout=1.0)
+            if process.exitcode:
+                break
+        raise RuntimeError(f"{work.__name__}{arguments} did not end well")
     finally:
         process.join(timeout=10)
 

@@ -23,8 +23,8 @@ SECONDS = 3.0  # of audio a stream
 QUICK = 1.5  # the same
 LATE = 0.02  # seconds
 # Steps of two fifths: what one contender carries more than another one shows from there on.
-PIPECAT_STEPS = (55, 77, 108, 150)
-STEPS = (240, 340, 480, 680)
+PIPECAT_STEPS = (77, 108, 150)
+STEPS = (340, 480, 680)
 NAMES = (
     "engine",
     "pipecat null",

@@ -16,7 +16,7 @@ def timeline(*, packet: int = 4, limit: int = 1000) -> Timeline:
 def sent(line: Timeline) -> bytes:
     packets = []
     while line.unsent:
-        packets.append(bytes(line.next_packet()[1]))
+        packets.append(bytes(line.next_packet()))
     return b"".join(packets)
 
 
@@ -24,16 +24,16 @@ def test_packets_are_of_one_size_until_a_seal_ends_one() -> None:
     line = timeline()
     assert not line.append(b"ab")
     assert line.append(b"cdefghij")
-    assert [line.next_packet() for _ in range(2)] == [(0, b"abcd"), (4, b"efgh")]
+    assert [line.next_packet() for _ in range(2)] == [b"abcd", b"efgh"]
     assert not line.unsent
     line.seal()
-    assert line.next_packet() == (8, b"ij")
+    assert line.next_packet() == b"ij"
 
 
 def test_a_packet_that_is_a_frame_is_not_copied() -> None:
     line, frame = timeline(), b"abcd"
     line.append(frame)
-    assert line.next_packet()[1] is frame
+    assert line.next_packet() is frame
 
 
 def test_a_rewind_sends_what_is_not_settled() -> None:
@@ -91,19 +91,24 @@ def test_every_byte_is_somewhere(
     pieces: list[int], pulls: list[int], packet: int, limit: int
 ) -> None:
     line = timeline(packet=packet, limit=limit)
-    fed = 0
+    said = b""
     for index, size in enumerate(pieces):
-        line.append(bytes(size))
-        fed += size
+        new = bytes((len(said) + offset) % 251 for offset in range(size))
+        said += new
+        line.append(new)
         for _ in range(pulls[index] if index < len(pulls) else 0):
             if line.unsent:
-                line.next_packet()
+                at = line.cursor
+                assert line.next_packet() == said[at : line.cursor]
         if index % 3 == 1:
             line.settle(line.cursor - 2)
         if index % 5 == 2:
             line.rewind()
+        cut = line.cursor + sum(len(each) for each in line.unsent)
+        assert line.read(line.start, cut) == said[line.start : cut]
+        assert line.read(line.start + 3, cut - 5) == said[line.start + 3 : max(0, cut - 5)]
         count = line.count
-        assert fed == count.held + count.settled + count.released + count.lost
+        assert len(said) == count.held + count.settled + count.released + count.lost
         assert line.start <= line.cursor <= line.end
         assert count.held <= limit + packet
 
