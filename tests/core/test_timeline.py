@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,17 @@ def test_a_packet_that_is_a_frame_is_not_copied() -> None:
     line, frame = timeline(), b"abcd"
     line.append(frame)
     assert line.next_packet() is frame
+
+
+def test_audio_that_is_kept_is_nothing_for_the_garbage_collector() -> None:
+    line = timeline(limit=10_000)
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(1000):
+        line.append(b"abcd")
+        line.next_packet()
+    assert line.count.held == 4000
+    assert len(gc.get_objects()) - before < 100
 
 
 def test_a_rewind_sends_what_is_not_settled() -> None:
