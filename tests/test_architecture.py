@@ -20,7 +20,7 @@ FLOORS = (
     "recognition",
     "watchdog",
     "session",
-    "admission batch websocket",
+    "admission batch outlet websocket",
     "stream",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
