@@ -369,6 +369,7 @@ class PulseStream:
             self._sent.set()
             self._deliver()
             self._arm()  # what was sent has moved the next deadline
+        self._arm()  # until when an answer is waited for was decided after the question was sent
 
     def _deliver(self) -> None:
         session = self._session

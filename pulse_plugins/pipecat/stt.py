@@ -251,6 +251,8 @@ class PulseSTTService(STTService):
         if frame.finalized:
             # The base class would wait until this task has ended, and the transcript with it.
             timer, self._ttfb_timeout_task = self._ttfb_timeout_task, None
+            if timer is not None:
+                timer.cancel()
         await self.push_frame(frame)
         if timer is not None:
             await self.cancel_task(timer)

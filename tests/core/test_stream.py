@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from pulse_plugins.core.errors import AuthenticationError, StreamClosedError
-from pulse_plugins.core.events import Event
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.events import Event, Final
+from pulse_plugins.core.options import PulseOptions, Timeouts
 from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.websocket import WebSocket
 from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.scripted import speak
 
 
 async def read(stream: PulseStream) -> list[Event]:
@@ -87,3 +90,36 @@ async def test_sending_waits_while_much_is_unsent() -> None:
             await stream.send(bytes(32_000))
             assert stream.backlog <= stream.options.limits.backlog_seconds
         assert stream.stream_time == 20.0
+
+
+async def test_a_question_that_a_full_socket_takes_later_is_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    audio = speak(range(3), 16_000).tobytes()[:16_000]  # five packets
+    heard = asyncio.Event()
+
+    async def mute(socket: ServerConnection) -> None:
+        size = 0
+        async for message in socket:
+            size += len(message)
+            if size >= len(audio):
+                heard.set()
+
+    monkeypatch.setattr(WebSocket, "is_free", lambda _: False)  # the writer's task sends all
+    timeouts = Timeouts(finalize=0.3, stall=60.0, keepalive=60.0)
+    async with serve(mute, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        stream = PulseStream(PulseOptions(base_url=f"ws://127.0.0.1:{port}", timeouts=timeouts))
+        stream.start()
+        stream.push(audio)
+        async with asyncio.timeout(5):
+            await heard.wait()
+        asked = stream.request_finalize()
+        async with asyncio.timeout(5):
+            async for event in stream:
+                if isinstance(event, Final):
+                    break
+        assert isinstance(event, Final)
+        assert event.finalize_id == asked
+        stream.abort()
+        await stream.wait_closed()
