@@ -20,8 +20,6 @@ from pulse_plugins.core.timeline import Timeline
 from pulse_plugins.core.transcripts import Segment, Transcripts
 from pulse_plugins.core.turns import Request, Turns
 
-_AT_THE_MARK = 0.1  # seconds; loud audio this close before a mark is a word that goes on
-_LONGEST_WORD = 1.0  # seconds
 _DOUBT = 1.0  # seconds; an interim or final comes at most so long after its last word
 
 
@@ -76,16 +74,10 @@ class Recognition:
             self._speech.learn(segment.words[0].start, segment.end)
         elif segment.text:
             self._speech.learn(before, segment.end)
-        settled = self.timeline.position(self._surely_covered(segment))
-        request_id = None
         request = self._completed_by(message, segment)
-        if request is not None:
-            if request.id is not None:  # one of our own can cut a word: the rest of it is replayed
-                settled = max(settled, self._before_open_word(request.mark))
-                if settled >= request.mark:
-                    self.transcripts.settled_exactly()
-            request_id = self.turns.answer(request)
-        self.timeline.settle(settled)
+        settled = self._settled_by(message, segment, request)
+        request_id = None if request is None else self.turns.answer(request)
+        timeline.settle(settled)
         if segment.text or request_id is not None:
             self._emit_final(segment, request_id, message)
         self._reconsider(now)
@@ -174,22 +166,33 @@ class Recognition:
             turns.answers_empty = True
         return waiting
 
-    def _surely_covered(self, segment: Segment) -> float:
-        """Up to where an ordinary final settles: no word that may follow it lies before."""
+    def _settled_by(self, message: Transcript, segment: Segment, request: Request | None) -> int:
+        """Up to where nothing need be heard again, now that this final completes the request."""
+        covered = segment.covered
         if segment.vague:
-            early = max(0.0, segment.covered - _DOUBT)
-            if self._speech.has_speech(early, segment.covered, margin=0.0):
-                return early
+            if request is not None:  # it came later than what it covers
+                covered = min(covered, self.timeline.seconds(request.mark))
+            covered = self._surely(covered)
+        settled = self.timeline.position(covered)
+        if request is None or request.id is None:
+            return settled  # one of our own can cut a word: the rest of it is replayed
+        settled = max(settled, self._before_open_word(request.mark))
+        ends_here = message.from_finalize or segment.covered <= self.timeline.seconds(request.mark)
+        if settled == request.mark and ends_here:
             self.transcripts.settled_exactly()
-        return segment.covered
+        return settled
+
+    def _surely(self, covered: float) -> float:
+        """Where a final without word times settles: no word that may follow it lies before."""
+        early = max(0.0, covered - _DOUBT)
+        if self._speech.has_speech(early, covered, margin=0.0):
+            return early
+        self.transcripts.settled_exactly()
+        return covered
 
     def _before_open_word(self, mark: int) -> int:
         """Up to where an answer settles: a word that is being said at the mark is not over."""
-        end = self.timeline.seconds(mark)
-        start = max(0.0, end - _AT_THE_MARK)
-        if not self._speech.has_speech(start, end, margin=0.0, at_least=_AT_THE_MARK / 2):
-            return mark
-        return self.timeline.position(max(0.0, end - _LONGEST_WORD))
+        return self.timeline.position(self._speech.word_at(self.timeline.seconds(mark)))
 
     def _reconsider(self, now: float) -> None:
         """New evidence: how long is the oldest request still worth waiting for?"""

@@ -343,7 +343,7 @@ class Session:
                 link.closing_at = link.last_sent_at = now
                 return link.options.row.close
             return None
-        if now - link.last_sent_at >= self.options.timeouts.keepalive:
+        if now >= link.last_sent_at + self.options.timeouts.keepalive:
             return self._keepalive(link, now)
         return None
 

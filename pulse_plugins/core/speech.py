@@ -26,6 +26,9 @@ _ABSOLUTE: Final = 0.01  # of full scale (-40 dB): speech, while no word was rec
 _ABOVE_PAUSES: Final = 4.0  # times as loud as the pauses: perhaps speech
 _PAUSES: Final = 0.1  # of audio is quieter than speech
 _INAUDIBLE: Final = 1e-4  # of full scale (-80 dB)
+_LONGEST: Final = 1.0  # seconds that a word may take
+_BREAK: Final = 6  # frames from one loud one to the next within a word
+_ONSET: Final = 0.1  # seconds; words begin more quietly than they go on
 
 
 class SpeechLevel:
@@ -75,6 +78,26 @@ class SpeechLevel:
     def may_have_speech(self, start: float, end: float) -> bool:
         """Whether a quiet word may lie between two stream_times; noise may look so too."""
         return _lasts(self._levels(start + _MARGIN, end), self._perhaps(), _SHORTEST)
+
+    def word_at(self, time: float) -> float:
+        """Where the word that is being said at this stream_time began; the time itself if none is.
+
+        A word that has begun this very moment counts: what was not heard whole was not heard.
+        """
+        position = self.timeline.position(time)
+        last = position // self._frame_bytes
+        levels = self._levels(time - _LONGEST, time)
+        begun = self.timeline.read(last * self._frame_bytes, position)
+        rest = frame_loudness(begun, self._encoding, len(begun))  # of a frame that is not whole
+        loud = np.append(levels, rest) > self._like_words(self._perhaps())
+        edge = last + 1
+        for number in np.flatnonzero(loud)[::-1].tolist():
+            if edge - (last - levels.size + number) > _BREAK:
+                break
+            edge = last - levels.size + number
+        if edge > last:
+            return time
+        return max(0.0, time - _LONGEST, edge * _FRAME - _ONSET)
 
     def _like_words(self, default: float) -> float:
         return default if self._words is None else max(_INAUDIBLE, _RELATIVE * self._words)

@@ -81,7 +81,7 @@ class Transcripts:
         if not self._seen or count > self._seen[-1][0]:
             self._seen.append((count, sent))
         if self._echo or self._repeats:
-            text = self._without_repeats(self._without_echo(text))
+            text, _ = self._without_repeats(self._without_echo(text))
             if not text:
                 return None
         self.open_text = text
@@ -96,7 +96,7 @@ class Transcripts:
 
     def settled_exactly(self) -> None:
         """No word that was delivered lies in the audio that is held."""
-        self._tail = []
+        self._tail, self._repeats = [], []
 
     def final(
         self, message: Transcript, clock: ConnectionClock, *, sent: float, answers: bool
@@ -139,6 +139,7 @@ class Transcripts:
         text, self.open_text = self.open_text, ""
         if text:
             self._echo += text.split()
+            self._said_untimed(text)
             self._echo_end = max(until, self._open_until)  # an interim may reach beyond the mark
             self._last_text = text
         return text
@@ -214,31 +215,37 @@ class Transcripts:
         at = next((when for size, when in seen if size >= count), sent)
         if answers and _key(text) == _key(self._last_text) and not seen:
             return Segment("", (), at, at, covered=0.0, repeated=True)
-        rest = self._without_repeats(self._without_echo(text))
-        self._echo, self._repeats = [], []
-        self._tail = [*self._tail, *self._tokens(rest)][-_TAIL:]
+        rest, self._repeats = self._without_repeats(self._without_echo(text))
+        self._echo = []
+        self._said_untimed(rest)
         start = self.delivered_until
         self.delivered_until = max(start, at)
         self._last_text = text
         end = self.delivered_until
         return Segment(rest, (), start, end, covered=at, repeated=not rest, vague=True)
 
+    def _said_untimed(self, text: str) -> None:
+        self._tail = [*self._tail, *self._tokens(text)][-_TAIL:]
+
     def _remember(self, words: list[Word]) -> None:
         self._recent.extend(words)
         for w in words:
             self.delivered_until = max(self.delivered_until, w.end)
 
-    def _without_repeats(self, text: str) -> str:
-        """Without the words that the replay says again; its first one may have been cut."""
-        if not self._repeats:
-            return text
+    def _without_repeats(self, text: str) -> tuple[str, list[str]]:
+        """Without the words that the replay says again, and those that it has yet to say again.
+
+        The replay begins somewhere in the tail, perhaps within a word, and a final of it may end
+        before the tail does.
+        """
         tokens, tail = self._tokens(text), [_key(word) for word in self._repeats]
         keys = [_key(token) for token in tokens[: _TAIL + 1]]
-        for length in range(len(tail), 0, -1):
-            for cut in (0, 1) if length > 1 else (0,):
-                if keys[cut : cut + length] == tail[-length:]:
-                    return self.join(tokens[cut + length :])
-        return text
+        for at in range(len(tail)):
+            for cut in (0, 1):
+                same = min(len(tail) - at, len(keys) - cut)
+                if same > cut and keys[cut : cut + same] == tail[at : at + same]:
+                    return self.join(tokens[cut + same :]), self._repeats[at + same :]
+        return text, []
 
     def _tokens(self, text: str) -> list[str]:
         return list(text) if spaceless(self.language) else text.split()

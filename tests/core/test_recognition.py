@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pulse_plugins.core.options import Limits, Timeouts
 from tests.support.call import Call
-from tests.support.hearing import spoken
+from tests.support.hearing import RATE, spoken
 
 
 def test_an_interim_after_a_finalize_makes_it_worth_the_whole_wait() -> None:
@@ -55,24 +57,79 @@ def test_one_late_answer_is_taken_for_late_once() -> None:
     assert second in call.answered
 
 
-def test_a_word_that_goes_on_over_a_finalize_is_replayed_whole() -> None:
+@pytest.mark.parametrize("milliseconds", [1, 10, 25, 45, 100, 190])
+@pytest.mark.parametrize("silence", [0, 1])
+def test_a_word_that_goes_on_over_a_finalize_is_replayed_whole(
+    milliseconds: int, silence: int
+) -> None:
     call = Call()
     server = call.connect()
     word = spoken(2)
-    half = len(word) // 4 * 2
-    call.say(1)
-    call.feed(word[:half])
+    cut = milliseconds * RATE // 1000 * 2
+    call.say(1, *[0] * silence)
+    call.feed(word[:cut])
     request = call.finalize()
     call.hear(server.answer())
     assert call.answered == [request]
     call.drop()
-    call.feed(word[half:])
+    call.feed(word[cut:])
     call.say(0)
     call.pass_time(0.1)
     server = call.connect()
     call.pass_time(1.0)
     call.hear(server.final())
     assert call.words == ["w1", "w2"]
+
+
+def test_an_answer_without_word_times_covers_nothing_behind_its_mark() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.say(*range(2, 10))  # no interim says when they were heard
+    call.hear(server.answer())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(2.0)
+    call.hear(server.final())
+    assert call.words == [f"w{number}" for number in range(1, 10)]
+
+
+def test_a_replay_that_a_final_cuts_within_what_was_said_says_nothing_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3, 4, 5)
+    call.hear(server.final())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    heard = server.words()
+    call.hear(server.final(heard[:2]))
+    call.hear(server.interim())
+    call.say(6)
+    call.hear(server.final())
+    assert len(heard) == 5
+    assert call.words == ["w1", "w2", "w3", "w4", "w5", "w6"]
+
+
+def test_a_replay_of_what_an_interim_has_said_says_nothing_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.pass_time(3.0)
+    assert [(f.text, f.promoted) for f in call.finals] == [("w1 w2", True)]
+    assert call.answered == [request]
+    call.hear(server.final())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.say(3, 0)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2", "w3"]
 
 
 def test_silence_that_was_heard_is_not_kept() -> None:

@@ -373,6 +373,13 @@ def test_a_keepalive_goes_out_where_the_dialect_has_one() -> None:
     assert server.take_wire() == ["keepalive", "keepalive"]
 
 
+def test_a_keepalive_goes_out_when_it_is_due_whatever_the_rounding() -> None:
+    call = Call(dialect="live", timeouts=Timeouts(keepalive=4.9))  # sums of it are not exact
+    server = call.connect()
+    call.pass_time(49 * 4.9 + 1.0)
+    assert server.take_wire() == ["keepalive"] * 49
+
+
 def test_options_change_on_a_new_connection_without_a_gap() -> None:
     call = Call()
     server = call.connect()

@@ -1,7 +1,7 @@
 """Whatever happens on the wire, in whatever order: every word once, in order, on the clock.
 
-Hypothesis decides when audio comes, when words are cut into finals, when finalize is asked and
-answered, and when connections break. No socket, no clock.
+Hypothesis decides when audio comes, when words are cut into finals, when finalize is asked (in the
+middle of a word, too) and answered, and when connections break. No socket, no clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from hypothesis.stateful import (
 from pulse_plugins.core.errors import ConnectionLostError, ServerError
 from pulse_plugins.core.session import State
 from pulse_plugins.core.transcripts import Transcripts
+from tests.support.attentive import AttentiveCall
 from tests.support.call import Call
+from tests.support.hearing import RATE, spoken
 
 GARBAGE = ["{", "[]", "null", '{"type":"news"}', '{"transcript":5}', b"\x00", '{"words":null}']
 
@@ -28,23 +30,46 @@ GARBAGE = ["{", "[]", "null", '{"type":"news"}', '{"transcript":5}', b"\x00", '{
 class AnyCall(RuleBasedStateMachine):
     """A caller, a network and a server, in any order."""
 
-    flags = True
-
     def __init__(self) -> None:
         super().__init__()
-        self.call = Call(flags=self.flags)
+        self.call = self.pick_up()
         self.spoken: list[str] = []
+        self.begun = b""  # the rest of a word that is being said
         self.asked = 0
+
+    def pick_up(self) -> Call:
+        return Call()
 
     # The caller.
 
     @rule(words=st.integers(1, 4), pause=st.integers(0, 2))
     def speak(self, words: int, pause: int) -> None:
+        self.say_the_rest()
         for _ in range(words):
-            number = len(self.spoken) + 1
-            self.spoken.append(f"w{number}")
-            self.call.say(number)
+            self.call.feed(self.next_word())
         self.call.say(*[0] * pause)
+
+    @rule(milliseconds=st.integers(0, 200), ask=st.booleans())
+    def begin_a_word(self, milliseconds: int, ask: bool) -> None:
+        """What comes next comes in the middle of it, or right at its start."""
+        self.say_the_rest()
+        word = self.next_word()
+        cut = milliseconds * RATE // 1000 * 2
+        self.call.feed(word[:cut])
+        self.begun = word[cut:]
+        if ask:
+            self.finalize()
+
+    @precondition(lambda self: self.begun)
+    @rule()
+    def say_the_rest(self) -> None:
+        rest, self.begun = self.begun, b""
+        self.call.feed(rest)
+
+    def next_word(self) -> bytes:
+        number = len(self.spoken) + 1
+        self.spoken.append(f"w{number}")
+        return spoken(number)
 
     @rule()
     def finalize(self) -> None:
@@ -127,6 +152,8 @@ class AnyCall(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Then the network is well again: the other words come, every request is answered."""
         call = self.call
+        self.say_the_rest()
+        call.say(0)  # the line stays open: packets fill
         for _ in range(200):
             call.pass_time(0.1)
             if call.session.state is State.DORMANT:
@@ -154,7 +181,22 @@ class AnyCall(RuleBasedStateMachine):
 class AnyCallWithoutFlags(AnyCall):
     """The same on a server that does not mark its answers."""
 
-    flags = False
+    def pick_up(self) -> Call:
+        return Call(flags=False)
+
+
+class AnyCallWithoutWordTimes(AnyCall):
+    """The same where finals have no word times: interims alone tell when words were heard."""
+
+    def pick_up(self) -> Call:
+        return AttentiveCall(timed=False)
+
+    @precondition(lambda self: self.call.servers and not self.call.server.finalizes)
+    @rule()
+    def cut_final(self) -> None:
+        """Whole and once: without times nobody could tell a second one from a repetition."""
+        if self.call.server.words():
+            self.call.hear(self.call.server.final())
 
 
 PROFILE = settings(
@@ -168,7 +210,7 @@ PROFILE = settings(
 )
 
 
-@pytest.mark.parametrize("machine", [AnyCall, AnyCallWithoutFlags])
+@pytest.mark.parametrize("machine", [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes])
 def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall]) -> None:
     run_state_machine_as_test(machine, settings=PROFILE)
 

@@ -60,6 +60,25 @@ def test_the_end_of_a_word_is_not_new_speech() -> None:
     assert speech.has_speech(0.4, 1.5)
 
 
+@pytest.mark.parametrize(
+    ("stretches", "began"),
+    [
+        (((1.0, 0.1), (0.5, 0.0)), 1.5),  # nobody speaks
+        (((1.0, 0.0), (0.3, 0.1)), 0.9),  # a word, with its quiet onset
+        (((1.0, 0.0), (0.005, 0.1)), 0.9),  # that has begun this very moment
+        (((0.5, 0.0), (0.2, 0.1), (0.08, 0.0), (0.3, 0.1)), 0.4),  # with a pause of its own
+        (((0.4, 0.1), (0.2, 0.0), (0.3, 0.1)), 0.5),  # after another one
+        (((3.0, 0.1),), 2.0),  # no word is longer
+        (((0.05, 0.1),), 0.0),
+    ],
+)
+def test_where_the_word_began_that_is_being_said(
+    stretches: tuple[tuple[float, float], ...], began: float
+) -> None:
+    end = sum(seconds for seconds, _ in stretches)
+    assert level(*stretches).word_at(end) == pytest.approx(began, abs=1e-6)
+
+
 @given(
     asked=st.lists(
         st.tuples(st.floats(0, 3), st.floats(0, 3), st.booleans()), min_size=1, max_size=12
