@@ -26,6 +26,7 @@ _ABSOLUTE: Final = 0.01  # of full scale (-40 dB): speech, while no word was rec
 _ABOVE_PAUSES: Final = 4.0  # times as loud as the pauses: perhaps speech
 _PAUSES: Final = 0.1  # of audio is quieter than speech
 _INAUDIBLE: Final = 1e-4  # of full scale (-80 dB)
+_SILENCE: Final = 1e-5  # of full scale (-100 dB): less than one step of 16 bits
 _LONGEST: Final = 1.0  # seconds that a word may take
 _BREAK: Final = 6  # frames from one loud one to the next within a word
 _ONSET: Final = 0.1  # seconds; words begin more quietly than they go on
@@ -89,7 +90,7 @@ class SpeechLevel:
         levels = self._levels(time - _LONGEST, time)
         begun = self.timeline.read(last * self._frame_bytes, position)
         rest = frame_loudness(begun, self._encoding, len(begun))  # of a frame that is not whole
-        loud = np.append(levels, rest) > self._like_words(self._perhaps())
+        loud = np.append(levels, rest) > self._surely_quiet()
         edge = last + 1
         for number in np.flatnonzero(loud)[::-1].tolist():
             if edge - (last - levels.size + number) > _BREAK:
@@ -101,6 +102,12 @@ class SpeechLevel:
 
     def _like_words(self, default: float) -> float:
         return default if self._words is None else max(_INAUDIBLE, _RELATIVE * self._words)
+
+    def _surely_quiet(self) -> float:
+        """What is not louder is no word; before any word was recognized only silence is."""
+        if self._words is None:
+            return _SILENCE
+        return max(_SILENCE, min(_RELATIVE * self._words, _ABOVE_PAUSES * self._pauses))
 
     def _perhaps(self) -> float:
         return max(_INAUDIBLE, min(_ABSOLUTE, _ABOVE_PAUSES * self._pauses))

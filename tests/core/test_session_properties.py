@@ -69,7 +69,7 @@ class AnyCall(RuleBasedStateMachine):
     def next_word(self) -> bytes:
         number = len(self.spoken) + 1
         self.spoken.append(f"w{number}")
-        return spoken(number)
+        return spoken(number, self.call.loud)
 
     @rule()
     def finalize(self) -> None:
@@ -199,6 +199,13 @@ class AnyCallWithoutWordTimes(AnyCall):
             self.call.hear(self.call.server.final())
 
 
+class AnyQuietCall(AnyCall):
+    """The same where words are nearly as quiet as the pauses: loudness is no evidence."""
+
+    def pick_up(self) -> Call:
+        return Call(loud=30)
+
+
 PROFILE = settings(
     max_examples=150,
     stateful_step_count=50,
@@ -210,7 +217,9 @@ PROFILE = settings(
 )
 
 
-@pytest.mark.parametrize("machine", [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes])
+@pytest.mark.parametrize(
+    "machine", [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes, AnyQuietCall]
+)
 def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall]) -> None:
     run_state_machine_as_test(machine, settings=PROFILE)
 

@@ -79,6 +79,15 @@ def test_where_the_word_began_that_is_being_said(
     assert level(*stretches).word_at(end) == pytest.approx(began, abs=1e-6)
 
 
+def test_a_quiet_word_that_is_being_said_counts_more_than_one_that_is_asked_about() -> None:
+    speech = level((0.5, 0.1), (0.5, 0.0005), (0.3, 0.004))
+    assert speech.word_at(1.3) < 1.3  # nothing was recognized: whatever is heard may be a word
+    speech.learn(0.0, 0.5)
+    assert not speech.has_speech(0.6, 1.3)
+    assert speech.word_at(1.3) == pytest.approx(0.9)
+    assert speech.word_at(0.9) == 0.9
+
+
 @given(
     asked=st.lists(
         st.tuples(st.floats(0, 3), st.floats(0, 3), st.booleans()), min_size=1, max_size=12

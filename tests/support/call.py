@@ -11,7 +11,7 @@ from pulse_plugins.core.events import AudioLost, Event, Final
 from pulse_plugins.core.links import CloseLink, OpenLink
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.session import Session
-from tests.support.hearing import RATE, Hearing, spoken
+from tests.support.hearing import LOUD, RATE, Hearing, spoken
 
 FRAME = 0.02  # seconds
 _E = TypeVar("_E", bound=Event)
@@ -23,6 +23,7 @@ class Call:
     Args:
         timed: The servers' finals have word times.
         flags: The servers mark their answers to finalize.
+        loud: As the caller speaks, see `spoken`.
         given: Options.
 
     Attributes:
@@ -31,7 +32,9 @@ class Call:
         fed: Bytes of audio given.
     """
 
-    def __init__(self, *, timed: bool = True, flags: bool = True, **given: Any) -> None:
+    def __init__(
+        self, *, timed: bool = True, flags: bool = True, loud: int = LOUD, **given: Any
+    ) -> None:
         wanted: dict[str, Any] = {"base_url": "ws://127.0.0.1:1", "sample_rate": RATE}
         self.options = PulseOptions(**{**wanted, "packet_ms": 50, **given})
         self.session = Session(self.options, Random(0))
@@ -40,7 +43,8 @@ class Call:
         self.servers: dict[int, Hearing] = {}
         self.events: list[Event] = []
         self.fed = 0
-        self._habits = {"timed": timed, "flags": flags}
+        self.loud = loud
+        self._habits: dict[str, Any] = {"timed": timed, "flags": flags, "loud": loud}
         self.session.start(self.now)
         self.settle()
 
@@ -83,7 +87,7 @@ class Call:
     def say(self, *numbers: int) -> None:
         """Words, in real time; 0 is a silence of the same length."""
         for number in numbers:
-            self.feed(spoken(number))
+            self.feed(spoken(number, self.loud))
 
     def feed(self, data: bytes) -> None:
         """Audio, in real time."""

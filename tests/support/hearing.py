@@ -14,14 +14,14 @@ import numpy as np
 RATE = 8000
 WORD = 0.2  # seconds
 _SAMPLES = int(RATE * WORD)
-_LOUD = 8000
+LOUD = 8000  # of 32767
 
 Heard = tuple[str, float, float]  # a word, its start and end in connection_time
 
 
-def spoken(number: int) -> bytes:
-    """200 ms that say this number, from 1, loudly; number 0 is silence."""
-    return struct.pack("<h", _LOUD + number if number else 0) * _SAMPLES
+def spoken(number: int, loud: int = LOUD) -> bytes:
+    """200 ms that say this number, from 1; number 0 is silence."""
+    return struct.pack("<h", loud + number if number else 0) * _SAMPLES
 
 
 class Hearing:
@@ -30,6 +30,7 @@ class Hearing:
     Args:
         timed: Its finals have word times.
         flags: It marks the answers to finalize.
+        loud: As words are `spoken`.
 
     Attributes:
         wire: Everything it was sent that was not taken yet; audio in seconds.
@@ -37,8 +38,8 @@ class Hearing:
         closing: It was sent the closing word.
     """
 
-    def __init__(self, *, timed: bool = True, flags: bool = True) -> None:
-        self.timed, self.flags = timed, flags
+    def __init__(self, *, timed: bool = True, flags: bool = True, loud: int = LOUD) -> None:
+        self.timed, self.flags, self._loud = timed, flags, loud
         self.wire: list[float | str] = []
         self.finalizes: list[int] = []
         self.closing = False
@@ -83,7 +84,7 @@ class Hearing:
         starts = [0, *borders.tolist()]
         found = []
         for start, end in zip(starts, [*starts[1:], samples.size], strict=True):
-            number = int(samples[start]) - _LOUD if end > start else 0
+            number = int(samples[start]) - self._loud if end > start else 0
             if number > 0 and end - start == _SAMPLES:
                 at = self._before + start
                 found.append((f"w{number}", at / RATE, (at + _SAMPLES) / RATE))
