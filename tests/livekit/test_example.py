@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from pulse_plugins.local import recordings
-from tests.livekit.peer import peer
 from tests.livekit.rig import Reader
+from tests.support.peer import peer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "livekit_agent.py"
 

@@ -25,7 +25,7 @@ from tests.livekit.driving import (
     speech,
     words,
 )
-from tests.livekit.peer import Link, peer
+from tests.support.peer import Link, peer
 
 
 def once(what: str, after: float = 0.0) -> object:

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from livekit.agents import APIConnectOptions
 
 from pulse_plugins.livekit import STT
 from tests.livekit.driving import FINAL, Heard, check_grammar, frames, play, speech, words
-from tests.livekit.peer import Link, Peer, peer
-
-
-class Havoc:
-    """Cuts, refuses, babbles and swallows at random, from a seed."""
-
-    def __init__(self, server: Peer, seed: int) -> None:
-        self._server = server
-        self._random = random.Random(seed)
-        self.done: list[str] = []
-
-    def __call__(self, link: Link, what: str) -> bool:
-        chance = self._random.random()
-        if what == "audio" and chance < 0.04:
-            self.done.append("cut")
-            self._server.habits.refusals = [503] * self._random.randrange(3)
-            link.cut()
-            return True
-        if what == "finalize" and chance < 0.3:
-            self.done.append("cut at finalize")
-            link.cut()
-            return True
-        return False
+from tests.support.havoc import Havoc
+from tests.support.peer import peer
 
 
 @pytest.mark.parametrize("vad", [True, False])

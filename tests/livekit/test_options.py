@@ -7,7 +7,7 @@ import pytest
 from pulse_plugins.core.errors import ConfigurationError
 from pulse_plugins.livekit import STT
 from tests.livekit.driving import END, INTERIM, Heard, check_grammar, frames, play, speech, words
-from tests.livekit.peer import peer
+from tests.support.peer import peer
 
 
 async def test_a_change_in_mid_speech_loses_nothing() -> None:

@@ -11,8 +11,8 @@ from livekit.agents import inference
 
 from pulse_plugins.livekit import STT
 from pulse_plugins.local import recordings
-from tests.livekit.peer import peer
 from tests.livekit.rig import Reader, session
+from tests.support.peer import peer
 
 
 @pytest.mark.parametrize("server_vad", [True, False])

@@ -25,7 +25,7 @@ from tests.livekit.driving import (
     speech,
     words,
 )
-from tests.livekit.peer import peer
+from tests.support.peer import peer
 
 
 @pytest.mark.parametrize("vad", [True, False])

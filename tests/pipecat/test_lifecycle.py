@@ -26,8 +26,8 @@ from pulse_plugins.core.events import AudioLost, Recovered
 from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
 from pulse_plugins.local.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
-from tests.livekit.peer import peer
 from tests.pipecat.rig import Handlers, calling, speech, words
+from tests.support.peer import peer
 
 EVENTS = (
     "on_connected",

@@ -14,8 +14,8 @@ from pulse_plugins.local.recognizer import RecognizedWord
 from pulse_plugins.local.scripted import ScriptedDecoder
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from pulse_plugins.pipecat.frames import REDACTED
-from tests.livekit.peer import peer
 from tests.pipecat.rig import Call, calling
+from tests.support.peer import peer
 from tests.support.privacy import MARKED_WORD
 
 PLACEHOLDER = "[FIRSTNAME_1]"

@@ -6,8 +6,8 @@ import pytest
 from pipecat.processors.frame_processor import FrameProcessorSetup
 
 from pulse_plugins.pipecat import PulseSTTService
-from tests.livekit.peer import peer
 from tests.pipecat.rig import calling, words
+from tests.support.peer import peer
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
 

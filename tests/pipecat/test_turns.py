@@ -26,8 +26,8 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pulse_plugins.core.events import Final
 from pulse_plugins.local.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService
-from tests.livekit.peer import peer
 from tests.pipecat.rig import UP, calling, speech, words
+from tests.support.peer import peer
 
 # Habits of servers that answer a finalize in their several ways.
 SERVERS: dict[str, dict[str, object]] = {
