@@ -91,14 +91,12 @@ class SpeechLevel:
         begun = self.timeline.read(last * self._frame_bytes, position)
         rest = frame_loudness(begun, self._encoding, len(begun))  # of a frame that is not whole
         loud = np.append(levels, rest) > self._surely_quiet()
-        edge = last + 1
-        for number in np.flatnonzero(loud)[::-1].tolist():
-            if edge - (last - levels.size + number) > _BREAK:
-                break
-            edge = last - levels.size + number
-        if edge > last:
+        numbers = np.flatnonzero(loud) + (last - levels.size)
+        if not numbers.size or last + 1 - numbers[-1] > _BREAK:
             return time
-        return max(0.0, time - _LONGEST, edge * _FRAME - _ONSET)
+        breaks = np.flatnonzero(np.diff(numbers) > _BREAK)
+        first = numbers[breaks[-1] + 1] if breaks.size else numbers[0]
+        return max(0.0, time - _LONGEST, float(first) * _FRAME - _ONSET)
 
     def _like_words(self, default: float) -> float:
         return default if self._words is None else max(_INAUDIBLE, _RELATIVE * self._words)

@@ -228,4 +228,4 @@ def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
     monkeypatch.setattr(Transcripts, "_is_known", lambda self, word: False)
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(AnyCall, settings=PROFILE)
+        run_state_machine_as_test(AnyCall, settings=settings(PROFILE, max_examples=2000))
