@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import cache
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,13 @@ class FrameConverter:
             if source.sample_rate == target.sample_rate
             else Resampler(source.sample_rate, target.sample_rate)
         )
+        # A sample of few bits has few values: what becomes of each is looked up.
+        self._codes = _code_type(source.encoding)
+        self._table = (
+            _table(source.encoding, target.encoding)
+            if self._resampler is None and source.channels == 1 and self._codes is not None
+            else None
+        )
         # Samples finer than the resampler's grid of 1/256 are put on it.
         self._off_grid = source.encoding in ("linear32", "float32") or (
             source.channels & (source.channels - 1) != 0
@@ -129,6 +137,9 @@ class FrameConverter:
             data = data[:whole]
         if self.is_identity or not data:
             return data
+        if self._table is not None:
+            found: NDArray[np.unsignedinteger[Any]] = self._table[np.frombuffer(data, self._codes)]
+            return found.tobytes()
         samples = decode(data, self.source.encoding)
         if self.source.channels > 1:
             channels = self.source.channels
@@ -197,6 +208,20 @@ def encode(samples: Samples, encoding: str) -> bytes:
             return _ALAW_CODES[integers.view(np.uint16)].tobytes()
         case _:
             raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding")
+
+
+def _code_type(encoding: str) -> str | None:
+    """The type of a sample's bits, where there are at most 65536 of them."""
+    return {"linear16": "<u2", "mulaw": "u1", "alaw": "u1"}.get(encoding)
+
+
+@cache
+def _table(source: str, target: str) -> NDArray[np.unsignedinteger[Any]]:
+    """What every sample of one encoding is in another, by its bits."""
+    codes = _code_type(source)
+    every = np.arange(1 << 8 * np.dtype(codes).itemsize).astype(codes)
+    size = SAMPLE_BYTES[target]
+    return np.frombuffer(encode(decode(every.tobytes(), source), target), f"<u{size}")
 
 
 def loudness(data: Bytes, encoding: str) -> float:
