@@ -67,8 +67,13 @@ class Recognition:
             return
         waiting = self.turns.oldest()
         before = self.transcripts.delivered_until
+        answered = waiting if message.from_finalize else None
         segment = self.transcripts.final(
-            message, link.clock, sent=sent, answers=waiting is not None or self.turns.late > 0
+            message,
+            link.clock,
+            sent=sent,
+            answers=waiting is not None or self.turns.late > 0,
+            until=None if answered is None else timeline.seconds(answered.mark),
         )
         if segment.words:
             self._speech.learn(segment.words[0].start, segment.end)

@@ -78,7 +78,7 @@ class SpeechLevel:
 
     def may_have_speech(self, start: float, end: float) -> bool:
         """Whether a quiet word may lie between two stream_times; noise may look so too."""
-        return _lasts(self._levels(start + _MARGIN, end), self._perhaps(), _SHORTEST)
+        return _lasts(self._levels(start + _MARGIN, end), self._surely_quiet(), _SHORTEST)
 
     def word_at(self, time: float) -> float:
         """Where the word that is being said at this stream_time began; the time itself if none is.

@@ -99,7 +99,13 @@ class Transcripts:
         self._tail, self._repeats = [], []
 
     def final(
-        self, message: Transcript, clock: ConnectionClock, *, sent: float, answers: bool
+        self,
+        message: Transcript,
+        clock: ConnectionClock,
+        *,
+        sent: float,
+        answers: bool,
+        until: float | None = None,
     ) -> Segment:
         """Place a final on the stream.
 
@@ -108,6 +114,7 @@ class Transcripts:
             clock: The clock of the connection it came on.
             sent: stream_time up to which that connection was sent audio.
             answers: A finalize is outstanding, so that two finals may say the same.
+            until: stream_time of the finalize that this answers, where the server says so.
         """
         text = message.text if _HAS_WORD.search(message.text) else ""
         words = self._timed(message.words, clock, sent) if text else None
@@ -116,7 +123,8 @@ class Transcripts:
             end = self.delivered_until
             return Segment("", (), end, end, covered=0.0)
         if words is None:
-            return self._untimed(text, seen, sent, answers)
+            at_most = sent if until is None else min(sent, until)
+            return self._untimed(text, seen, at_most, answers)
         self._tail, self._repeats = [], []
         new = self._new_words(words)
         kept = self._unsaid(new)
@@ -208,11 +216,11 @@ class Transcripts:
         )
 
     def _untimed(
-        self, text: str, seen: list[tuple[int, float]], sent: float, answers: bool
+        self, text: str, seen: list[tuple[int, float]], at_most: float, answers: bool
     ) -> Segment:
         """A final without word times covers what was sent when its words were first seen."""
         count = len(text.split())
-        at = next((when for size, when in seen if size >= count), sent)
+        at = min(at_most, next((when for size, when in seen if size >= count), at_most))
         if answers and _key(text) == _key(self._last_text) and not seen:
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))

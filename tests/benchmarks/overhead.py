@@ -24,7 +24,7 @@ from tests.benchmarks.crowd import TURN, alone, crowd, speak_all
 from tests.benchmarks.service import server_process
 
 SECONDS = 3.0  # of audio a stream in each round
-ROUNDS = {1: 8, 20: 5, 60: 5}  # of so many streams; one alone is the noisiest
+ROUNDS = {1: 6, 20: 5, 60: 5}  # of so many streams; one alone is the noisiest
 QUICK = (0.5, 1.5)  # seconds before, and seconds that are counted
 FAMILIES = ("pipecat", "livekit")
 KINDS = ("null", "ours", "official")

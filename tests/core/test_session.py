@@ -454,6 +454,23 @@ def test_a_drop_at_the_end_brings_the_last_words_on_another_connection() -> None
     assert call.words == ["w1", "w2"]
 
 
+def test_the_last_words_are_not_given_up_for_being_quiet() -> None:
+    call = Call(loud=30)  # and no pause to compare them with
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(2)
+    call.end()
+    assert server.closing
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.final(is_last=True))
+    assert call.words == ["w1", "w2"]
+    assert call.session.state is State.CLOSED
+
+
 def test_the_end_in_an_outage_is_bounded_and_tells_what_was_lost() -> None:
     call = Call(timeouts=Timeouts(close=3.0))
     call.say(1, 2)
