@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -206,6 +207,35 @@ class AnyQuietCall(AnyCall):
         return Call(loud=30)
 
 
+class AnyHangUp(AnyCall):
+    """The caller hangs up whatever is outstanding, and connections go on to break."""
+
+    def pick_up(self) -> Call:
+        return AttentiveCall()
+
+    @initialize(drops=st.sets(st.integers(0, 25), max_size=3))
+    def plan(self, drops: set[int]) -> None:
+        self.drops = drops
+
+    def teardown(self) -> None:
+        call = self.call
+        self.say_the_rest()
+        call.end()
+        for step in range(600):
+            call.pass_time(0.05)
+            if call.session.state is State.CLOSED:
+                break
+            if call.opening:
+                call.connect()
+            elif call.servers and step in self.drops:
+                call.drop()
+            elif call.servers and call.server.closing and not call.server.finalizes:
+                call.hear(call.server.final(is_last=True))
+        assert call.session.state is State.CLOSED
+        assert max(call.answered, default=0) == self.asked
+        assert call.words == self.spoken
+
+
 PROFILE = settings(
     max_examples=150,
     stateful_step_count=50,
@@ -218,7 +248,8 @@ PROFILE = settings(
 
 
 @pytest.mark.parametrize(
-    "machine", [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes, AnyQuietCall]
+    "machine",
+    [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes, AnyQuietCall, AnyHangUp],
 )
 def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall]) -> None:
     run_state_machine_as_test(machine, settings=PROFILE)
