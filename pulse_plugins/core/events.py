@@ -154,7 +154,7 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class AudioLost:
-    """Audio that no server will hear: the outage outlasted `Limits.replay_seconds`, or the end."""
+    """Audio whose words will not come: more waited than `Limits.replay_seconds`, or the end."""
 
     start: float
     duration: float

@@ -417,7 +417,7 @@ class Session:
         """This connection is the one that listens now, from the oldest held byte on."""
         timeline = self.timeline
         link.begin(timeline.seconds(timeline.start))
-        self._report_lost("the outage outlasted the audio that is kept")
+        self._report_lost("more audio waited than limits.replay_seconds keeps")
         self._outage.replays(timeline.start, timeline.heard)
         self._watchdog.watch(timeline.start, now)
         self._report_recovery(now)

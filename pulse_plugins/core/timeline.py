@@ -46,6 +46,8 @@ class Timeline:
         self.start = self.cursor = self.end = self.heard = 0
         self._settled = self._released = self._lost = 0
         self._lost_ranges: list[tuple[int, int]] = []
+        # Forgotten while the connection that heard it had not said its words: they may come yet.
+        self._awaited = (0, 0)
 
     @property
     def count(self) -> AudioCount:
@@ -109,13 +111,17 @@ class Timeline:
 
     def rewind(self) -> None:
         """A new connection has heard nothing: the cursor goes back to the oldest held byte."""
+        self._lose_awaited()
         self.unsent.extendleft(reversed(self._sent))
         self._sent.clear()
         self.cursor = self.start
 
     def settle(self, position: int) -> None:
         """A final covers everything before `position`: it is never sent again."""
-        self._settled += self._drop_until(min(position, self.cursor))
+        position = min(position, self.cursor)
+        start, end = self._awaited
+        self._awaited = (min(max(start, position), end), end)
+        self._settled += self._drop_until(position)
 
     def release(self, position: int) -> None:
         """A server heard everything before `position` and there was nothing in it."""
@@ -128,6 +134,7 @@ class Timeline:
             understood: There is no word before this position that was not said; the rest is lost.
         """
         self.seal()
+        self._lose_awaited()
         self._forget_until(self.end, understood)
 
     def take_lost(self) -> list[tuple[int, int]]:
@@ -159,18 +166,31 @@ class Timeline:
         for packet in chain(self._sent, self.unsent):
             behind += len(packet)
             if behind >= target:
-                self._forget_until(behind, self.cursor)
-                return
+                break
+        start, end = self._awaited
+        self._awaited = (start if start < end else self.start, min(behind, self.cursor))
+        self._forget_until(behind, self.cursor)
 
     def _forget_until(self, position: int, heard: int) -> None:
         heard = min(max(heard, self.start), position)
         self._released += heard - self.start
         if position > heard:
-            self._lost += position - heard
-            if self._lost_ranges and self._lost_ranges[-1][1] == heard:
-                heard = self._lost_ranges.pop()[0]
-            self._lost_ranges.append((heard, position))
+            self._lose(heard, position)
         self._drop_until(position)
+
+    def _lose(self, start: int, end: int) -> None:
+        self._lost += end - start
+        if self._lost_ranges and self._lost_ranges[-1][1] == start:
+            start = self._lost_ranges.pop()[0]
+        self._lost_ranges.append((start, end))
+
+    def _lose_awaited(self) -> None:
+        """The connection is gone that heard this, and nobody else can hear it."""
+        start, end = self._awaited
+        if start < end:
+            self._released -= end - start
+            self._lose(start, end)
+        self._awaited = (end, end)
 
     def _drop_until(self, position: int) -> int:
         if position <= self.start:

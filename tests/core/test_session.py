@@ -329,6 +329,20 @@ def test_what_does_not_fit_is_lost_to_the_second_and_said_once() -> None:
     assert call.finals[0].words[0].start == pytest.approx(2.0)
 
 
+def test_what_no_final_covered_for_too_long_is_lost_with_its_connection_and_said() -> None:
+    call = Call(limits=Limits(replay_seconds=2.0, backlog_seconds=1.0))
+    server = call.connect()
+    call.say(*range(1, 16))
+    assert call.lost == 0.0  # the final may come yet
+    call.hear(server.final(server.words()[:2]))
+    call.drop()
+    call.pass_time(0.1)
+    call.connect()
+    (lost,) = call.all(AudioLost)
+    assert lost.start == pytest.approx(0.4)
+    assert lost.duration == pytest.approx(0.6)
+
+
 def test_an_outage_is_told_with_its_length_and_what_was_sent_again() -> None:
     call = Call()
     call.connect()

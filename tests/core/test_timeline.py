@@ -79,6 +79,21 @@ def test_beyond_the_bound_the_oldest_goes_and_only_the_unheard_is_lost() -> None
     assert (count.held, count.released, count.lost) == (8, 4, 4)
 
 
+def test_what_was_heard_and_forgotten_is_lost_with_the_connection_whose_final_was_awaited() -> None:
+    line = timeline(limit=8)
+    for _ in range(5):
+        line.append(b"abcd")
+        line.next_packet()
+    line.settle(4)  # the final of the oldest words came after all
+    assert line.take_lost() == []
+    line.rewind()
+    assert line.take_lost() == [(4, 12)]
+    count = line.count
+    assert (count.held, count.released, count.lost) == (8, 4, 8)
+    line.rewind()
+    assert line.take_lost() == []
+
+
 def test_lost_ranges_that_touch_are_one() -> None:
     line = timeline(limit=4)
     for _ in range(4):
