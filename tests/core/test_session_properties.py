@@ -6,6 +6,8 @@ middle of a word, too) and answered, and when connections break. No socket, no c
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -236,6 +238,40 @@ class AnyHangUp(AnyCall):
         assert call.words == self.spoken
 
 
+class SwitchingCall(AttentiveCall):
+    """The server that is spoken of is the one that listens, not the one that stands by."""
+
+    @property
+    def link(self) -> int:
+        listening = self.session._link
+        if listening is not None and listening.id in self.servers:
+            return listening.id
+        return super().link
+
+
+class AnyChange(AnyCall):
+    """Options change on the way, and either connection may break while they do."""
+
+    def pick_up(self) -> Call:
+        return SwitchingCall()
+
+    @rule(boost=st.sampled_from([1.0, 2.0, 3.0]))
+    def change(self, boost: float) -> None:
+        call = self.call
+        changed = replace(call.session.options, keywords=[("word", boost)])
+        call.session.update(changed, call.now)
+        call.settle()
+
+    @precondition(lambda self: len(self.call.servers) > 1)
+    @rule()
+    def drop_the_one_that_stands_by(self) -> None:
+        call = self.call
+        link = next(link for link in reversed(call.servers) if link != call.link)
+        del call.servers[link]
+        call.session.disconnected(link, ConnectionLostError("gone"), call.now)
+        call.settle()
+
+
 PROFILE = settings(
     max_examples=150,
     stateful_step_count=50,
@@ -249,7 +285,7 @@ PROFILE = settings(
 
 @pytest.mark.parametrize(
     "machine",
-    [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes, AnyQuietCall, AnyHangUp],
+    [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes, AnyQuietCall, AnyHangUp, AnyChange],
 )
 def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall]) -> None:
     run_state_machine_as_test(machine, settings=PROFILE)
