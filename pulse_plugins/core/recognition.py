@@ -80,7 +80,7 @@ class Recognition:
         elif segment.text:
             self._speech.learn(before, segment.end)
         request = self._completed_by(message, segment)
-        settled = self._settled_by(message, segment, request)
+        settled = self._settled_by(segment, request)
         request_id = None if request is None else self.turns.answer(request)
         timeline.settle(settled)
         if segment.text or request_id is not None:
@@ -171,7 +171,7 @@ class Recognition:
             turns.answers_empty = True
         return waiting
 
-    def _settled_by(self, message: Transcript, segment: Segment, request: Request | None) -> int:
+    def _settled_by(self, segment: Segment, request: Request | None) -> int:
         """Up to where nothing need be heard again, now that this final completes the request."""
         covered = segment.covered
         if segment.vague:
@@ -182,8 +182,7 @@ class Recognition:
         if request is None or request.id is None:
             return settled  # one of our own can cut a word: the rest of it is replayed
         settled = max(settled, self._before_open_word(request.mark))
-        ends_here = message.from_finalize or segment.covered <= self.timeline.seconds(request.mark)
-        if settled == request.mark and ends_here:
+        if settled == request.mark >= self.timeline.position(segment.covered):
             self.transcripts.settled_exactly()
         return settled
 

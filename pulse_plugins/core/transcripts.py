@@ -147,7 +147,7 @@ class Transcripts:
         text, self.open_text = self.open_text, ""
         if text:
             self._echo += text.split()
-            self._said_untimed(text)
+            self._remember_text(text)
             self._echo_end = max(until, self._open_until)  # an interim may reach beyond the mark
             self._last_text = text
         return text
@@ -225,14 +225,15 @@ class Transcripts:
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))
         self._echo = []
-        self._said_untimed(rest)
+        self._remember_text(rest)
         start = self.delivered_until
         self.delivered_until = max(start, at)
         self._last_text = text
         end = self.delivered_until
         return Segment(rest, (), start, end, covered=at, repeated=not rest, vague=True)
 
-    def _said_untimed(self, text: str) -> None:
+    def _remember_text(self, text: str) -> None:
+        """These words were delivered, and nobody knows where in the audio they are."""
         self._tail = [*self._tail, *self._tokens(text)][-_TAIL:]
 
     def _remember(self, words: list[Word]) -> None:

@@ -19,7 +19,7 @@ TURN = 3.0  # seconds of audio
 _SPREAD = 0.5  # seconds: calls do not begin at the same moment
 _SETTLE = 0.4  # seconds until everybody is connected, and
 _SETTLE_EACH = 0.002  # seconds more for each of them
-_LONGEST = 180  # seconds
+_LONGEST = 900  # seconds; one that dies is noticed at once
 Result = TypeVar("Result")
 
 
