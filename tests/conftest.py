@@ -1,14 +1,15 @@
-"""What holds for every test: no secret in a log, and no task left behind."""
+"""What holds for every test: room on the machine, no secret in a log, and no task left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
+from tests.support.machine import Machine
 from tests.support.privacy import API_KEY, Watch, watching
 
 _DECIDES = (
@@ -21,6 +22,28 @@ _DECIDES = (
     "POCKETSPHINX_PATH",
 )
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
+_MACHINE = pytest.StashKey[Machine]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One of several workers shares the machine with the others."""
+    if hasattr(config, "workerinput"):
+        config.stash[_MACHINE] = Machine(config.cache.mkdir("machine") / "lock")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, bool, bool]:
+    """Wait for the machine before the test's time begins to count."""
+    machine = item.config.stash.get(_MACHINE, None)
+    if machine is None:
+        return (yield)
+    machine.take(item.path, alone=item.get_closest_marker("alone") is not None)
+    try:
+        return (yield)
+    finally:
+        machine.leave(nextitem.path if nextitem else None)
 
 
 @pytest.fixture(autouse=True)

@@ -60,6 +60,7 @@ async def page(microphone: Path, tmp_path: Path) -> AsyncIterator[Page]:
             made = await browser.new_page(viewport={"width": 1000, "height": 720})
             await made.goto(answering.url.removesuffix("/twilio"))
             yield made
+            await made.goto("about:blank")  # hangs up; a browser that is killed is missed later
             await browser.close()
     finally:
         await recognizer.close()

@@ -19,7 +19,11 @@ from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(200)]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(200),
+]
 IN_THE_NUMBER = 14 + 5 + 6  # words: the table, the name, "my number is five five five"
 
 
@@ -76,9 +80,10 @@ async def calls(
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SMALLEST_API_KEY", raising=False)
         patch.delenv("OPENAI_API_KEY", raising=False)
-        results = await asyncio.gather(*(one(*each) for each in scripts.items()))
-    assert len(results) == 10
-    return dict(zip(scripts, results, strict=True))
+        async with asyncio.TaskGroup() as calling:
+            tasks = {name: calling.create_task(one(name, scripts[name])) for name in scripts}
+    assert len(tasks) == 10
+    return {name: task.result() for name, task in tasks.items()}
 
 
 def is_booked(called: Called, party: int, at: time) -> bool:

@@ -13,7 +13,7 @@ from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(200)]
 LINES = 10
 
 
@@ -31,20 +31,20 @@ async def test_ten_callers_book_at_once_and_the_eleventh_is_told_that_it_is_busy
             PulseServer(ServerOptions(recognizer=recognizer)) as pulse,
             agent(f"sqlite:///{tmp_path}/b.db", calls=LINES, pulse=pulse) as answering,
         ):
-            calls = [
-                asyncio.create_task(call(answering.url, SCRIPTS["keys"])) for _ in range(LINES)
-            ]
-            async with asyncio.timeout(30):
-                while not answering.lines.is_full:  # noqa: ASYNC110 - it tells nobody
-                    await asyncio.sleep(0.01)
-            with pytest.raises(CallError, match="Reject"):
-                await media_url(answering.url)
-            outcomes = await asyncio.gather(*calls)
+            async with asyncio.TaskGroup() as calling:
+                calls = [
+                    calling.create_task(call(answering.url, SCRIPTS["keys"])) for _ in range(LINES)
+                ]
+                async with asyncio.timeout(30):
+                    while not answering.lines.is_full:  # noqa: ASYNC110 - it tells nobody
+                        await asyncio.sleep(0.01)
+                with pytest.raises(CallError, match="Reject"):
+                    await media_url(answering.url)
             bookings = await answering.store.all()
     finally:
         await recognizer.close()
         logger.remove(sink)
-    assert all(outcome.hung_up for outcome in outcomes)
+    assert all(each.result().hung_up for each in calls)
     assert len(bookings) == LINES
     assert {(each.party, each.name, each.phone) for each in bookings} == {
         (4, "Robert Miller", "5550142")
