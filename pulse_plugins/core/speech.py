@@ -1,17 +1,16 @@
 """Is there speech in this stretch of audio? Asked rarely, so that the audio path pays nothing.
 
-How loud audio is, is computed once, in frames of 20 ms, when somebody asks. The measure is the
-loudness of what was recognized before: a stretch that is much quieter than the caller's own words
-holds none. Before any word it is the loudness of the pauses. Both are evidence, not proof;
-`session` bounds what it decides by it.
+How loud audio is, is computed once, in frames of 20 ms, when somebody asks, and kept as a list: a
+question looks at few of them, with caches that are cold by then. The measure is the loudness of
+what was recognized before: a stretch that is much quieter than the caller's own words holds none.
+Before any word it is the loudness of the pauses. Both are evidence, not proof; `session` bounds
+what it decides by it.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pulse_plugins.core.audio import frame_loudness
 from pulse_plugins.core.timeline import Timeline
@@ -43,7 +42,7 @@ class SpeechLevel:
         self.timeline = timeline
         self._encoding = encoding
         self._frame_bytes = timeline.position(_FRAME)
-        self._known = np.empty(0, np.float32)  # the loudness of frames
+        self._known: list[float] = []  # the loudness of frames
         self._first = 0  # the number of the first of them
         self._words: float | None = None  # loudness, 0 to 1
         self._pauses = 1.0  # the same, of the quietest stretch so far
@@ -55,7 +54,7 @@ class SpeechLevel:
     def learn(self, start: float, end: float) -> None:
         """Words were recognized between these stream_times; call it before they are settled."""
         levels = self._levels(max(start, end - _LEARNED), end)
-        if levels.size:
+        if levels:
             self._words = _quantile(levels, _LOUD_PART)
 
     def has_speech(
@@ -85,18 +84,18 @@ class SpeechLevel:
 
         A word that has begun this very moment counts: what was not heard whole was not heard.
         """
-        position = self.timeline.position(time)
-        last = position // self._frame_bytes
         levels = self._levels(time - _LONGEST, time)
-        begun = self.timeline.read(last * self._frame_bytes, position)
-        rest = frame_loudness(begun, self._encoding, len(begun))  # of a frame that is not whole
-        loud = np.append(levels, rest) > self._surely_quiet()
-        numbers = np.flatnonzero(loud) + (last - levels.size)
-        if not numbers.size or last + 1 - numbers[-1] > _BREAK:
+        last = self.timeline.position(time) // self._frame_bytes
+        quiet, first = self._surely_quiet(), last + 1
+        # From here backwards, until it was quiet for long enough.
+        for back, level in enumerate(chain(self._broken_frame(time), reversed(levels))):
+            if first - (last - back) > _BREAK:
+                break
+            if level > quiet:
+                first = last - back
+        if first > last:
             return time
-        breaks = np.flatnonzero(np.diff(numbers) > _BREAK)
-        first = numbers[breaks[-1] + 1] if breaks.size else numbers[0]
-        return max(0.0, time - _LONGEST, float(first) * _FRAME - _ONSET)
+        return max(0.0, time - _LONGEST, first * _FRAME - _ONSET)
 
     def _like_words(self, default: float) -> float:
         return default if self._words is None else max(_INAUDIBLE, _RELATIVE * self._words)
@@ -110,16 +109,22 @@ class SpeechLevel:
     def _perhaps(self) -> float:
         return max(_INAUDIBLE, min(_ABSOLUTE, _ABOVE_PAUSES * self._pauses))
 
-    def _levels(self, start: float, end: float) -> NDArray[np.float32]:
+    def _levels(self, start: float, end: float) -> list[float]:
         """The loudness of the frames between two stream_times, as far as they are held."""
         timeline, size = self.timeline, self._frame_bytes
         oldest, last = self._oldest, timeline.position(end) // size
         self._know(oldest, last)
         first = max(oldest, round(timeline.position(start) / size))
         levels = self._known[first - self._first : max(first, last) - self._first]
-        if levels.size:
+        if levels:
             self._pauses = min(self._pauses, _quantile(levels, _PAUSES))
         return levels
+
+    def _broken_frame(self, time: float) -> list[float]:
+        """The loudness of the frame that is not over at this stream_time; 0 if it has not begun."""
+        position = self.timeline.position(time)
+        begun = self.timeline.read(position - position % self._frame_bytes, position)
+        return frame_loudness(begun, self._encoding, len(begun)).tolist() if begun else [0.0]
 
     @property
     def _oldest(self) -> int:
@@ -135,14 +140,13 @@ class SpeechLevel:
         self._first = max(self._first, oldest)
         begin, end = (number * self._frame_bytes for number in (max(next_frame, self._first), last))
         audio = self.timeline.read(begin, end)
-        found = frame_loudness(audio, self._encoding, self._frame_bytes)
-        self._known = np.concatenate((held, found))
+        self._known = held + frame_loudness(audio, self._encoding, self._frame_bytes).tolist()
 
 
-def _lasts(levels: NDArray[np.float32], threshold: float, seconds: float) -> bool:
-    return int(np.count_nonzero(levels > threshold)) * _FRAME >= seconds - 1e-9
+def _lasts(levels: list[float], threshold: float, seconds: float) -> bool:
+    return len([level for level in levels if level > threshold]) * _FRAME >= seconds - 1e-9
 
 
-def _quantile(levels: NDArray[np.float32], share: float) -> float:
-    """As `np.quantile`, without what makes that one slow for a hundred numbers."""
-    return float(np.sort(levels)[int(share * (levels.size - 1))])
+def _quantile(levels: list[float], share: float) -> float:
+    """Without interpolation, which so many numbers do not need."""
+    return sorted(levels)[int(share * (len(levels) - 1))]

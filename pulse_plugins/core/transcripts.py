@@ -80,10 +80,9 @@ class Transcripts:
         count = len(text.split())
         if not self._seen or count > self._seen[-1][0]:
             self._seen.append((count, sent))
-        if self._echo or self._repeats:
-            text, _ = self._without_repeats(self._without_echo(text))
-            if not text:
-                return None
+        text, _ = self._without_repeats(self._without_echo(text))
+        if not text:
+            return None
         self.open_text = text
         self._open_until = sent
         return Interim(text, self.delivered_until, message.session_id or "")
@@ -221,7 +220,7 @@ class Transcripts:
         """A final without word times covers what was sent when its words were first seen."""
         count = len(text.split())
         at = min(at_most, next((when for size, when in seen if size >= count), at_most))
-        if answers and _key(text) == _key(self._last_text) and not seen:
+        if answers and not seen and _key(text) == _key(self._last_text):
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))
         self._echo = []
@@ -247,6 +246,8 @@ class Transcripts:
         The replay begins somewhere in the tail, perhaps within a word, and a final of it may end
         before the tail does.
         """
+        if not self._repeats:
+            return text, []
         tokens, tail = self._tokens(text), [_key(word) for word in self._repeats]
         keys = [_key(token) for token in tokens[: _TAIL + 1]]
         for at in range(len(tail)):

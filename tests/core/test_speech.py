@@ -67,7 +67,11 @@ def test_the_end_of_a_word_is_not_new_speech() -> None:
         (((1.0, 0.0), (0.3, 0.1)), 0.9),  # a word, with its quiet onset
         (((1.0, 0.0), (0.005, 0.1)), 0.9),  # that has begun this very moment
         (((0.5, 0.0), (0.2, 0.1), (0.08, 0.0), (0.3, 0.1)), 0.4),  # with a pause of its own
-        (((0.4, 0.1), (0.2, 0.0), (0.3, 0.1)), 0.5),  # after another one
+        (((0.5, 0.0), (0.2, 0.1), (0.1, 0.0), (0.3, 0.1)), 0.4),  # the longest that it may take
+        (((0.4, 0.1), (0.12, 0.0), (0.3, 0.1)), 0.42),  # after another one
+        (((0.4, 0.1), (0.2, 0.0), (0.3, 0.1)), 0.5),
+        (((0.5, 0.1), (0.08, 0.0)), 0.0),  # it may not be over
+        (((0.5, 0.1), (0.1, 0.0)), 0.6),
         (((3.0, 0.1),), 2.0),  # no word is longer
         (((0.05, 0.1),), 0.0),
     ],
