@@ -1,7 +1,8 @@
 """A Pulse server that costs little and always says the same, in a process of its own.
 
-It says an interim three times a second of audio and answers finalize at once. The text of each is
-the moment at which it was sent: `perf_counter` is one clock for all processes of a machine. What
+It says an interim three times a second of audio and answers finalize after 100 ms, as soon as the
+service does. The text of each is the moment at which it was sent, on `perf_counter`, which is one
+clock for all processes of a machine; an answer's text also holds how long it was kept back. What
 audio holds, where a contender was given `stamped` frames, is the moment at which it was pushed.
 """
 
@@ -22,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 RATE = 16_000
 FRAME_BYTES = 640  # 20 ms
 _INTERIM_BYTES = RATE * 2 // 3
+_ANSWER_AFTER = 0.1  # seconds
 _STAMP = 8  # bytes
 _CORE = 1  # where there are several: a real service does not share the caller's
 
@@ -33,7 +35,13 @@ def stamped(frame: bytes) -> bytes:
 
 def sent_at(text: str) -> float | None:
     """The moment that a transcript holds, on the clock of `perf_counter`."""
-    return int(text) / 1e9 if text.isdecimal() else None
+    moment = text.partition(" ")[0]
+    return int(moment) / 1e9 if moment.isdecimal() else None
+
+
+def kept_back(text: str) -> float:
+    """Seconds for which the server kept an answer to finalize back."""
+    return int(text.partition(" ")[2] or 0) / 1e9
 
 
 @contextmanager
@@ -72,23 +80,37 @@ def _main(ports: Queue[int], delays: Queue[list[float]]) -> None:
 async def serving(delays: Queue[list[float]] | None = None) -> AsyncIterator[int]:
     """Serve in this event loop; the port."""
 
-    async def answer(socket: ServerConnection) -> None:
-        heard = 0
-        waited: list[float] = []
+    async def finalize(socket: ServerConnection) -> None:
+        asked = time.perf_counter_ns()
+        await asyncio.sleep(_ANSWER_AFTER)
+        now = time.perf_counter_ns()
         with suppress(ConnectionClosed):
-            async for message in socket:
-                if isinstance(message, bytes):
-                    before, heard = heard, heard + len(message)
-                    if delays is not None:
-                        waited += _ages(message, before)
-                    if heard // _INTERIM_BYTES > before // _INTERIM_BYTES:
-                        await socket.send(_said(is_final=False))
-                elif "finalize" in message:
-                    await socket.send(_said(is_final=True, from_finalize=True))
-                elif "keepalive" in message:
-                    await socket.send('{"type":"pong"}')
-                else:
-                    await socket.send(_said(text="", is_final=True, is_last=True))
+            await socket.send(_said(f"{now} {now - asked}", is_final=True, from_finalize=True))
+
+    async def converse(
+        socket: ServerConnection, answers: asyncio.TaskGroup, waited: list[float]
+    ) -> None:
+        heard = 0
+        async for message in socket:
+            if isinstance(message, bytes):
+                before, heard = heard, heard + len(message)
+                if delays is not None:
+                    waited += _ages(message, before)
+                if heard // _INTERIM_BYTES > before // _INTERIM_BYTES:
+                    await socket.send(_said(is_final=False))
+            elif "finalize" in message:
+                answers.create_task(finalize(socket))
+            elif "keepalive" in message:
+                await socket.send('{"type":"pong"}')
+            else:
+                await asyncio.sleep(2 * _ANSWER_AFTER)
+                await socket.send(_said(text="", is_final=True, is_last=True))
+
+    async def answer(socket: ServerConnection) -> None:
+        waited: list[float] = []
+        async with asyncio.TaskGroup() as answers:
+            with suppress(ConnectionClosed):
+                await converse(socket, answers, waited)
         if delays is not None:
             delays.put(waited)
 
