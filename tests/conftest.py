@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ _MACHINE = pytest.StashKey[Machine]()
 def pytest_configure(config: pytest.Config) -> None:
     """One of several workers shares the machine with the others."""
     if hasattr(config, "workerinput"):
-        config.stash[_MACHINE] = Machine(config.cache.mkdir("machine") / "lock")
+        config.stash[_MACHINE] = Machine(Path(config.option.basetemp).parent / "machine.lock")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

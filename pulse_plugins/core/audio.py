@@ -259,7 +259,8 @@ def frame_loudness(data: Bytes, encoding: str, frame_bytes: int) -> NDArray[np.f
         piece = octets[first : first + _PIECE, :used]
         samples = _rough(np.ascontiguousarray(piece).data, encoding).reshape(len(piece), -1)
         means[first : first + _PIECE] = np.einsum("ij,ij->i", samples, samples)
-    found: NDArray[np.float32] = np.sqrt(means * (SAMPLE_BYTES[encoding] / used)) / 32768
+    scale = np.float32(SAMPLE_BYTES[encoding] / used / 32768**2)
+    found: NDArray[np.float32] = np.sqrt(means * scale)
     return found
 
 
