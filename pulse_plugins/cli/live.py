@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -153,8 +154,29 @@ def _no_microphone(what: str) -> CommandError:
     return CommandError(f"the microphone needs {what}, or use --file", Exit.CONFIGURATION)
 
 
-async def _microphone(device: str | None, rate: int) -> AsyncIterator[bytes]:
+def _microphone(device: str | None, rate: int) -> AsyncIterator[bytes]:
+    """What it hears; whether there is one is found out before anybody is called."""
     sounddevice = _sounddevice()
+    named = int(device) if device and device.isdigit() else device
+    with _refusals(sounddevice):
+        sounddevice.check_input_settings(named, channels=1, dtype="int16", samplerate=rate)
+    return _recorded(sounddevice, named, rate)
+
+
+@contextmanager
+def _refusals(sounddevice: ModuleType) -> Iterator[None]:
+    try:
+        yield
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise CommandError(
+            f"no microphone: {error}; `pulse-plugins doctor` lists what there is",
+            Exit.CONFIGURATION,
+        ) from error
+
+
+async def _recorded(
+    sounddevice: ModuleType, device: int | str | None, rate: int
+) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     blocks: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
 
@@ -166,21 +188,15 @@ async def _microphone(device: str | None, rate: int) -> AsyncIterator[bytes]:
     def heard(data: bytes, *_: object) -> None:
         loop.call_soon_threadsafe(put, bytes(data))
 
-    named = int(device) if device and device.isdigit() else device
-    try:
+    with _refusals(sounddevice):
         stream = sounddevice.RawInputStream(
             samplerate=rate,
             blocksize=round(_BLOCK * rate),
             channels=1,
             dtype="int16",
-            device=named,
+            device=device,
             callback=heard,
         )
-    except (sounddevice.PortAudioError, ValueError) as error:
-        raise CommandError(
-            f"no microphone: {error}; `pulse-plugins doctor` lists what there is",
-            Exit.CONFIGURATION,
-        ) from error
     with stream:
         while True:
             yield await blocks.get()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pulse_plugins.cli import live
 from pulse_plugins.cli.exits import Exit
 from tests.cli.rig import command, program, record, server, words
 
@@ -47,10 +48,12 @@ async def test_control_c_ends_it(tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
-async def test_without_sounddevice_it_says_what_to_install(
+async def test_without_sounddevice_it_says_what_to_install_and_calls_nobody(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    async with server() as local:
-        assert await command("live", "--url", local.url) == Exit.CONFIGURATION
+    called: list[object] = []
+    monkeypatch.setattr(live, "PulseStream", lambda *_, **__: called.append(1))
+    assert await command("live", "--url", "ws://127.0.0.1:9") == Exit.CONFIGURATION
+    assert called == []
     assert "pip install sounddevice" in capsys.readouterr().err
