@@ -1,6 +1,6 @@
 """Runs what measures cost and latency, and writes one page that needs nothing else.
 
-    pulse-plugins bench all            # about ten minutes
+    pulse-plugins bench all            # between nine and ten minutes
     pulse-plugins bench all --quick    # less than one, and rough
 
 The page is `index.html` beside each benchmark's Markdown, JSON and SVG; whatever else was measured

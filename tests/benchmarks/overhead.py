@@ -1,6 +1,6 @@
 """What a plugin itself costs: CPU per audio second above a speech-to-text that does nothing.
 
-    pulse-plugins bench overhead            # 1, 20 and 60 streams, six minutes
+    pulse-plugins bench overhead            # 1, 20 and 60 streams, five minutes
     pulse-plugins bench overhead --quick    # 20 streams, one short round
 
 The contenders of a framework live in one process and speak in turn, three seconds of audio each,
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from itertools import product
 
@@ -24,7 +24,8 @@ from tests.benchmarks.crowd import TURN, alone, crowd, speak_all
 from tests.benchmarks.service import server_process
 
 SECONDS = 3.0  # of audio a stream in each round
-ROUNDS = {1: 6, 20: 5, 60: 5}  # of so many streams; one alone is the noisiest
+STREAMS = (1, 20, 60)
+ROUNDS = 4
 QUICK = (0.5, 1.5)  # seconds before, and seconds that are counted
 FAMILIES = ("pipecat", "livekit")
 KINDS = ("null", "ours", "official")
@@ -51,13 +52,15 @@ async def contend(
     return found
 
 
-def measure(rounds: Mapping[int, int], warm: float = TURN, seconds: float = SECONDS) -> Found:
+def measure(
+    streams: Sequence[int], rounds: int, warm: float = TURN, seconds: float = SECONDS
+) -> Found:
     """Milliseconds of CPU per audio second of every contender, round by round."""
     found: Found = {}
     with server_process() as (port, _):
-        for count, family in product(rounds, FAMILIES):
+        for count, family in product(streams, FAMILIES):
             names = [f"{family} {kind}" for kind in KINDS]
-            spent = alone(contend, names, port, count, rounds[count], warm, seconds)
+            spent = alone(contend, names, port, count, rounds, warm, seconds)
             found.update(zip([(name, count) for name in names], spent, strict=True))
     return found
 
@@ -99,9 +102,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="so many for each number of streams")
     arguments = parser.parse_args()
     if arguments.quick:
-        found = measure({20: 1}, *QUICK)
+        found = measure([20], 1, *QUICK)
     else:
-        found = measure(dict.fromkeys(ROUNDS, arguments.rounds) if arguments.rounds else ROUNDS)
+        found = measure(STREAMS, arguments.rounds or ROUNDS)
     streams = sorted({count for _, count in found})
     text = table(found, streams)
     picture = plot.dots(
