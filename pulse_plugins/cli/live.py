@@ -179,10 +179,13 @@ async def _recorded(
 ) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     blocks: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
+    dropped = 0
 
     def put(block: bytes) -> None:
+        nonlocal dropped
         if blocks.full():
             blocks.get_nowait()  # the oldest: captions stay with the speaker
+            dropped += 1
         blocks.put_nowait(block)
 
     def heard(data: bytes, *_: object) -> None:
@@ -197,6 +200,11 @@ async def _recorded(
             device=device,
             callback=heard,
         )
-    with stream:
-        while True:
-            yield await blocks.get()
+    try:
+        with stream:
+            while True:
+                yield await blocks.get()
+    finally:
+        if dropped:
+            seconds = f"{dropped * _BLOCK:.1f} s"
+            typer.echo(f"{seconds} of the microphone were dropped: the machine is slow", err=True)

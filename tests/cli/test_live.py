@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -57,3 +59,24 @@ async def test_without_sounddevice_it_says_what_to_install_and_calls_nobody(
     assert await command("live", "--url", "ws://127.0.0.1:9") == Exit.CONFIGURATION
     assert called == []
     assert "pip install sounddevice" in capsys.readouterr().err
+
+
+async def test_what_a_slow_machine_drops_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    class Overwhelming:
+        def __init__(self, *, callback: Callable[[bytes], None], **_: object) -> None:
+            self._callback = callback
+
+        def __enter__(self) -> None:
+            for _ in range(150):
+                self._callback(b"\0\0")
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+    module = ModuleType("sounddevice")
+    module.__dict__.update(RawInputStream=Overwhelming, PortAudioError=OSError)
+    recorded = live._recorded(module, None, 16_000)
+    assert isinstance(recorded, AsyncGenerator)
+    assert await anext(recorded) == b"\0\0"
+    await recorded.aclose()
+    assert "2.5 s of the microphone were dropped" in capsys.readouterr().err
