@@ -3,7 +3,8 @@
 The question answered here is "does this final complete that request?". `from_finalize` says so
 where a server sends it (one that did so once is held to it). Elsewhere an ordinary final is not
 enough, as the service cuts finals every ten words: it completes a request only when no speech is
-left between its last word and the request's mark. Nothing here awaits, reads a clock or knows how
+left between its last word and the request's mark; without word times, when it does not come much
+sooner than answers do. Nothing here awaits, reads a clock or knows how
 a connection is made.
 """
 
@@ -67,7 +68,7 @@ class Recognition:
             return
         waiting = self.turns.oldest()
         before = self.transcripts.delivered_until
-        answered = waiting if message.from_finalize else None
+        answered = waiting if message.from_finalize and self.turns.is_certain else None
         segment = self.transcripts.final(
             message,
             link.clock,
@@ -79,9 +80,9 @@ class Recognition:
             self._speech.learn(segment.words[0].start, segment.end)
         elif segment.text:
             self._speech.learn(before, segment.end)
-        request = self._completed_by(message, segment)
+        request = self._completed_by(message, segment, now)
         settled = self._settled_by(segment, request)
-        request_id = None if request is None else self.turns.answer(request)
+        request_id = None if request is None else self.turns.answer(request, now)
         timeline.settle(settled)
         if segment.text or request_id is not None:
             self._emit_final(segment, request_id, message)
@@ -143,7 +144,7 @@ class Recognition:
         elif older > timeline.start:
             timeline.release(older)
 
-    def _completed_by(self, message: Transcript, segment: Segment) -> Request | None:
+    def _completed_by(self, message: Transcript, segment: Segment, now: float) -> Request | None:
         """The newest request that this final completes, or None."""
         turns = self.turns
         waiting = turns.oldest()
@@ -167,6 +168,8 @@ class Recognition:
             return waiting
         if turns.flag_seen or self.is_speech_open(waiting.mark):
             return None
+        if segment.vague and turns.is_too_soon(waiting, now):
+            return None  # it says what was cut before, and not how far that reached
         if not segment.text:
             turns.answers_empty = True
         return waiting
@@ -181,18 +184,12 @@ class Recognition:
         settled = self.timeline.position(covered)
         if request is None or request.id is None:
             return settled  # one of our own can cut a word: the rest of it is replayed
-        settled = max(settled, self._before_open_word(request.mark))
-        if settled == request.mark >= self.timeline.position(segment.covered):
-            self.transcripts.settled_exactly()
-        return settled
+        return max(settled, self._before_open_word(request.mark))
 
     def _surely(self, covered: float) -> float:
         """Where a final without word times settles: no word that may follow it lies before."""
         early = max(0.0, covered - _DOUBT)
-        if self._speech.has_speech(early, covered, margin=0.0):
-            return early
-        self.transcripts.settled_exactly()
-        return covered
+        return early if self._speech.may_have_speech(early, covered) else covered
 
     def _before_open_word(self, mark: int) -> int:
         """Up to where an answer settles: a word that is being said at the mark is not over."""

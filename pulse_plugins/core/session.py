@@ -411,7 +411,8 @@ class Session:
     def _rewind(self) -> None:
         self.timeline.rewind()
         self._recognition.turns.rewind()
-        self._recognition.transcripts.connection_changed()
+        start = self.timeline.seconds(self.timeline.start)
+        self._recognition.transcripts.connection_changed(start)
 
     def _begin(self, link: Link, now: float) -> None:
         """This connection is the one that listens now, from the oldest held byte on."""

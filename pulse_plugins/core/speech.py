@@ -57,19 +57,15 @@ class SpeechLevel:
         if levels:
             self._words = _quantile(levels, _LOUD_PART)
 
-    def has_speech(
-        self, start: float, end: float, *, margin: float = _MARGIN, at_least: float = _SHORTEST
-    ) -> bool:
+    def has_speech(self, start: float, end: float) -> bool:
         """Whether unexplained speech lies between two stream_times.
 
         Args:
             start: The end of the last word that is known.
             end: The position that is asked about.
-            margin: Seconds after `start` that may still belong to that word.
-            at_least: Seconds of loud audio that count.
         """
-        levels = self._levels(start + margin, end)
-        return _lasts(levels, self._like_words(self._perhaps()), at_least)
+        levels = self._levels(start + _MARGIN, end)
+        return _lasts(levels, self._like_words(self._perhaps()), _SHORTEST)
 
     def is_loud(self, start: float, end: float, *, at_least: float) -> bool:
         """Whether there are that many seconds of speech that no server could miss."""

@@ -4,8 +4,8 @@ A word heard again is recognized by its place on the clock, never by its text: p
 "no, no". Three exceptions, all where the wire gives no times: the words of an interim that was
 promoted to a final are not said again by the final that comes after all; a server that ends a
 segment twice at the same moment (its own endpointing racing a finalize) is heard once; and after a
-final without word times nobody knows where its last word ended, so that a replay begins a little
-before, and what it says again is recognized by the words themselves.
+final without word times nobody knows where its words ended, so that a replay begins before them,
+and what it says again is recognized by the words themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from pulse_plugins.core.timeline import ConnectionClock
 # servers round word times to 10 ms.
 _SLIVER = 0.015
 _SAME_PLACE = 0.08  # seconds between two reports of one word's start
-_TAIL = 8  # words, or characters of a language without spaces, that such a replay may say again
+_TAIL = 256  # words, or characters of a language without spaces, that such a replay may say again
+_ROUNDING = 1e-3  # seconds; more than a sample
 _HAS_WORD = re.compile(r"\w")
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -61,8 +62,9 @@ class Transcripts:
         self._echo: list[str] = []
         self._echo_end = 0.0
         self._last_text = ""
-        self._tail: list[str] = []  # delivered, and the audio may be held still
-        self._repeats: list[str] = []  # the tail when the connection changed
+        # Delivered without a time, newest last: a word, and the stream_time before which it ended.
+        self._tail: deque[tuple[str, float]] = deque(maxlen=_TAIL)
+        self._repeats: list[str] = []  # those of them that a replay may say again
         self._open_until = 0.0  # stream_time up to which the newest interim may reach
         self.open_text = ""  # the newest interim of the open segment
         self._seen: list[tuple[int, float]] = []  # words in an interim, audio sent when it came
@@ -87,15 +89,15 @@ class Transcripts:
         self._open_until = sent
         return Interim(text, self.delivered_until, message.session_id or "")
 
-    def connection_changed(self) -> None:
-        """What follows comes from another connection, which hears the unsettled audio again."""
+    def connection_changed(self, start: float) -> None:
+        """What follows comes from another connection, which hears audio again from here on.
+
+        Args:
+            start: stream_time.
+        """
         self._seen = []
         self._fresh = bool(self._recent)
-        self._repeats = self._tail
-
-    def settled_exactly(self) -> None:
-        """No word that was delivered lies in the audio that is held."""
-        self._tail, self._repeats = [], []
+        self._repeats = [word for word, until in self._tail if until > start + _ROUNDING]
 
     def final(
         self,
@@ -113,7 +115,7 @@ class Transcripts:
             clock: The clock of the connection it came on.
             sent: stream_time up to which that connection was sent audio.
             answers: A finalize is outstanding, so that two finals may say the same.
-            until: stream_time of the finalize that this answers, where the server says so.
+            until: stream_time of the finalize that this answers, where that is certain.
         """
         text = message.text if _HAS_WORD.search(message.text) else ""
         words = self._timed(message.words, clock, sent) if text else None
@@ -124,7 +126,8 @@ class Transcripts:
         if words is None:
             at_most = sent if until is None else min(sent, until)
             return self._untimed(text, seen, at_most, answers)
-        self._tail, self._repeats = [], []
+        self._tail.clear()
+        self._repeats = []
         new = self._new_words(words)
         kept = self._unsaid(new)
         self._remember(new)
@@ -146,8 +149,8 @@ class Transcripts:
         text, self.open_text = self.open_text, ""
         if text:
             self._echo += text.split()
-            self._remember_text(text)
             self._echo_end = max(until, self._open_until)  # an interim may reach beyond the mark
+            self._remember_text(text, self._echo_end)
             self._last_text = text
         return text
 
@@ -224,16 +227,16 @@ class Transcripts:
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))
         self._echo = []
-        self._remember_text(rest)
+        self._remember_text(rest, at)
         start = self.delivered_until
         self.delivered_until = max(start, at)
         self._last_text = text
         end = self.delivered_until
         return Segment(rest, (), start, end, covered=at, repeated=not rest, vague=True)
 
-    def _remember_text(self, text: str) -> None:
-        """These words were delivered, and nobody knows where in the audio they are."""
-        self._tail = [*self._tail, *self._tokens(text)][-_TAIL:]
+    def _remember_text(self, text: str, until: float) -> None:
+        """These words were delivered, and nobody knows where before this stream_time they are."""
+        self._tail.extend((word, until) for word in self._tokens(text))
 
     def _remember(self, words: list[Word]) -> None:
         self._recent.extend(words)
@@ -249,7 +252,7 @@ class Transcripts:
         if not self._repeats:
             return text, []
         tokens, tail = self._tokens(text), [_key(word) for word in self._repeats]
-        keys = [_key(token) for token in tokens[: _TAIL + 1]]
+        keys = [_key(token) for token in tokens[: len(tail) + 1]]
         for at in range(len(tail)):
             for cut in (0, 1):
                 same = min(len(tail) - at, len(keys) - cut)

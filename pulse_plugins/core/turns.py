@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
+
+_TOO_SOON: Final = 0.5  # of the time that the answer before took
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class Turns:
         self.late = 0  # sent and given up: their answers may still come on this connection
         self.flag_seen = False  # this server marks its answers with from_finalize
         self.answers_empty: bool | None = None  # whether it answers when nothing is pending
+        self._took = 0.0  # seconds, from the newest request that was answered to its answer
 
     def request(self, mark: int) -> int:
         """Ask for everything before `mark`; returns the request's id."""
@@ -76,6 +80,22 @@ class Turns:
             return self.waiting[0]
         return None
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether an answer that comes now can only be that of the oldest request.
+
+        A server that says nothing to an empty request leaves open which of several it answers.
+        """
+        if self.late:
+            return False
+        if self.answers_empty:
+            return True
+        return len(self.waiting) < 2 or self.waiting[1].sent_at is None
+
+    def is_too_soon(self, request: Request, now: float) -> bool:
+        """Whether a final comes much sooner after this request than the newest answer did."""
+        return request.sent_at is not None and now - request.sent_at < _TOO_SOON * self._took
+
     def newest(self) -> Request | None:
         """The request that was sent last."""
         return next((r for r in reversed(self.waiting) if r.sent_at is not None), None)
@@ -102,8 +122,12 @@ class Turns:
                 break
         return found
 
-    def answer(self, request: Request) -> int | None:
-        """This request, and with it all older ones, is answered; the newest id, if any."""
+    def answer(self, request: Request, now: float) -> int | None:
+        """The server answers this request, and with it all older ones; the newest id, if any."""
+        self._took = 0.0 if request.sent_at is None else now - request.sent_at
+        return self._close(request)
+
+    def _close(self, request: Request) -> int | None:
         newest = None
         while self.waiting:
             popped = self.waiting.popleft()
@@ -115,7 +139,8 @@ class Turns:
     def give_up(self, request: Request) -> int | None:
         """No answer came in time; one may still come."""
         self.late += 1
-        return self.answer(request)
+        self._took = 0.0
+        return self._close(request)
 
     def rewind(self) -> None:
         """A new connection was asked nothing yet, and the session's own wishes are void."""
@@ -126,7 +151,7 @@ class Turns:
 
     def answer_all(self) -> int | None:
         """The stream ends: the id of the newest request, which answers all of them."""
-        return self.answer(self.waiting[-1]) if self.waiting else None
+        return self._close(self.waiting[-1]) if self.waiting else None
 
     def deadline(self) -> float | None:
         """When the oldest request is given up."""

@@ -96,6 +96,64 @@ def test_an_answer_without_word_times_covers_nothing_behind_its_mark() -> None:
     assert call.words == [f"w{number}" for number in range(1, 10)]
 
 
+def test_an_answer_that_is_taken_for_an_older_one_is_not_said_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.say(0)
+    call.finalize()  # nothing was said since the one before: this server will not answer
+    call.hear(server.answer())
+    server.finalizes.pop(0)
+    call.say(2)
+    call.finalize()
+    call.hear(server.answer())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.say(3, 0)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_a_final_that_is_too_soon_for_an_answer_is_none() -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.pass_time(0.12)
+    call.hear(server.answer())
+    call.say(2, 3, 4, 5)
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)  # for the replay
+    request = call.finalize()
+    call.pass_time(0.02)
+    call.hear(server.final(server.words()[:2]))  # its own, as it counts words
+    assert request not in call.answered
+    call.pass_time(0.1)
+    call.hear(server.answer())
+    assert call.finals[-1].finalize_id == request
+    assert call.words == ["w1", "w2", "w3", "w4", "w5"]
+
+
+def test_a_server_that_has_become_quicker_is_doubted_once() -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    for number, seconds in enumerate((0.3, 0.1, 0.1), 1):
+        call.say(number)
+        began, request = call.now, call.finalize()
+        call.pass_time(seconds)
+        call.hear(server.answer())
+        if number != 2:
+            assert call.answered[-1] == request
+        call.pass_time(1.0)
+        assert call.answered[-1] == request
+        assert call.now - began < 1.5
+    assert call.words == ["w1", "w2", "w3"]
+
+
 def test_a_replay_that_a_final_cuts_within_what_was_said_says_nothing_twice() -> None:
     call = Call(timed=False)
     server = call.connect()

@@ -37,7 +37,7 @@ class Stream:
 
     def reconnect(self, base: float) -> None:
         self.base = base
-        self.transcripts.connection_changed()
+        self.transcripts.connection_changed(base)
 
 
 def test_word_times_are_on_the_streams_clock() -> None:
@@ -129,6 +129,25 @@ def test_a_replay_that_begins_before_untimed_words_does_not_say_them_again() -> 
     assert stream.final(plain("four five")).text == "four five"  # the replay is over
 
 
+def test_a_long_replay_without_word_times_is_recognized_from_its_first_word_on() -> None:
+    stream = Stream()
+    words = [f"w{number}" for number in range(20)]
+    stream.final(plain(" ".join(words[:12])), sent=6.0)
+    stream.final(plain(" ".join(words[12:])), sent=10.0)
+    stream.reconnect(0.5)
+    assert stream.interim(" ".join(words[:11])) is None
+    assert stream.final(plain(" ".join(words[:11]))).text == ""
+    assert stream.final(plain(" ".join([*words[11:], "w20"]))).text == "w20"
+
+
+def test_only_words_that_the_replay_can_hold_are_looked_for_in_it() -> None:
+    stream = Stream()
+    stream.final(plain("well yes"), sent=1.0)
+    stream.final(plain("two three"), sent=3.0)
+    stream.reconnect(2.0)
+    assert stream.final(plain("yes four")).text == "yes four"
+
+
 def test_a_word_that_the_replay_cuts_is_passed_over_with_those_that_follow() -> None:
     stream = Stream()
     stream.final(plain("one two three four"), sent=3.0)
@@ -146,7 +165,6 @@ def test_a_sentence_that_ends_like_the_last_one_is_kept() -> None:
 def test_what_is_settled_exactly_is_not_looked_for_in_a_replay() -> None:
     stream = Stream()
     stream.final(plain("no"), sent=3.0)
-    stream.transcripts.settled_exactly()
     stream.reconnect(3.0)
     assert stream.final(plain("no more")).text == "no more"
 

@@ -26,7 +26,7 @@ def test_two_requests_at_one_place_share_a_message_and_an_answer() -> None:
     assert first < second
     request = turns.oldest()
     assert request is not None
-    assert turns.answer(request) == second
+    assert turns.answer(request, 1.0) == second
     assert turns.is_answered
 
 
@@ -35,7 +35,7 @@ def test_an_answer_answers_all_older_ones() -> None:
     ids = asked(turns, 100, 200, 300)
     request = turns.addressed(150)
     assert request is not None
-    assert turns.answer(request) == ids[1]
+    assert turns.answer(request, 1.0) == ids[1]
     assert not turns.is_answered
 
 
@@ -57,7 +57,7 @@ def test_a_new_connection_is_asked_again() -> None:
     due = turns.due(100)
     assert due is not None
     assert (due.mark, due.deadline, turns.late) == (100, None, 0)
-    turns.answer(due)
+    turns.answer(due, 1.0)
     assert turns.is_answered  # the session's own wish was for the old connection
 
 
@@ -67,7 +67,7 @@ def test_a_request_of_the_sessions_own_answers_no_number() -> None:
     [number] = asked(turns, 100)
     request = turns.oldest()
     assert request is not None
-    assert turns.answer(request) is None
+    assert turns.answer(request, 1.0) is None
     assert turns.answer_all() == number
 
 
