@@ -14,9 +14,10 @@ PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
 # open sockets and read a clock.
 FLOORS = (
     "advice endpoints errors languages resampler timeline turns",
-    "audio backoff dialects events opus protocol",
-    "journal metrics options recordings speech transcripts",
-    "links observers outage",
+    "audio dialects events opus protocol values",
+    "backoff journal metrics recordings speech transcripts",
+    "options outage",
+    "links observers",
     "recognition",
     "watchdog",
     "session",

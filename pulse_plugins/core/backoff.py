@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.values import check_types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class RetryPolicy:
         retry_after_cap: Seconds; a longer `Retry-After` is cut to this.
         max_attempts: Failures in a row after which the stream fails, or None: go on.
         max_first_attempts: The same, as long as no connection has worked yet.
+        first_seconds: Seconds since the first failure, before which that does not count: a server
+            that is being restarted is away for longer than a few quick tries take.
     """
 
     base: float = 0.25
@@ -33,14 +36,17 @@ class RetryPolicy:
     retry_after_cap: float = 30.0
     max_attempts: int | None = None
     max_first_attempts: int | None = None
+    first_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
 
         Raises:
-            ConfigurationError: A delay is negative or `max_attempts` below 1.
+            ConfigurationError: A delay is no number or negative, or `max_attempts` below 1.
         """
-        if min(self.base, self.cap, self.slow_base, self.slow_cap, self.retry_after_cap) < 0:
+        check_types(self)
+        slow = (self.slow_base, self.slow_cap, self.retry_after_cap)
+        if min(self.base, self.cap, *slow, self.first_seconds) < 0:
             raise ConfigurationError("RetryPolicy: delays cannot be negative")
         for most in (self.max_attempts, self.max_first_attempts):
             if most is not None and most < 1:
@@ -56,12 +62,15 @@ class Backoff:
         self.failures = 0
         self._worked = False
 
-    def next(self, *, slow: bool = False, retry_after: float | None = None) -> float | None:
+    def next(
+        self, *, slow: bool = False, retry_after: float | None = None, elapsed: float = 0.0
+    ) -> float | None:
         """Count one more failure.
 
         Args:
             slow: The server is overloaded by us: spread the tries out.
             retry_after: Seconds the server asked to wait.
+            elapsed: Seconds since the first failure of this row.
 
         Returns:
             Seconds to wait before the next try, or None: give up.
@@ -69,7 +78,7 @@ class Backoff:
         policy = self._policy
         self.failures += 1
         limits = [policy.max_attempts]
-        if not self._worked:
+        if not self._worked and elapsed >= policy.first_seconds:
             limits.append(policy.max_first_attempts)
         if any(most is not None and self.failures >= most for most in limits):
             return None
@@ -87,7 +96,10 @@ class Backoff:
         """Go on by another policy; the failures so far count."""
         self._policy = policy
 
-    def reset(self) -> None:
-        """A connection worked: the next failure is a first one again."""
-        self.failures = 0
+    def worked(self) -> None:
+        """A connection worked: the limits of those that never did are over."""
         self._worked = True
+
+    def reset(self) -> None:
+        """The next failure is a first one again."""
+        self.failures = 0

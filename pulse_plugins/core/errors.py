@@ -144,7 +144,7 @@ _BY_STATUS: dict[int, tuple[type[PulseError], str]] = {
     404: (RequestRejectedError, "nothing is served at this URL: check base_url and dialect"),
     408: (ServerError, "the service timed out"),
     413: (RequestRejectedError, "the audio is too large: split it below 250 MB"),
-    429: (RateLimitError, "too many streams or requests for this key: slow down or raise the plan"),
+    429: (RateLimitError, "this key has too many streams or requests: slow down or raise the plan"),
 }
 
 
@@ -193,7 +193,7 @@ def from_close(code: int | None, reason: str = "") -> PulseError:
 
 # In-band errors carry prose; these stems decide. Order matters: the first that is found wins.
 _BY_WORDS: tuple[tuple[tuple[str, ...], int], ...] = (
-    (("unauthor", "api key", "api_key", "apikey", "token", "credential"), 401),
+    (("unauthor", "api key", "api_key", "apikey", "access token", "auth token", "credential"), 401),
     (("credit", "payment", "billing", "quota", "balance"), 402),
     (("concurren", "rate limit", "too many", "try again", "later"), 429),
     (("forbidden", "not allowed", "access denied", "permission"), 403),

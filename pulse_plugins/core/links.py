@@ -21,7 +21,7 @@ class Link:
         url: The base URL it goes to.
         is_open: It can be sent to.
         sent_bytes: Audio it was sent, inserted silence included: connection_time in bytes.
-        worked: The server said something on it.
+        worked: The server understood speech on it, or it lived for a while.
         closing_at: When the closing word went out, or None.
         last_sent_at: When anything went out last.
         last_heard_at: When the server said anything last.

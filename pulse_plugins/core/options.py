@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from types import NoneType
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.dialects import Dialect, DialectName, dialect
 from pulse_plugins.core.errors import ConfigurationError
 from pulse_plugins.core.languages import normalize
+from pulse_plugins.core.values import check_headers, check_query, check_types, check_url, clean_key
 
 ENV_API_KEY = "SMALLEST_API_KEY"
 CLOUD_URL = "wss://api.smallest.ai"
@@ -72,8 +74,9 @@ class Limits:
         """Check the ranges.
 
         Raises:
-            ConfigurationError: A bound is too small to work with.
+            ConfigurationError: A bound is no number, or too small to work with.
         """
+        check_types(self)
         if self.replay_seconds < 1.0:
             raise ConfigurationError("Limits: replay_seconds must be at least 1")
         if min(self.release_seconds, self.backlog_seconds) <= 0 or self.message_bytes < 1024:
@@ -92,7 +95,7 @@ class Timeouts:
         finalize_grace: The same, when all speech before the finalize is already in finals.
         close: For the last words after the end of the input, reconnecting included; the time to
             send what is unsent by then comes on top.
-        close_grace: The same, when nothing is left to hear.
+        close_grace: The same, when nothing seems left to hear and the server says nothing more.
         stall: Speech was sent and nothing has come back for this long: the connection is dead.
         max_outage: Without a working connection for this long, a server that refuses us is
             given up; an unreachable one is tried on.
@@ -106,7 +109,7 @@ class Timeouts:
     finalize: float = 2.0
     finalize_grace: float = 0.3
     close: float = 5.0
-    close_grace: float = 1.0
+    close_grace: float = 2.0
     stall: float = 6.0
     max_outage: float = 60.0
     ping_interval: float = 5.0
@@ -118,8 +121,9 @@ class Timeouts:
         """Check the ranges.
 
         Raises:
-            ConfigurationError: A time is not positive.
+            ConfigurationError: A time is no number, or not positive.
         """
+        check_types(self, endless=True)
         for each in fields(self):
             if getattr(self, each.name) <= 0:
                 raise ConfigurationError(f"Timeouts: {each.name} must be positive")
@@ -188,7 +192,11 @@ class PulseOptions:
 
     def __post_init__(self) -> None:
         """Check every option and settle the derived ones."""
+        check_types(self)
         dialect(self.dialect)
+        object.__setattr__(self, "api_key", clean_key(self.api_key))
+        check_headers(self.headers)
+        check_query(self.extra)
         object.__setattr__(self, "language", _language(self.language))
         object.__setattr__(self, "keywords", _keywords(self.keywords))
         _check_ranges(self)
@@ -199,8 +207,10 @@ class PulseOptions:
             raise ConfigurationError(
                 f"model='pulse-2' is English only: language={self.language!r} needs model='pulse'"
             )
+        if not self.urls:
+            raise ConfigurationError("base_url is empty: name at least one")
         for url in self.urls:
-            _check_url(url)
+            check_url(url)
         if self.external_session_id is not None and not _is_session_id(self.external_session_id):
             raise ConfigurationError(
                 "external_session_id takes 1 to 128 letters, digits, '_', '-' and '.'"
@@ -210,8 +220,8 @@ class PulseOptions:
         if self.replay_speed < 1.5:
             raise ConfigurationError("replay_speed must be at least 1.5, or a replay never ends")
         if self.api_key is None and any(_is_cloud(url) for url in self.urls):
-            key = os.environ.get(ENV_API_KEY)
-            if not key:
+            key = clean_key(os.environ.get(ENV_API_KEY))
+            if key is None:
                 raise ConfigurationError(
                     f"no API key for {CLOUD_URL}: set {ENV_API_KEY} or api_key, or point base_url "
                     "at a local server such as ws://127.0.0.1:8765"
@@ -226,7 +236,8 @@ class PulseOptions:
     @property
     def urls(self) -> tuple[str, ...]:
         """The base URLs in order of preference."""
-        return (self.base_url,) if isinstance(self.base_url, str) else tuple(self.base_url)
+        given = self.base_url
+        return tuple(given) if isinstance(given, (tuple, list)) else (given,)
 
     @property
     def redacts(self) -> bool:
@@ -313,11 +324,13 @@ def _keywords(given: Keywords | None) -> tuple[tuple[str, float | None], ...] | 
     elif isinstance(given, Mapping):
         entries = list(given.items())
     else:
-        entries = [_split_keyword(e) if isinstance(e, str) else (e[0], e[1]) for e in given]
+        entries = [_split_keyword(e) if isinstance(e, str) else _pair(e) for e in given]
     if len(entries) > MAX_KEYWORDS:
         raise ConfigurationError(f"{len(entries)} keywords: at most {MAX_KEYWORDS} per session")
     checked = []
     for word, boost in entries:
+        if not isinstance(word, str) or not isinstance(boost, (int, float, NoneType)):
+            raise ConfigurationError("keywords are words, each with a number, its boost, or None")
         if not word.strip() or "," in word or ":" in word:
             raise ConfigurationError(
                 f"keyword {word!r}: it must not be empty or hold ',' or ':', which the wire uses"
@@ -330,6 +343,14 @@ def _keywords(given: Keywords | None) -> tuple[tuple[str, float | None], ...] | 
         checked.append((word.strip(), boost))
     advise_on_boosts([boost for _, boost in checked if boost is not None])
     return tuple(checked)
+
+
+def _pair(entry: Any) -> tuple[str, float | None]:
+    try:
+        word, boost = entry
+    except (TypeError, ValueError):
+        raise ConfigurationError("keywords: an entry is a word, or a word and its boost") from None
+    return word, boost
 
 
 def _split_keyword(entry: str) -> tuple[str, float | None]:
@@ -369,16 +390,6 @@ def _check_audio(options: PulseOptions) -> None:
         raise ConfigurationError(
             f"encoding={encoding!r} takes {', '.join(map(str, OPUS_RATES))} Hz"
         )
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
-        raise ConfigurationError(
-            "base_url must look like wss://host or ws://127.0.0.1:8765, without a query"
-        )
-    if parts.query or parts.username or parts.password:
-        raise ConfigurationError("base_url must hold no query and no credentials: use api_key")
 
 
 def _is_cloud(url: str) -> bool:

@@ -63,9 +63,13 @@ class Outage:
         self._since = self._down_since = None
 
     def worked(self) -> None:
-        """The server said something: the next failure is a first one again."""
-        self._backoff.reset()
+        """The server understands speech."""
+        self._backoff.worked()
         self._since = None
+
+    def was_steady(self) -> None:
+        """A connection worked and lasted: the next failure is a first one again."""
+        self._backoff.reset()
 
     def next_try(
         self, error: PulseError, now: float, *, refused: bool, max_outage: float
@@ -82,7 +86,9 @@ class Outage:
         if not error.retryable or (refused and outage >= max_outage):
             return None
         self._unwanted = isinstance(error, RateLimitError)
-        delay = self._backoff.next(slow=self._unwanted, retry_after=error.retry_after)
+        delay = self._backoff.next(
+            slow=self._unwanted, retry_after=error.retry_after, elapsed=outage
+        )
         if delay is not None:
             self.retry_at = now + delay
         return delay

@@ -1,7 +1,7 @@
 """What a stream tells: counted, written down, shown to observers, handed to its one consumer.
 
-The consumer either iterates, and a slow one finds only the newest of several interims in a row; or
-it listens, and is told without a task between.
+The consumer either iterates, and a slow one finds only the newest of several interims in a row, and
+one of several complaints that are equal; or it listens, and is told without a task between.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from pulse_plugins.core.errors import PulseError
-from pulse_plugins.core.events import Event, Interim
+from pulse_plugins.core.events import Event, Interim, MessageIgnored
 from pulse_plugins.core.journal import Journal
 from pulse_plugins.core.metrics import Tally
 from pulse_plugins.core.observers import Audience
@@ -64,7 +64,7 @@ class Outlet:
             self.tally.count(event)
             self.audience.happened(event)
             self._journal.record(event, external_session_id, now)
-            if waiting and isinstance(event, Interim) and isinstance(waiting[-1], Interim):
+            if waiting and _replaces(event, waiting[-1]):
                 waiting.pop()
             waiting.append(event)
         self._tell()
@@ -126,3 +126,10 @@ class Outlet:
         if self._closed or self._listener is None:
             self._listener = None
             listener.over(ending)
+
+
+def _replaces(event: Event, before: Event) -> bool:
+    """Whether who has not read the one before needs only this one."""
+    if isinstance(event, Interim):
+        return isinstance(before, Interim)
+    return isinstance(event, MessageIgnored) and event == before

@@ -178,7 +178,7 @@ def _classify(envelope: _Envelope, problems: tuple[str, ...]) -> Message:
     if has_text or envelope.is_last or envelope.is_final:
         if not problems:
             return envelope
-        return msgspec.structs.replace(envelope, problems=problems)
+        return msgspec.structs.replace(envelope, problems=tuple(dict.fromkeys(problems)))
     return Unreadable("unknown_type" if not problems else "bad_fields")
 
 

@@ -73,7 +73,6 @@ class Recognition:
             message,
             link.clock,
             sent=sent,
-            answers=waiting is not None or self.turns.late > 0,
             until=None if answered is None else timeline.seconds(answered.mark),
         )
         if segment.words:
@@ -86,14 +85,13 @@ class Recognition:
         timeline.settle(settled)
         if segment.text or request_id is not None:
             self._emit_final(segment, request_id, message)
-        self._reconsider(now)
+        self._reconsider(now, after_final=bool(segment.text))
 
     def speech_mark(self, message: SpeechMark, link: Link) -> None:
         """The server's VAD heard speech begin or end."""
-        if message.timestamp is None:
-            time = self.timeline.seconds(self.timeline.cursor)
-        else:
-            time = link.clock.to_stream(message.timestamp)
+        time = self.timeline.seconds(self.timeline.cursor)
+        if message.timestamp is not None:
+            time = min(time, link.clock.to_stream(message.timestamp))
         self._events.append(SpeechStarted(time) if message.started else SpeechEnded(time))
 
     def expire(self, now: float) -> None:
@@ -101,11 +99,14 @@ class Recognition:
         while (request := self.turns.oldest()) is not None:
             if request.deadline is None or request.deadline > now:
                 return
-            if not self.is_speech_open(request.mark) and not self.turns.answers_empty:
+            is_open = self._is_open_before(request.mark)
+            if not is_open and not self.turns.answers_empty:
                 self.turns.answers_empty = False  # this server says nothing to an empty request
             request_id = self.turns.give_up(request)
-            if request_id is not None:
+            if request_id is not None and is_open:
                 self._promote(request.mark, request_id)
+            elif request_id is not None:
+                self._emit_final(self._empty(), request_id, None)
 
     def end(self) -> None:
         """Nothing more will be heard: answer every request with what there is."""
@@ -148,11 +149,12 @@ class Recognition:
         """The newest request that this final completes, or None."""
         turns = self.turns
         waiting = turns.oldest()
+        is_empty = not (segment.text or segment.repeated)
         if message.is_last:
             return turns.newest()
         if message.from_finalize:
             turns.flag_seen = True
-            turns.answers_empty = turns.answers_empty or not segment.text
+            turns.answers_empty = is_empty or turns.answers_empty
         if waiting is None:
             if message.from_finalize and turns.late:
                 turns.late -= 1
@@ -168,9 +170,11 @@ class Recognition:
             return waiting
         if turns.flag_seen or self.is_speech_open(waiting.mark):
             return None
+        if segment.repeated and segment.vague:
+            return None  # the replay says again what was said: its words are before the question
         if segment.vague and turns.is_too_soon(waiting, now):
             return None  # it says what was cut before, and not how far that reached
-        if not segment.text:
+        if is_empty:
             turns.answers_empty = True
         return waiting
 
@@ -195,12 +199,19 @@ class Recognition:
         """Up to where an answer settles: a word that is being said at the mark is not over."""
         return self.timeline.position(self._speech.word_at(self.timeline.seconds(mark)))
 
-    def _reconsider(self, now: float) -> None:
-        """New evidence: how long is the oldest request still worth waiting for?"""
+    def _reconsider(self, now: float, *, after_final: bool = False) -> None:
+        """New evidence: how long is the oldest request still worth waiting for?
+
+        Args:
+            now: The session's clock.
+            after_final: A final has just come. Where answers are not marked this may have been it:
+                words can end sooner than the server's times for them say.
+        """
         request = self.turns.oldest()
         if request is None or request.deadline is None or request.sent_at is None:
             return
-        if self.is_speech_open(request.mark):
+        nothing_open = after_final and not (self.turns.flag_seen or self.transcripts.open_text)
+        if self._is_open_before(request.mark) and not nothing_open:
             request.deadline = request.sent_at + self.options.timeouts.finalize
         else:
             patience = self.options.timeouts.finalize_grace
@@ -210,9 +221,17 @@ class Recognition:
         timeouts = self.options.timeouts
         if self.is_speech_open(mark):
             return timeouts.finalize
-        if self.turns.answers_empty is False:
+        if self.turns.answers_empty is False and not self.may_hold_words(mark):
             return 0.0
         return timeouts.finalize_grace
+
+    def _is_open_before(self, mark: int) -> bool:
+        """The same as `is_speech_open`, where the caller may have gone on after the mark."""
+        if not self.is_speech_open(mark):
+            return False
+        start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
+        at, until = self.timeline.seconds(mark), self.timeline.seconds(self.timeline.cursor)
+        return self._speech.has_speech(start, at) or not self._speech.has_speech(at, until)
 
     def _promote(self, mark: int, request_id: int | None) -> None:
         text = self.transcripts.promote(self.timeline.seconds(mark))

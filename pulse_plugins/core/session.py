@@ -24,6 +24,7 @@ from pulse_plugins.core.backoff import Backoff
 from pulse_plugins.core.endpoints import Endpoints
 from pulse_plugins.core.errors import (
     ConfigurationError,
+    ConnectTimeoutError,
     PulseError,
     QueueTimeoutError,
     RateLimitError,
@@ -56,6 +57,7 @@ from pulse_plugins.core.watchdog import Watchdog
 
 _KEEPALIVE_SILENCE = 0.1  # seconds
 _PROVEN = 5.0  # a connection that lived this long has worked, even if nothing was said
+_STEADY = 1.0  # one that has worked and lived shorter may be one of many that do
 
 
 class State(enum.Enum):
@@ -107,9 +109,10 @@ class Session:
         self._endpoints = endpoints or Endpoints()
         self._other_regions: set[str] = set()  # base URLs that do not serve the language
         self._failed_url: str | None = None  # of the last try, until a connection is open
+        self._failure: PulseError | None = None  # why, until then
         self._ending = False
         self.close_seconds = options.timeouts.close  # what `end` may take
-        self._close_by = 0.0
+        self._close_by = self._close_at_last = 0.0
         self._queued_at = 0.0
         self.sent_bytes = 0
         self.replayed_bytes = 0
@@ -182,8 +185,9 @@ class Session:
         self.timeline.seal()
         held = self.timeline.seconds(self.timeline.end - self.timeline.start)
         # All that is held may have to be sent yet, and again if the connection is lost.
-        self.close_seconds = self.options.timeouts.close + held / self.options.replay_speed
-        self._close_by = now + self.close_seconds
+        self._close_by = now + self.options.timeouts.close + held / self.options.replay_speed
+        self.close_seconds = 2 * self.options.timeouts.close + held  # as slowly as it was spoken
+        self._close_at_last = now + self.close_seconds
         self._drop_switch()
         if self._is_all_heard() and (self.state is not State.OPEN or self.timeline.end == 0):
             self._finish()
@@ -195,7 +199,7 @@ class Session:
     def abort(self) -> None:
         """End at once; what is not delivered is given up."""
         if self.state is not State.CLOSED:
-            self._shut()
+            self._shut(self.timeline.cursor)  # who ends it like this does not want the rest
 
     # What happens to connections.
 
@@ -209,7 +213,7 @@ class Session:
             self._begin_switch(now)
             return
         failed_over = self._failed_url not in (None, link.url)
-        self._failed_url = None
+        self._failed_url = self._failure = None
         self.events.append(Connected(self._outage.attempt, seconds, link.url, failed_over))
         self.state = State.OPEN
         self._begin(link, now)
@@ -220,12 +224,14 @@ class Session:
         if link is None or not link.is_open:
             return
         match message := parse(data):
-            case Transcript() if self._hears(link, now):
-                self._said(message, link, now)
-            case SpeechMark() if self._hears(link, now):
-                self._recognition.speech_mark(message, link)
+            case Transcript():
+                if self._hears(link, now, proof=bool(message.text)):
+                    self._said(message, link, now)
+            case SpeechMark():
+                if self._hears(link, now, proof=True):
+                    self._recognition.speech_mark(message, link)
             case Pong():
-                self._hears(link, now)
+                self._hears(link, now, proof=False)
             case ErrorReport():
                 self._reported(link, message.error, now)
             case Unreadable():
@@ -249,8 +255,11 @@ class Session:
             return
         if was_open:
             self.events.append(Disconnected(error))
-            if now - link.opened_at >= _PROVEN:
+            lived = now - link.opened_at
+            if lived >= _PROVEN:
                 self._worked(link)
+            if link.worked and lived >= _STEADY:
+                self._outage.was_steady()
         self._link = None
         self._watchdog.rest()
         self._rewind()
@@ -296,7 +305,7 @@ class Session:
         if self._switch is not None:
             self._advance_switch(self._switch, now)
         if self._ending and now >= self._ends_at():
-            self._finish()
+            self._run_out()
         elif self._watchdog.check_at is not None and now >= self._watchdog.check_at:
             self._check(now)
 
@@ -423,12 +432,18 @@ class Session:
         self._watchdog.watch(timeline.start, now)
         self._report_recovery(now)
 
-    def _hears(self, link: Link, now: float) -> bool:
-        """The server said something on this connection; whether it is the one that listens."""
+    def _hears(self, link: Link, now: float, *, proof: bool) -> bool:
+        """The server said something on this connection; whether it is the one that listens.
+
+        Args:
+            link: The connection.
+            now: The session's clock.
+            proof: It could say so only because it works: an empty interim comes in any case.
+        """
         link.last_heard_at = now
         if link is not self._link:
             return False
-        if not link.worked:
+        if proof and not link.worked:
             self._worked(link)
         return True
 
@@ -464,8 +479,9 @@ class Session:
 
     def _reported(self, link: Link, error: PulseError, now: float) -> None:
         """The server sent an error message; it closes the connection after one (D-LIVE)."""
-        if type(error) is RequestRejectedError and link.worked:
-            # It has worked with these very options: the fault is the server's.
+        if isinstance(error, RequestRejectedError) and link.worked:
+            # It has worked with these very options: the fault is the server's, or the next
+            # handshake says that it is not.
             error = ServerError(
                 "the service reports an error in mid-stream",
                 code="error_message",
@@ -479,7 +495,7 @@ class Session:
         if self._outage.next_try(error, now, refused=refused, max_outage=most) is None:
             self._fail(error)
             return
-        self.state = State.WAITING
+        self.state, self._failure = State.WAITING, error
         if self._ending:
             self._outage.hurry(now)
         delay = self._outage.retry_at - now
@@ -489,15 +505,31 @@ class Session:
         self.error = error
         self._finish()
 
+    def _run_out(self) -> None:
+        """The time for the last words is over; without a connection they could not even come."""
+        if self.state is not _OPEN and not self._is_all_heard():
+            self.error = self._failure or ConnectTimeoutError(
+                "the input ended and there was no connection in time for the last words"
+            )
+        self._finish()
+
     def _finish(self) -> None:
         """Answer what is asked, account for every byte, and close."""
-        self._recognition.end()
-        self._shut()
+        recognition = self._recognition
+        promised = bool(recognition.transcripts.open_text)  # an interim says what was heard
+        unsaid = not promised and recognition.is_speech_open(self.timeline.cursor)
+        recognition.end()
+        self._shut(self.timeline.start if unsaid else self.timeline.cursor)
 
-    def _shut(self) -> None:
+    def _shut(self, understood: int) -> None:
+        """End.
+
+        Args:
+            understood: What speech lies behind this position, nobody has said the words of.
+        """
         timeline = self.timeline
         is_quiet = not self._recognition.may_hold_words(timeline.heard)
-        timeline.give_up(timeline.heard if is_quiet else timeline.cursor)
+        timeline.give_up(timeline.heard if is_quiet else understood)
         self._report_lost("the stream ended")
         self._drop_switch()
         if self._link is not None:
@@ -657,9 +689,14 @@ class Session:
     def _ends_at(self) -> float:
         """When to stop waiting for the last words."""
         link = self._link
+        if link is not None and link.is_open and (self.timeline.unsent or link.closing_at):
+            # It goes on, however slowly.
+            going_on = link.last_sent_at + self.options.timeouts.close
+            self._close_by = min(max(self._close_by, going_on), self._close_at_last)
         if link is None or link.closing_at is None or self._has_open_words():
             return self._close_by
-        return min(self._close_by, link.closing_at + self.options.timeouts.close_grace)
+        quiet_since = max(link.closing_at, link.last_heard_at)
+        return min(self._close_by, quiet_since + self.options.timeouts.close_grace)
 
 
 _PLAIN = frozenset({"linear16", "linear32", "mulaw", "alaw"})

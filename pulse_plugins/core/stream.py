@@ -96,8 +96,9 @@ class PulseStream:
         """
         if self._input_over or self._session.state is _CLOSED:
             raise StreamClosedError(_OVER)
-        self._gathered.append(data if isinstance(data, bytes) else bytes(data))
-        self._gathered_bytes += len(data)
+        piece = data if isinstance(data, bytes) else bytes(data)  # whose length is in bytes
+        self._gathered.append(piece)
+        self._gathered_bytes += len(piece)
         if self._gathered_bytes >= self._enough:
             now = self._now()
             if self._take_in(now):
@@ -105,8 +106,10 @@ class PulseStream:
 
     async def send(self, data: bytes) -> None:
         """Add audio, and wait while more than `limits.backlog_seconds` is not yet sent."""
-        self.push(data)
-        await self.drain()
+        piece = self._source.bytes_per_second  # more at once could be more than is kept
+        for at in range(0, max(len(data), 1), piece):
+            self.push(data[at : at + piece])
+            await self.drain()
 
     async def drain(self) -> None:
         """Wait while more than `limits.backlog_seconds` is not yet sent."""
@@ -172,9 +175,13 @@ class PulseStream:
     async def close(self) -> None:
         """`end`, and wait until the stream is over; its events stay readable."""
         self.end()
-        while not self.closed:
-            self._sent.clear()
-            await self._sent.wait()
+        try:
+            while not self.closed:
+                self._sent.clear()
+                await self._sent.wait()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         await self.wait_closed()
 
     async def wait_closed(self) -> None:

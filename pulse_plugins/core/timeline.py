@@ -70,6 +70,8 @@ class Timeline:
     def append(self, data: bytes) -> bool:
         """Add audio at the end; whole samples only. Returns whether a packet became ready."""
         size = len(data)
+        if not size:
+            return False
         self.end += size
         if size == self._packet_bytes and not self._tail_bytes:
             self.unsent.append(data)

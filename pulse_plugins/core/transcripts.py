@@ -2,8 +2,9 @@
 
 A word heard again is recognized by its place on the clock, never by its text: people do say
 "no, no". Three exceptions, all where the wire gives no times: the words of an interim that was
-promoted to a final are not said again by the final that comes after all; a server that ends a
-segment twice at the same moment (its own endpointing racing a finalize) is heard once; and after a
+promoted to a final are not said again by the final that comes after all; what a server says twice
+at the same moment (its own endpointing racing a finalize, an interim that a final has overtaken)
+is heard once; and after a
 final without word times nobody knows where its words ended, so that a replay begins before them,
 and what it says again is recognized by the words themselves.
 """
@@ -14,7 +15,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 
 from pulse_plugins.core.events import Interim, Utterance, Word
 from pulse_plugins.core.languages import spaceless
@@ -24,9 +25,11 @@ from pulse_plugins.core.timeline import ConnectionClock
 # A word whose middle is not later than this after the last delivered word is that word's tail:
 # servers round word times to 10 ms.
 _SLIVER = 0.015
+_AHEAD = 0.5  # seconds; no word is so far ahead of the audio that was sent
 _SAME_PLACE = 0.08  # seconds between two reports of one word's start
 _TAIL = 256  # words, or characters of a language without spaces, that such a replay may say again
 _ROUNDING = 1e-3  # seconds; more than a sample
+_MOMENT = 0.35  # seconds of audio; nobody says the same again, and is understood, so soon
 _HAS_WORD = re.compile(r"\w")
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -62,6 +65,7 @@ class Transcripts:
         self._echo: list[str] = []
         self._echo_end = 0.0
         self._last_text = ""
+        self._last_sent = -inf  # the audio that this connection was sent when that came
         # Delivered without a time, newest last: a word, and the stream_time before which it ended.
         self._tail: deque[tuple[str, float]] = deque(maxlen=_TAIL)
         self._repeats: list[str] = []  # those of them that a replay may say again
@@ -78,6 +82,8 @@ class Transcripts:
         """
         text = message.text
         if not _HAS_WORD.search(text):
+            return None
+        if not self._seen and self._says_again(text, sent):
             return None
         count = len(text.split())
         if not self._seen or count > self._seen[-1][0]:
@@ -96,6 +102,7 @@ class Transcripts:
             start: stream_time.
         """
         self._seen = []
+        self._last_sent = -inf
         self._fresh = bool(self._recent)
         self._repeats = [word for word, until in self._tail if until > start + _ROUNDING]
 
@@ -105,7 +112,6 @@ class Transcripts:
         clock: ConnectionClock,
         *,
         sent: float,
-        answers: bool,
         until: float | None = None,
     ) -> Segment:
         """Place a final on the stream.
@@ -114,7 +120,6 @@ class Transcripts:
             message: A final.
             clock: The clock of the connection it came on.
             sent: stream_time up to which that connection was sent audio.
-            answers: A finalize is outstanding, so that two finals may say the same.
             until: stream_time of the finalize that this answers, where that is certain.
         """
         text = message.text if _HAS_WORD.search(message.text) else ""
@@ -125,7 +130,7 @@ class Transcripts:
             return Segment("", (), end, end, covered=0.0)
         if words is None:
             at_most = sent if until is None else min(sent, until)
-            return self._untimed(text, seen, at_most, answers)
+            return self._untimed(text, seen, at_most, sent)
         self._tail.clear()
         self._repeats = []
         new = self._new_words(words)
@@ -136,7 +141,7 @@ class Transcripts:
             return Segment("", (), end, end, covered=end, repeated=True)
         if len(kept) < len(words):
             text = self.join(w.text for w in kept)
-        self._last_text = text
+        self._last_text, self._last_sent = text, sent
         utterances = self._utterances(message, clock)
         return Segment(text, tuple(kept), kept[0].start, end, covered=end, utterances=utterances)
 
@@ -151,7 +156,7 @@ class Transcripts:
             self._echo += text.split()
             self._echo_end = max(until, self._open_until)  # an interim may reach beyond the mark
             self._remember_text(text, self._echo_end)
-            self._last_text = text
+            self._last_text, self._last_sent = text, -inf
         return text
 
     def join(self, texts: Iterable[str]) -> str:
@@ -168,19 +173,21 @@ class Transcripts:
         for w in words:
             if w.start is None or w.end is None or not isfinite(w.start + w.end):
                 return None
-            start = clock.to_stream(w.start)
+            start, end = clock.to_stream(w.start), clock.to_stream(w.end)
+            if start > sent + _AHEAD:
+                return None  # not on this connection's clock
             placed.append(
                 Word(
                     w.word.strip(),
                     start,
-                    max(start, clock.to_stream(w.end)),
+                    max(start, end if end <= sent + _AHEAD else sent),
                     w.confidence,
                     None if w.speaker is None else str(w.speaker),
                     w.speaker_confidence,
                 )
             )
-        if max(w.end or 0.0 for w in words) <= 0.0 or placed[0].start > sent + 0.5:
-            return None  # not filled in, or not on this connection's clock
+        if max(w.end or 0.0 for w in words) <= 0.0:
+            return None  # not filled in
         if placed[-1].end <= self.delivered_until and not any(self._is_known(w) for w in placed):
             return None  # before all that was said, and not a repetition: another clock
         return placed
@@ -218,21 +225,25 @@ class Transcripts:
         )
 
     def _untimed(
-        self, text: str, seen: list[tuple[int, float]], at_most: float, answers: bool
+        self, text: str, seen: list[tuple[int, float]], at_most: float, sent: float
     ) -> Segment:
         """A final without word times covers what was sent when its words were first seen."""
         count = len(text.split())
         at = min(at_most, next((when for size, when in seen if size >= count), at_most))
-        if answers and not seen and _key(text) == _key(self._last_text):
+        if not seen and self._says_again(text, sent):
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))
         self._echo = []
         self._remember_text(rest, at)
         start = self.delivered_until
         self.delivered_until = max(start, at)
-        self._last_text = text
+        self._last_text, self._last_sent = text, sent
         end = self.delivered_until
         return Segment(rest, (), start, end, covered=at, repeated=not rest, vague=True)
+
+    def _says_again(self, text: str, sent: float) -> bool:
+        """Whether these are the last words of the last final, and it came at this very moment."""
+        return sent - self._last_sent < _MOMENT and _key(self._last_text).endswith(_key(text))
 
     def _remember_text(self, text: str, until: float) -> None:
         """These words were delivered, and nobody knows where before this stream_time they are."""
@@ -288,6 +299,7 @@ class Transcripts:
                 None if u.speaker is None else str(u.speaker),
             )
             for u in message.utterances or ()
+            if isfinite(u.start + u.end)
         )
 
 

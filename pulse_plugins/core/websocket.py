@@ -20,6 +20,7 @@ from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import Event, State
 
 from pulse_plugins.core.errors import (
+    ConfigurationError,
     ConnectionLostError,
     ConnectTimeoutError,
     PulseError,
@@ -33,7 +34,10 @@ from pulse_plugins.core.opus import OpusEncoder
 _CLOSE_SECONDS = 1.0  # for the closing handshake of a connection that is not wanted any more
 _MOST_RETRY_AFTER = 600.0
 _OPEN, _TEXT, _BINARY = State.OPEN, Opcode.TEXT, Opcode.BINARY  # an enum is slow to ask
+# It holds transcripts: on only for who asks for this very logger.
 _wire_log = logging.getLogger("pulse_plugins.wire")
+if _wire_log.level == logging.NOTSET:
+    _wire_log.setLevel(logging.INFO)
 # The client library writes headers, the key among them, to its logger at debug level.
 _library_log = logging.getLogger("pulse_plugins.websockets")
 _library_log.setLevel(logging.INFO)
@@ -91,6 +95,7 @@ class WebSocket:
         self._name = name
         self._connection = connection
         self._closing_word = options.row.close
+        self._key = options.api_key
         self._codec = _codec(options)
 
     def is_free(self) -> bool:
@@ -150,8 +155,10 @@ class WebSocket:
             raise
 
     def _show(self, direction: str, message: Message) -> None:
-        """Write what goes over the wire; audio is elided, a transcript is not."""
+        """Write what goes over the wire; audio and the key are elided, a transcript is not."""
         shown = message if isinstance(message, str) else f"{len(message)} bytes"
+        if self._key:
+            shown = shown.replace(self._key, "…")
         _wire_log.debug("%s %s %s", self._name, direction, shown)
 
     def _encoded(self, codec: OpusEncoder | None, message: Message) -> Iterable[Message]:
@@ -231,14 +238,18 @@ def _handshake_error(failed: Exception) -> PulseError:
             return ServerError("the server did not complete the handshake", code="handshake")
         case OSError() | EOFError() | ConnectionClosed():
             return ConnectionLostError(f"no connection: {type(failed).__name__}")
-    raise failed
+        case _:
+            return ConfigurationError(
+                f"no connection can be tried: {type(failed).__name__}; check base_url, and the "
+                "proxy (the option, or that of the environment)"
+            )
 
 
 def _body(body: bytes | bytearray | None) -> tuple[str, str]:
     """The text and the `error_code` of a refusal's body."""
     try:
         fields = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", ""
     if not isinstance(fields, dict):
         return "", ""

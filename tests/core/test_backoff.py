@@ -47,8 +47,14 @@ def test_attempts_run_out_and_are_given_back_by_a_connection_that_worked() -> No
     backoff = Backoff(RetryPolicy(max_attempts=3, max_first_attempts=2), Random(1))
     assert backoff.next() is not None
     assert backoff.next() is None
+    backoff.worked()
     backoff.reset()
     assert [backoff.next() is None for _ in range(3)] == [False, False, True]
+
+
+def test_few_attempts_are_not_enough_while_a_server_may_just_be_starting() -> None:
+    backoff = Backoff(RetryPolicy(max_first_attempts=2, first_seconds=3.0), Random(1))
+    assert [backoff.next(elapsed=at) is None for at in (0.0, 1.0, 2.9, 3.0)] == [False] * 3 + [True]
 
 
 def test_thousands_of_failures_do_not_overflow() -> None:

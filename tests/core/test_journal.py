@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -133,6 +134,27 @@ def test_what_nobody_reads_is_not_written(private_logs: Watch) -> None:
     assert lines(private_logs) == []
 
 
+@pytest.fixture
+def wire_log() -> Iterator[None]:
+    logger = logging.getLogger("pulse_plugins.wire")
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
+    yield
+    logger.setLevel(before)
+
+
+def test_the_wire_is_shown_to_nobody_who_did_not_ask_for_it_by_name() -> None:
+    root, ours = logging.getLogger(), logging.getLogger("pulse_plugins")
+    before = root.level
+    root.setLevel(logging.DEBUG)
+    try:
+        assert ours.isEnabledFor(logging.DEBUG)
+        assert not logging.getLogger("pulse_plugins.wire").isEnabledFor(logging.DEBUG)
+    finally:
+        root.setLevel(before)
+
+
+@pytest.mark.usefixtures("wire_log")
 async def test_a_call_with_a_lost_connection_reads_like_this(private_logs: Watch) -> None:
     async with PulseServer(
         ServerOptions(recognizer="scripted", api_key=API_KEY), faults=["drop@word=3"]

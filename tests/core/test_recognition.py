@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
+from pulse_plugins.core.events import Final, Interim, SpeechStarted
 from pulse_plugins.core.options import Limits, Timeouts
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
@@ -152,6 +155,143 @@ def test_a_server_that_has_become_quicker_is_doubted_once() -> None:
         assert call.answered[-1] == request
         assert call.now - began < 1.5
     assert call.words == ["w1", "w2", "w3"]
+
+
+def answers(call: Call, text: str) -> Final:
+    """The server answers the finalize of this moment 0.12 s later."""
+    call.finalize()
+    call.pass_time(0.12)
+    call.hear({"transcript": text, "is_final": True, "from_finalize": True})
+    return call.finals[-1]
+
+
+@pytest.mark.parametrize("loud", [0, 1, 40, 800])
+def test_a_turn_that_is_quiet_beside_the_one_before_is_answered_by_its_answer(loud: int) -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1)
+    assert answers(call, "well").finalize_id == 1
+    call.feed(struct.pack("<h", loud) * RATE)
+    final = answers(call, "yes")
+    assert (final.text, final.finalize_id) == ("yes", 2)
+    assert call.answered == [1, 2]
+
+
+def test_the_same_words_in_two_turns_come_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    for _ in range(3):
+        call.say(5, 0, 0)
+        call.finalize()
+        call.pass_time(0.12)
+        call.hear(server.answer())
+    assert call.words == ["w5", "w5", "w5"]
+    assert call.answered == [1, 2, 3]
+
+
+def test_a_segment_that_is_cut_twice_at_once_comes_once() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(5)
+    call.hear(server.final())
+    call.feed(bytes(RATE // 10))  # 50 ms
+    call.finalize()
+    call.hear({"transcript": "w5", "is_final": True, "from_finalize": True})
+    assert call.words == ["w5"]
+    assert call.answered == [1]
+
+
+def test_an_interim_that_a_final_has_overtaken_is_not_told() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2)
+    call.finalize()
+    call.hear(server.answer())
+    told = len(call.all(Interim))
+    call.hear({"transcript": "w1 w2", "is_final": False})
+    call.hear({"transcript": "w2", "is_final": False})
+    assert len(call.all(Interim)) == told
+    call.say(2, 0)
+    call.hear(server.interim())
+    assert call.all(Interim)[-1].text == "w2"
+
+
+def test_a_word_that_ends_before_its_sound_does_answers_soon() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2)
+    call.feed(spoken(1)[: RATE // 2])  # 0.25 s that the server counts to no word
+    request = call.finalize()
+    call.pass_time(0.12)
+    call.hear(server.final(server.words()[:2]))
+    call.pass_time(0.31)
+    assert call.answered == [request]
+    assert call.words == ["w1", "w2"]
+
+
+def test_speech_after_an_empty_finalize_does_not_answer_it() -> None:
+    call = Call(timeouts=Timeouts(finalize=2.0, finalize_grace=0.3))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(0)
+    request = call.finalize()  # this server says nothing to it
+    call.say(2)
+    call.hear(server.interim())
+    call.pass_time(0.3)
+    assert call.answered == [request]
+    assert [final.text for final in call.finals] == ["w1", ""]
+    server.finalizes.clear()
+    second = call.finalize()
+    call.hear(server.final(from_finalize=True))
+    assert call.words == ["w1", "w2"]
+    assert call.answered == [request, second]
+
+
+def test_what_a_replay_says_again_answers_nothing() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3, 4)
+    call.hear(server.final())
+    call.say(5)
+    call.finalize()
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.final(server.words()[:-1]))  # w1 to w4, as it cut them before
+    call.drop()
+    call.pass_time(1.0)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.answer())
+    assert call.words == ["w1", "w2", "w3", "w4", "w5"]
+
+
+@pytest.mark.parametrize("end", [1e305, 400.0, float("inf")])
+def test_a_word_that_would_end_far_ahead_ends_where_the_audio_does(end: float) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(
+        {
+            "transcript": "w1",
+            "is_final": True,
+            "words": [{"word": "w1", "start": 0.0, "end": end}],
+        }
+    )
+    assert call.session.timeline.start <= call.session.timeline.end
+    call.say(2, 3)
+    call.hear(server.final())
+    assert [w.text for w in call.finals[-1].words][-2:] == ["w2", "w3"]
+
+
+def test_a_mark_in_the_future_is_now() -> None:
+    call = Call()
+    call.connect()
+    call.say(1, 2)
+    call.hear('{"type": "speech_started", "timestamp": 1e400}')
+    assert [mark.time for mark in call.all(SpeechStarted)] == [pytest.approx(0.4)]
 
 
 def test_a_replay_that_a_final_cuts_within_what_was_said_says_nothing_twice() -> None:

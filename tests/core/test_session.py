@@ -7,8 +7,11 @@ import pytest
 from pulse_plugins.core.errors import (
     AuthenticationError,
     ConfigurationError,
+    ConnectTimeoutError,
     PulseError,
     RateLimitError,
+    RequestRejectedError,
+    ServerError,
     from_close,
     from_status,
 )
@@ -264,10 +267,132 @@ def test_a_connection_that_worked_begins_the_patience_anew() -> None:
         server = call.connect()
         call.say(number)
         call.hear(server.final())
+        call.pass_time(1.0)
         call.drop(from_close(1011))
         call.pass_time(0.0)
     assert [event.delay for event in call.all(Reconnecting)] == [0.0] * 30
     assert len(call.words) == 30
+
+
+@pytest.mark.parametrize("text", ["", "w1"])
+def test_a_server_that_hangs_up_at_once_each_time_is_not_stormed(text: str) -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    call.say(1)
+    tries = 0
+    began = call.now
+    while call.now < began + 30.0 and call.session.state is not State.CLOSED:
+        if call.opening:
+            tries += 1
+            call.connect()
+            call.hear({"transcript": text, "is_final": False})
+            call.drop(from_close(1011))
+        call.pass_time(0.05)
+    assert 20 < tries < 100
+    given_up = call.session.state is State.CLOSED
+    assert given_up is (text == "")  # one that understands is not given up
+
+
+def test_what_a_server_refuses_after_an_empty_interim_is_refused() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    call.hear({"transcript": "", "is_final": False})
+    call.hear({"type": "error", "message": "invalid value for eou_timeout_ms"})
+    assert call.session.state is State.CLOSED
+    assert isinstance(call.session.error, RequestRejectedError)
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "unexpected token in buffer",
+        "redaction of credit card data failed",
+        "invalid frame",
+        "credential store away",
+    ],
+)
+def test_an_error_in_a_call_that_works_ends_the_connection_alone(prose: str) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.hear({"type": "error", "message": prose})
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(0.5)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
+def test_speech_that_no_server_ever_answered_is_reported_lost() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
+    call.connect()
+    call.say(1, 2, 3)
+    call.end()
+    call.pass_time(10.0)
+    assert call.session.state is State.CLOSED
+    assert call.lost == pytest.approx(0.6)
+
+
+def test_last_words_without_a_connection_are_an_error() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.say(1)
+    call.end()
+    call.pass_time(2.0)
+    assert isinstance(call.session.error, ConnectTimeoutError)
+    assert call.lost == pytest.approx(0.2)
+
+
+def test_last_words_without_a_connection_are_the_error_of_the_last_try() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.say(1)
+    refused = from_status(503)
+    call.refuse(refused)
+    call.end()
+    call.pass_time(2.0)
+    assert call.session.error is refused or isinstance(call.session.error, ServerError)
+
+
+def test_nothing_to_say_needs_no_connection_at_the_end() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.hear(server.answer())
+    call.drop()
+    call.end()
+    call.pass_time(5.0)
+    assert call.session.error is None
+    assert call.lost == 0.0
+
+
+def test_the_last_words_may_come_one_after_the_other() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    call.end()
+    for _ in range(3):
+        call.pass_time(1.5)
+        call.hear(server.final(server.words()[:1]))
+    call.hear({"transcript": "", "is_final": True, "is_last": True})
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_the_end_waits_for_a_server_that_reads_slowly() -> None:
+    call = Call(timeouts=Timeouts(close=2.0))
+    call.say(*range(1, 51))  # 10 s that nobody heard yet
+    call.end()
+    server = call.connect()
+    while not server.closing:
+        call.now += 0.1
+        call.session.advance(call.now)
+        assert call.session.state is State.OPEN
+        for _ in range(2):  # 50 ms each: it takes no more than was spoken in that time
+            if (message := call.session.next_outgoing(call.link, call.now)) is not None:
+                server.take(message)
+    call.hear(server.final(is_last=True))
+    assert len(call.words) == 50
+    assert call.lost == 0.0
 
 
 def test_an_idle_close_waits_for_audio() -> None:

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from pulse_plugins.core.errors import ConnectionLostError, ServerError
+from pulse_plugins.core.recognition import Recognition
 from pulse_plugins.core.session import State
 from pulse_plugins.core.transcripts import Transcripts
 from tests.support.attentive import AttentiveCall
@@ -293,6 +294,7 @@ def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall])
 
 def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
+    monkeypatch.setattr(Recognition, "_settled_by", lambda *_: 0)
     monkeypatch.setattr(Transcripts, "_is_known", lambda self, word: False)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(AnyCall, settings=settings(PROFILE, max_examples=2000))

@@ -27,9 +27,9 @@ class Stream:
         self.transcripts = Transcripts(language)
         self.base = 0.0
 
-    def final(self, message: Transcript, *, sent: float = 60.0, answers: bool = False) -> Segment:
+    def final(self, message: Transcript, *, sent: float = 60.0) -> Segment:
         clock = ConnectionClock(self.base)
-        return self.transcripts.final(message, clock, sent=sent, answers=answers)
+        return self.transcripts.final(message, clock, sent=sent)
 
     def interim(self, text: str, *, sent: float = 60.0) -> str | None:
         interim = self.transcripts.interim(Transcript(transcript=text), sent=sent)
