@@ -58,7 +58,7 @@ def clean_key(key: str | None) -> str | None:
         ConfigurationError: No HTTP header can hold it.
     """
     key = (key or "").strip()
-    if not (key.isascii() and key.isprintable()) or " " in key:
+    if not _is_plain(key):
         raise ConfigurationError(
             "api_key holds characters that no key has, such as a line break: copy it anew"
         )

@@ -78,7 +78,7 @@ def test_a_key_from_a_file_may_end_its_line() -> None:
 
 def test_a_key_that_is_no_key_is_not_shown() -> None:
     with pytest.raises(ConfigurationError) as refused:
-        PulseOptions(api_key="a secret", base_url=LOCAL)
+        PulseOptions(api_key="a\x00secret", base_url=LOCAL)
     assert "secret" not in str(refused.value)
 
 

@@ -379,7 +379,7 @@ def test_the_last_words_may_come_one_after_the_other() -> None:
 
 
 def test_the_end_waits_for_a_server_that_reads_slowly() -> None:
-    call = Call(timeouts=Timeouts(close=2.0))
+    call = Call(timeouts=Timeouts(close=2.0, stall=60.0))
     call.say(*range(1, 51))  # 10 s that nobody heard yet
     call.end()
     server = call.connect()
