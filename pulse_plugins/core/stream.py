@@ -88,7 +88,7 @@ class PulseStream:
             self._session.queue(self._ticket.ahead, self._now())
         self._settle()
 
-    def push(self, data: bytes) -> None:
+    def push(self, data: bytes | bytearray | memoryview) -> None:
         """Add audio; never blocks and never raises for trouble on the network.
 
         Raises:
@@ -104,7 +104,7 @@ class PulseStream:
             if self._take_in(now):
                 self._forward(now)
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | bytearray | memoryview) -> None:
         """Add audio, and wait while more than `limits.backlog_seconds` is not yet sent."""
         piece = self._source.bytes_per_second  # more at once could be more than is kept
         for at in range(0, max(len(data), 1), piece):

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
-from pulse_plugins.core.errors import AuthenticationError, StreamClosedError
-from pulse_plugins.core.events import Event, Final
-from pulse_plugins.core.options import PulseOptions, Timeouts
+from pulse_plugins.core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    PulseError,
+    StreamClosedError,
+)
+from pulse_plugins.core.events import AudioLost, Event, Final
+from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.core.websocket import WebSocket
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.scripted import speak
+
+
+async def nothing(socket: ServerConnection) -> None:
+    """Take what comes, and never answer."""
+    async for _ in socket:
+        pass
 
 
 async def read(stream: PulseStream) -> list[Event]:
@@ -36,6 +49,87 @@ async def test_a_wrong_key_ends_after_one_handshake() -> None:
         assert stream.closed
         assert "wrong" not in str(refused.value).replace("missing or wrong", "")
         assert len(server.connections) == 1
+
+
+async def fails(options: PulseOptions) -> PulseError:
+    stream = PulseStream(options)
+    stream.start()
+    with pytest.raises(PulseError) as failed:
+        await read(stream)
+    await stream.wait_closed()
+    assert tasks_of(stream) == []
+    return failed.value
+
+
+async def test_a_redirect_to_nowhere_is_an_error_and_no_silence() -> None:
+    def elsewhere(socket: ServerConnection, _request: Request) -> Response:
+        response = socket.respond(HTTPStatus.FOUND, "")
+        response.headers["Location"] = "https://127.0.0.1:99999/"
+        return response
+
+    async with serve(nothing, "127.0.0.1", 0, process_request=elsewhere) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        error = await fails(PulseOptions(base_url=f"ws://127.0.0.1:{port}"))
+    assert not error.retryable
+    assert "99999" not in str(error)
+
+
+@pytest.mark.parametrize("proxy", ["garbage", "socks5://127.0.0.1:1"])
+async def test_a_proxy_that_cannot_be_used_is_an_error_and_no_silence(proxy: str) -> None:
+    error = await fails(PulseOptions(base_url="ws://127.0.0.1:1", proxy=proxy))
+    assert isinstance(error, ConfigurationError)
+    assert "proxy" in str(error)
+
+
+async def test_a_refusal_with_a_body_that_is_too_deep_to_read_is_a_refusal() -> None:
+    def refuse(socket: ServerConnection, _request: Request) -> Response:
+        return socket.respond(HTTPStatus.UNAUTHORIZED, "[" * 100_000)
+
+    async with serve(nothing, "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        error = await fails(PulseOptions(base_url=f"ws://127.0.0.1:{port}"))
+    assert isinstance(error, AuthenticationError)
+
+
+async def test_who_stops_waiting_for_the_end_leaves_nothing_behind() -> None:
+    heard = asyncio.Event()
+
+    async def mute(socket: ServerConnection) -> None:
+        async for _ in socket:
+            heard.set()
+
+    async with serve(mute, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        stream = PulseStream(PulseOptions(base_url=f"ws://127.0.0.1:{port}"))
+        stream.start()
+        stream.push(speak(range(3), 16_000).tobytes())
+        closing = asyncio.create_task(stream.close())
+        async with asyncio.timeout(5):
+            await heard.wait()
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert stream.closed
+        async with asyncio.timeout(3):
+            await stream.wait_closed()
+        assert tasks_of(stream) == []
+
+
+async def test_audio_counts_in_bytes_whatever_holds_it() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    stream.push(memoryview(bytes(3200)).cast("h"))
+    assert stream.stream_time == 0.1
+
+
+async def test_much_audio_sent_at_once_is_not_more_than_is_kept() -> None:
+    limits = Limits(replay_seconds=20.0, backlog_seconds=5.0)
+    async with (
+        PulseServer("scripted") as server,
+        PulseStream(PulseOptions(base_url=server.url, replay_speed=50.0, limits=limits)) as stream,
+    ):
+        await stream.send(bytes(32_000 * 40))
+        assert stream.stream_time == 40.0
+        stream.end()
+        assert [event for event in await read(stream) if isinstance(event, AudioLost)] == []
 
 
 async def test_nothing_is_left_after_abort_whatever_it_was_doing() -> None:
