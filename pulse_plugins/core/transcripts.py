@@ -83,7 +83,7 @@ class Transcripts:
         text = message.text
         if not _HAS_WORD.search(text):
             return None
-        if not self._seen and self._says_again(text, sent):
+        if not self._seen and self._is_soon(sent) and self._ends_with(text):
             return None
         count = len(text.split())
         if not self._seen or count > self._seen[-1][0]:
@@ -230,7 +230,7 @@ class Transcripts:
         """A final without word times covers what was sent when its words were first seen."""
         count = len(text.split())
         at = min(at_most, next((when for size, when in seen if size >= count), at_most))
-        if not seen and self._says_again(text, sent):
+        if not seen and self._is_soon(sent) and _key(text) == _key(self._last_text):
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))
         self._echo = []
@@ -241,9 +241,14 @@ class Transcripts:
         end = self.delivered_until
         return Segment(rest, (), start, end, covered=at, repeated=not rest, vague=True)
 
-    def _says_again(self, text: str, sent: float) -> bool:
-        """Whether these are the last words of the last final, and it came at this very moment."""
-        return sent - self._last_sent < _MOMENT and _key(self._last_text).endswith(_key(text))
+    def _is_soon(self, sent: float) -> bool:
+        """Whether the last final came at this very moment."""
+        return sent - self._last_sent < _MOMENT
+
+    def _ends_with(self, text: str) -> bool:
+        """Whether the last final ended with these words."""
+        words, last = ([_key(t) for t in self._tokens(s)] for s in (text, self._last_text))
+        return last[-len(words) :] == words
 
     def _remember_text(self, text: str, until: float) -> None:
         """These words were delivered, and nobody knows where before this stream_time they are."""

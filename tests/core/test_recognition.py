@@ -211,6 +211,8 @@ def test_an_interim_that_a_final_has_overtaken_is_not_told() -> None:
     call.hear({"transcript": "w1 w2", "is_final": False})
     call.hear({"transcript": "w2", "is_final": False})
     assert len(call.all(Interim)) == told
+    call.hear({"transcript": "2", "is_final": False})  # another word, of which that one ends
+    assert len(call.all(Interim)) == told + 1
     call.say(2, 0)
     call.hear(server.interim())
     assert call.all(Interim)[-1].text == "w2"
