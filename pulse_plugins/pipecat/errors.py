@@ -35,3 +35,12 @@ def category(error: PulseError) -> ErrorCategory:
         case ConnectionLostError():
             return ErrorCategory.CONNECTIVITY
     return ErrorCategory.UNKNOWN
+
+
+def passing_category(error: PulseError) -> ErrorCategory:
+    """The same for an error after which the service goes on.
+
+    A category that the framework calls permanent would cost the service its usability.
+    """
+    kind = category(error)
+    return ErrorCategory.UNKNOWN if kind.is_permanent else kind

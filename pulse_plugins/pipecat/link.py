@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, assert_never
 
 from loguru import logger
-from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.errors import PulseError
@@ -36,7 +35,7 @@ from pulse_plugins.core.events import (
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.pipecat.delivery import Delivery
-from pulse_plugins.pipecat.errors import category
+from pulse_plugins.pipecat.errors import category, passing_category
 
 if TYPE_CHECKING:
     from pulse_plugins.pipecat.stt import PulseSTTService
@@ -195,10 +194,9 @@ class Link:
             return
         self._in_trouble = True
         await self._service.tell("on_connection_error", str(event.error))
-        kind = category(event.error)
-        if kind.is_permanent:  # it would cost the service its usability, yet the engine goes on
-            kind = ErrorCategory.UNKNOWN
-        await self._service.push_error(f"{event.error}; trying again", category=kind)
+        await self._service.push_error(
+            f"{event.error}; trying again", category=passing_category(event.error)
+        )
 
     async def _set_connected(self, connected: bool) -> None:
         if connected != self._connected:

@@ -6,29 +6,41 @@ gender and emotion with `pulse`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any, Literal
 
 import aiohttp
-from pipecat.frames.frames import Frame, TranscriptionFrame
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    TranscriptionFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService, STTService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.tracing.service_decorators import traced_stt
 
+from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.batch import PulseBatch
 from pulse_plugins.core.dialects import DialectName
-from pulse_plugins.core.errors import PulseError
+from pulse_plugins.core.errors import PulseError, RegionError
 from pulse_plugins.core.events import Final
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.recordings import BatchTranscript
 from pulse_plugins.pipecat.configuration import base_options
-from pulse_plugins.pipecat.errors import category
+from pulse_plugins.pipecat.errors import category, passing_category
 from pulse_plugins.pipecat.frames import Participants, final_frames
+from pulse_plugins.pipecat.incoming import MonoAudio
 from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
+
+# The key, the credit, the address: every segment would meet it.
+_HOPELESS = frozenset({401, 402, 403, 404})
 
 
 class PulseSegmentedSTTService(SegmentedSTTService):
@@ -50,6 +62,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         api_key: str | None = None,
         base_url: str | tuple[str, ...] | None = None,
         model: Literal["pulse", "pulse-pro"] | None = None,
+        sample_rate: int | None = None,
         settings: STTSettings | None = None,
         ttfs_p99_latency: float | None = PULSE_TTFS_P99,
         dialect: DialectName | None = None,
@@ -64,6 +77,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
             api_key: The key; `SMALLEST_API_KEY` if None. A server of one's own needs none.
             base_url: Where the service is; of several the first healthy one.
             model: `"pulse-pro"` (English, `dialect="live"`), or None: the settings' own.
+            sample_rate: Hz of what is sent, None: the pipeline's. Audio is converted.
             settings: What may change during a call; the endpoint ignores what is for streams.
             ttfs_p99_latency: Seconds from the end of speech to the transcript, 99th percentile.
             dialect: Which of the service's endpoints is spoken.
@@ -93,7 +107,11 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         self._base = base
         self._session: aiohttp.ClientSession | None = None
         self._options = self._checked(store)
-        super().__init__(settings=store, ttfs_p99_latency=ttfs_p99_latency, **kwargs)
+        self._mono = MonoAudio(sample_rate or base.sample_rate)  # `setup` knows the pipeline's
+        self._speakers: deque[str] = deque()  # of the segments that wait
+        super().__init__(
+            settings=store, sample_rate=sample_rate, ttfs_p99_latency=ttfs_p99_latency, **kwargs
+        )
 
     @property
     def settings(self) -> PulseSTTSettings:
@@ -108,6 +126,20 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         """The service's code; a region is cut off."""
         return language_to_pulse(language)
 
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Get ready for a call of which nothing is known yet."""
+        await super().setup(setup)
+        self._mono = MonoAudio(self.sample_rate)
+
+    async def process_audio_frame(
+        self, frame: InputAudioRawFrame, direction: FrameDirection
+    ) -> None:
+        """Take audio of any rate and channel count, as each frame says."""
+        source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
+        audio = self._mono.take(frame.audio, source)
+        mono = replace(frame, audio=audio, sample_rate=self.sample_rate, num_channels=1)
+        await super().process_audio_frame(mono, direction)
+
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Transcribe one segment.
 
@@ -117,21 +149,22 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         Yields:
             The transcript; with several speakers, the last one's, the others being pushed before.
         """
+        user_id = self._speakers.popleft() if self._speakers else self._user_id
         await self.start_processing_metrics()
         try:
             transcript = await self._transcribe(audio)
         except PulseError as error:
+            hopeless = error.status in _HOPELESS or isinstance(error, RegionError)
             await self.push_error(
                 str(error),
                 exception=error,
-                category=category(error),
-                # Every try of every segment would meet it; what passes by costs this segment alone.
-                force_treat_as_permanent=not error.retryable,
+                category=category(error) if hopeless else passing_category(error),
+                force_treat_as_permanent=hopeless,
             )
             return
         finally:
             await self.stop_processing_metrics()
-        frames = self._frames(transcript)
+        frames = self._frames(transcript, user_id)
         for frame in frames:
             await self._handle_transcription(frame.text, True, frame.language)
             if frame is frames[-1]:
@@ -140,11 +173,19 @@ class PulseSegmentedSTTService(SegmentedSTTService):
                 await STTService.push_frame(self, frame)
 
     async def cleanup(self) -> None:
-        """Close the connections."""
+        """Leave nothing running, whatever came before."""
+        await self._cancel_segment_task()  # type: ignore[no-untyped-call]
         await super().cleanup()  # type: ignore[no-untyped-call]
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def _handle_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
+        # Here the base class cuts a segment, if the service is usable.
+        self._audio_buffer += self._mono.flush()
+        if self.is_usable:
+            self._speakers.append(self._user_id)
+        await super()._handle_user_stopped_speaking(frame)
 
     @traced_stt
     async def _handle_transcription(
@@ -181,13 +222,13 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         )
         return await batch.transcribe(audio, content_type="audio/wav", timeout=self._timeout)
 
-    def _frames(self, transcript: BatchTranscript) -> list[TranscriptionFrame]:
+    def _frames(self, transcript: BatchTranscript, user_id: str) -> list[TranscriptionFrame]:
         if not any(letter.isalnum() for letter in transcript.text):
             return []  # punctuation alone is no turn
         if self._settings.redacts:  # they can hold the unredacted text
             transcript = replace(transcript, utterances=())
         people = Participants()
-        people.heard(self._user_id, 0.0)
+        people.heard(user_id, 0.0)
         final = Final(
             transcript.text,
             0.0,

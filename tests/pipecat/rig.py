@@ -74,17 +74,23 @@ class Call:
         self.rate = rate
 
     async def give(
-        self, samples: NDArray[np.int16], *, user: str | None = None, rate: int | None = None
+        self,
+        samples: NDArray[np.int16],
+        *,
+        user: str | None = None,
+        rate: int | None = None,
+        channels: int = 1,
     ) -> None:
-        """Audio in frames of 20 ms, as fast as the pipeline takes them."""
+        """Audio in frames of 20 ms, as fast as the pipeline takes them, on every channel."""
         rate = rate or self.rate
         size = rate // 50
         for start in range(0, len(samples), size):
-            data = samples[start : start + size].tobytes()
+            data = samples[start : start + size].repeat(channels).tobytes()
             if user is None:
-                await self.worker.queue_frame(InputAudioRawFrame(data, rate, 1))
+                frame = InputAudioRawFrame(data, rate, channels)
             else:
-                await self.worker.queue_frame(UserAudioRawFrame(data, rate, 1, user_id=user))
+                frame = UserAudioRawFrame(data, rate, channels, user_id=user)
+            await self.worker.queue_frame(frame)
 
     async def say(self, first: int, count: int, *, user: str | None = None) -> None:
         await self.give(speech(first, count, self.rate), user=user)

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from unittest.mock import Mock
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pipecat.frames.frames import MetricsFrame, STTUpdateSettingsFrame, TranscriptionFrame
+from pipecat.clocks.system_clock import SystemClock
+from pipecat.frames.frames import (
+    MetricsFrame,
+    StartFrame,
+    STTUpdateSettingsFrame,
+    TranscriptionFrame,
+    VADUserStoppedSpeakingFrame,
+)
 from pipecat.metrics.metrics import ProcessingMetricsData, STTUsageMetricsData
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.services.stt_service import SegmentedSTTService
+from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.errors import ConfigurationError
@@ -14,9 +31,11 @@ from pulse_plugins.core.recordings import BatchTranscript
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.scripted import ScriptedRecognizer, silence
 from pulse_plugins.pipecat import PulseSegmentedSTTService, PulseSTTSettings
-from tests.pipecat.rig import calling, words
+from tests.pipecat.rig import DEADLINE, calling, speech, words
 
 PLAIN = PulseSTTSettings(format=False)
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def scripted(**options: object) -> ServerOptions:
@@ -91,6 +110,15 @@ def test_what_recordings_cannot_do_is_refused_at_once() -> None:
         PulseSegmentedSTTService(base_url="http://127.0.0.1:9", dialect="direct")
 
 
+@asynccontextmanager
+async def answering(handler: Handler) -> AsyncIterator[PulseSegmentedSTTService]:
+    """A service whose every request this answers."""
+    app = web.Application(client_max_size=10**8)
+    app.router.add_post("/{path:.*}", handler)
+    async with TestServer(app) as server:
+        yield PulseSegmentedSTTService(base_url=str(server.make_url("/")), settings=PLAIN)
+
+
 async def test_only_the_last_of_several_speakers_ends_the_turn() -> None:
     async def answer(request: web.Request) -> web.Response:
         await request.read()
@@ -100,14 +128,148 @@ async def test_only_the_last_of_several_speakers_ends_the_turn() -> None:
         ]
         return web.json_response({"transcription": "hi hello", "words": said})
 
-    app = web.Application()
-    app.router.add_post("/{path:.*}", answer)
-    async with TestServer(app) as server:
-        service = PulseSegmentedSTTService(base_url=str(server.make_url("/")), settings=PLAIN)
+    async with answering(answer) as service, calling(service) as call:
+        await call.turn(0, 2)
+        await call.hang_up()
+        assert [
+            (frame.user_id, frame.text, frame.finalized) for frame in call.came(TranscriptionFrame)
+        ] == [("0", "hi", False), ("1", "hello", True)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "channels", "asked", "sent"),
+    [
+        (16_000, 1, None, 16_000),
+        (16_000, 2, None, 16_000),
+        (8_000, 1, None, 16_000),
+        (48_000, 2, None, 16_000),
+        (16_000, 1, 8_000, 8_000),
+    ],
+)
+async def test_frames_of_any_rate_and_channel_count_become_a_segment_of_the_services(
+    frames: int, channels: int, asked: int | None, sent: int
+) -> None:
+    async with PulseServer(scripted()) as server:
+        service = PulseSegmentedSTTService(
+            base_url=server.http_url, settings=PLAIN, sample_rate=asked, trailing_silence_secs=0.0
+        )
         async with calling(service) as call:
-            await call.turn(0, 2)
+            samples = speech(0, 3, frames)
+            await call.start_speaking()
+            await call.give(samples, rate=frames, channels=channels)
+            await call.stop_speaking()
             await call.hang_up()
-            assert [
-                (frame.user_id, frame.text, frame.finalized)
-                for frame in call.came(TranscriptionFrame)
-            ] == [("0", "hi", False), ("1", "hello", True)]
+            assert call.finals == [(words(0, 3), True)]
+            assert service.sample_rate == sent
+            data = [d for frame in call.came(MetricsFrame) for d in frame.data]
+            (usage,) = [d.value for d in data if isinstance(d, STTUsageMetricsData)]
+            assert usage.audio_seconds == pytest.approx(len(samples) / frames, abs=0.001)
+
+
+async def test_the_format_may_change_within_a_segment() -> None:
+    recordings: list[tuple[int, int]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        with wave.open(io.BytesIO(await request.read())) as recording:
+            recordings.append((recording.getnchannels(), recording.getnframes()))
+        return web.json_response({"transcription": "hello", "words": []})
+
+    async with answering(answer) as service, calling(service) as call:
+        await call.start_speaking()
+        await call.give(silence(0.5, 48_000), rate=48_000, channels=2)
+        await call.give(silence(0.5, 8_000), rate=8_000)
+        await call.give(silence(0.5))
+        await call.stop_speaking()
+        await call.hang_up()
+        assert recordings == [(1, 2 * 16_000)]  # half a second of silence is put after it
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_refused_segment_costs_itself_alone(status: int) -> None:
+    statuses = [status, 200]
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        said = {"transcription": "hello", "words": [], "message": "no audio in it"}
+        return web.json_response(said, status=statuses.pop(0))
+
+    async with answering(answer) as service, calling(service) as call:
+        await call.turn(0, 2)
+        await call.until_error()
+        assert service.is_usable
+        await call.turn(2, 2)
+        await call.hang_up()
+        assert call.finals == [("hello", True)]
+        assert [e.category for e in call.errors] == [ErrorCategory.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "category"),
+    [
+        (402, {}, ErrorCategory.QUOTA),
+        (403, {}, ErrorCategory.AUTHORIZATION),
+        (404, {}, ErrorCategory.INVALID_REQUEST),
+        (
+            400,
+            {"error_code": "LANGUAGE_NOT_ENABLED_IN_REGION"},
+            ErrorCategory.INVALID_REQUEST,
+        ),
+    ],
+)
+async def test_what_every_segment_would_meet_makes_the_service_unusable(
+    status: int, body: dict[str, str], category: ErrorCategory
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response(body, status=status)
+
+    async with answering(answer) as service, calling(service) as call:
+        await call.turn(0, 2)
+        await call.until_error()
+        assert [e.category for e in call.errors] == [category]
+        assert not service.is_usable
+
+
+async def test_a_transcript_is_of_who_spoke_and_not_of_who_speaks_by_now() -> None:
+    asked, heard = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        asked.set()
+        await heard.wait()
+        return web.json_response({"transcription": "hello", "words": []})
+
+    async with answering(answer) as service, calling(service) as call:
+        for user in ("alice", "bob"):
+            await call.start_speaking()
+            await call.say(0, 2, user=user)
+            await call.stop_speaking()
+        await call.give(silence(0.1), user="carol")
+        async with asyncio.timeout(DEADLINE):
+            await asked.wait()
+        await call.until_came(VADUserStoppedSpeakingFrame, 2)
+        heard.set()
+        await call.hang_up()
+        assert [frame.user_id for frame in call.came(TranscriptionFrame)] == ["alice", "bob"]
+
+
+async def test_cleaning_up_alone_leaves_nothing_running() -> None:
+    before = asyncio.all_tasks()
+    service = PulseSegmentedSTTService(base_url="http://127.0.0.1:9")
+    clock = SystemClock()  # type: ignore[no-untyped-call]
+    await service.setup(
+        FrameProcessorSetup(clock=clock, task_manager=TaskManager(), pipeline_worker=Mock())
+    )
+    await service.process_frame(StartFrame(), FrameDirection.DOWNSTREAM)
+    assert asyncio.all_tasks() > before
+    for _ in range(2):
+        await service.cleanup()
+        assert asyncio.all_tasks() == before
+
+
+def test_the_private_names_of_the_base_class_that_we_use_are_there() -> None:
+    service = PulseSegmentedSTTService(base_url="http://127.0.0.1:9")
+    for name in ("_audio_buffer", "_user_id"):
+        assert hasattr(service, name), name
+    for name in ("_cancel_segment_task", "_handle_user_stopped_speaking"):
+        assert callable(getattr(SegmentedSTTService, name)), name
