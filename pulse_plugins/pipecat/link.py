@@ -7,6 +7,7 @@ itself reconnects, so what is told here of connections is for handlers to see.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, assert_never
@@ -36,6 +37,7 @@ from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.pipecat.delivery import Delivery
 from pulse_plugins.pipecat.errors import category, passing_category
+from pulse_plugins.pipecat.incident import Incident
 
 if TYPE_CHECKING:
     from pulse_plugins.pipecat.stt import PulseSTTService
@@ -66,7 +68,6 @@ class Link:
         self._options = options
         self._proposes_turns = proposes_turns
         self._connected = False
-        self._in_trouble = False  # since the last connection that worked
         self._over = False
         self.source = source
         self.bytes_per_second = source.bytes_per_second
@@ -76,6 +77,7 @@ class Link:
         self._asked = self._options()
         self.stream = PulseStream(self._asked, source=self.source, name=self._service.name)
         self._delivery = Delivery(self._service, self.stream, proposes_turns=self._proposes_turns)
+        self._incident = Incident()
         self.stream.start()
         self._pump_task = self._service.create_task(
             self._pump(self.stream, self._delivery), "pulse_events"
@@ -145,7 +147,7 @@ class Link:
         except PulseError as error:
             await delivery.flush()
             await self._set_connected(False)
-            if not self._in_trouble:
+            if self._incident.trouble(time.monotonic()):
                 await self._service.tell("on_connection_error", str(error))
             # The engine tried all there is to try: only new settings or a restart can help.
             await self._service.push_error(
@@ -158,11 +160,13 @@ class Link:
     async def _handle(self, event: Event, delivery: Delivery) -> None:
         match event:
             case Interim() | Final() | SpeechStarted() | SpeechEnded():
+                self._note_words(event)
                 await delivery.take(event)
             case Connected():
-                self._in_trouble = False
+                self._incident.connected(time.monotonic())
                 await self._set_connected(True)
             case Disconnected():
+                self._incident.disconnected(time.monotonic())
                 await self._set_connected(False)
                 await delivery.interrupted()
             case Reconnecting():
@@ -188,11 +192,14 @@ class Link:
             case _:
                 assert_never(event)
 
+    def _note_words(self, event: Interim | Final | SpeechStarted | SpeechEnded) -> None:
+        match event:
+            case Interim() | Final(promoted=False) if event.text:
+                self._incident.heard_words()  # a promoted final's come from before the trouble
+
     async def _trouble(self, event: Reconnecting) -> None:
-        """Once per incident."""
-        if self._in_trouble:
+        if not self._incident.trouble(time.monotonic()):
             return
-        self._in_trouble = True
         await self._service.tell("on_connection_error", str(event.error))
         await self._service.push_error(
             f"{event.error}; trying again", category=passing_category(event.error)

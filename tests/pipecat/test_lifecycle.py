@@ -27,6 +27,7 @@ from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
 from pulse_plugins.local.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from tests.pipecat.rig import Handlers, calling, speech, words
+from tests.support.peer import Link as PeerLink
 from tests.support.peer import peer
 
 EVENTS = (
@@ -114,6 +115,29 @@ async def test_a_drop_in_mid_speech_costs_no_word_and_is_told_once() -> None:
             assert service.is_usable
 
 
+async def test_a_server_that_accepts_and_hangs_up_is_told_once_until_words_came_back() -> None:
+    async with peer(window=None) as server:
+        service = PulseSTTService(base_url=server.url)
+        handlers = Handlers(service, EVENTS)
+
+        def hang_up(link: PeerLink, _: str) -> bool:
+            link.cut()
+            return True
+
+        async with calling(service) as call:
+            for incident in (1, 2):
+                server.fault = hang_up
+                before = handlers.count("on_connected")
+                await call.turn(4 * incident, 2)
+                await handlers.until("on_connected", before + 3)
+                server.fault = lambda link, what: False
+                await call.until_completed(incident)
+                assert handlers.count("on_connection_error") == incident
+            await call.hang_up()
+            assert call.text == f"{words(4, 2)} {words(8, 2)}"
+            assert [e.category for e in call.errors] == [ErrorCategory.CONNECTIVITY] * 2
+
+
 async def test_a_final_that_is_held_in_an_outage_is_released_in_time() -> None:
     async with peer(window=None, max_words=2) as server:
         service = PulseSTTService(base_url=server.url)
@@ -184,6 +208,22 @@ async def test_new_settings_revive_a_service() -> None:
             await call.until(lambda: call.completed)
             assert service.is_usable
             assert server.links[0].query["eou_timeout_ms"] == "500"
+
+
+async def test_trouble_after_a_revival_is_an_incident_of_its_own() -> None:
+    async with peer(refusals=[503] * 99) as server:
+        service = PulseSTTService(
+            options=PulseOptions(base_url=server.url, retry=RetryPolicy(base=0.01, max_attempts=2))
+        )
+        handlers = Handlers(service, EVENTS)
+        async with calling(service) as call:
+            for incident, settings in enumerate(({}, {"max_words": 7}), start=1):
+                await call.put(update(**settings))
+                await handlers.until("on_connection_error", incident)
+                await call.until_error(2 * incident)
+                assert not service.is_usable
+            await call.hang_up()
+            assert handlers.count("on_connection_error") == 2
 
 
 async def test_settings_changed_in_mid_word_cost_no_word() -> None:
