@@ -140,7 +140,9 @@ class PulseSTTService(STTService):
             labels.interim_redaction = interim_redaction
         store = PulseSTTSettings.store(base, settings, labels)
         store.options(base)  # refuses what cannot work, before anything runs
-        super().__init__(settings=store, ttfs_p99_latency=ttfs_p99_latency, **kwargs)
+        super().__init__(
+            settings=store, sample_rate=sample_rate, ttfs_p99_latency=ttfs_p99_latency, **kwargs
+        )
         self._base = base
         self._wire_rate = sample_rate
         self._pipeline_rate: int | None = None
@@ -268,10 +270,8 @@ class PulseSTTService(STTService):
         await self._cancel_ttfb_timeout()  # type: ignore[no-untyped-call]
 
     def _record_stt_audio_usage(self, audio: bytes | bytearray) -> None:
-        # The base class counts 16-bit mono at the pipeline's rate; frames may be otherwise.
-        if self._link is None:
-            super()._record_stt_audio_usage(audio)
-        else:
+        # The base class counts 16-bit mono at `sample_rate`; frames may be otherwise.
+        if self._link is not None:  # else it goes nowhere
             self._stt_usage_pending_seconds += len(audio) / self._link.bytes_per_second
 
     @traced_stt

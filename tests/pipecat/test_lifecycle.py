@@ -7,11 +7,13 @@ import socket
 import pytest
 from pipecat.frames.frames import (
     ManuallySwitchServiceFrame,
+    MetricsFrame,
     STTMetadataFrame,
     STTMuteFrame,
     STTUpdateSettingsFrame,
     TranscriptionFrame,
 )
+from pipecat.metrics.metrics import STTUsageMetricsData
 from pipecat.pipeline.parallel_pipeline import ParallelPipeline
 from pipecat.pipeline.service_switcher import (
     ServiceSwitcher,
@@ -344,6 +346,22 @@ async def test_any_rate_of_the_pipeline_is_heard(
             await call.until(lambda: call.completed)
             assert call.text == words(0, 4)
             assert server.links[0].rate == wire
+
+
+@pytest.mark.parametrize(("asked", "reported"), [(None, 16_000), (8_000, 8_000), (48_000, 48_000)])
+async def test_the_rate_that_was_asked_for_is_reported_and_usage_stays_in_seconds(
+    asked: int | None, reported: int
+) -> None:
+    async with peer(window=None) as server:
+        service = PulseSTTService(base_url=server.url, sample_rate=asked)
+        async with calling(service, rate=16_000) as call:
+            await call.turn(0, 4)
+            await call.until_completed(1)
+            await call.hang_up()
+            assert service.sample_rate == reported
+            data = [d for frame in call.came(MetricsFrame) for d in frame.data]
+            used = [d.value.audio_seconds for d in data if isinstance(d, STTUsageMetricsData)]
+            assert sum(used) == pytest.approx(len(speech(0, 4)) / 16_000, abs=0.001)
 
 
 async def test_frames_of_another_rate_than_the_pipelines_are_heard_as_they_are() -> None:
