@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -140,8 +141,8 @@ class PulseSTTSettings(STTSettings):
         if assert_given(self.interim_redaction) not in ("hold", "pass"):
             raise ConfigurationError("interim_redaction is 'hold' or 'pass'")
         values = {name: getattr(self, name) for name in RUNTIME_OPTIONS}
-        if isinstance(values["language"], Language):
-            values["language"] = language_to_pulse(values["language"])
+        with suppress(ValueError):  # the service's group codes are no languages of the framework
+            values["language"] = language_to_pulse(Language(values["language"]))
         return base.changed(**values, extra=_texts(self.extra))
 
     def voice(self) -> Voice:
@@ -156,8 +157,11 @@ class PulseSTTSettings(STTSettings):
 
 
 def language_to_pulse(language: Language) -> str:
-    """The service's code for one of the framework's languages, its region cut off."""
-    return normalize(str(language))
+    """The service's code for one of the framework's languages, its region cut off.
+
+    A language that the service does not document loses its region too.
+    """
+    return normalize(str(language).partition("-")[0])
 
 
 def _texts(extra: Mapping[str, object]) -> dict[str, str]:

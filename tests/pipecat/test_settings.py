@@ -6,7 +6,11 @@ from dataclasses import fields
 
 import pytest
 from pipecat.services.settings import STTSettings
-from pipecat.services.smallest.stt import SmallestSTTService, SmallestSTTSettings
+from pipecat.services.smallest.stt import (
+    SmallestSTTService,
+    SmallestSTTSettings,
+    language_to_smallest_stt_language,
+)
 from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.types import is_given
@@ -71,6 +75,22 @@ def test_regional_languages_become_the_services_codes(language: Language, code: 
     assert language_to_pulse(language) == code
     service = PulseSTTService(base_url=LOCAL, settings=PulseSTTSettings(language=language))
     assert service.settings.given_fields()["language"] == code
+
+
+def test_every_language_of_the_framework_has_the_code_that_the_official_service_gives_it() -> None:
+    assert {each: language_to_pulse(each) for each in Language} == {
+        each: language_to_smallest_stt_language(each) for each in Language
+    }
+
+
+@pytest.mark.parametrize("language", [Language.AR_SA, "ar-SA"])
+def test_a_region_is_cut_off_whether_a_setting_is_a_language_or_a_text(
+    language: Language | str,
+) -> None:
+    service = PulseSTTService(base_url=LOCAL)
+    delta = PulseSTTSettings(language=language)
+    assert service.settings.proposed(delta).options(BASE).language == "ar"
+    assert PulseSTTService(base_url=LOCAL, settings=delta).settings.language == "ar"
 
 
 def test_group_codes_pass_and_let_the_server_name_the_language() -> None:
