@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
 )
 
 from pulse_plugins.core.events import Final, Interim, SpeechEnded, SpeechStarted
+from pulse_plugins.pipecat.echo import Echo
 from pulse_plugins.pipecat.finalization import Release, TurnGate
 from pulse_plugins.pipecat.frames import (
     Participants,
@@ -51,6 +52,7 @@ class Delivery:
         self._proposes_turns = proposes_turns
         self._turn_open = False
         self._gate = TurnGate()
+        self._echo = Echo()
         self._order = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._late: asyncio.Task[None] | None = None
@@ -64,6 +66,7 @@ class Delivery:
     def speech_started(self) -> None:
         """The user speaks."""
         self._gate.speech_started(time.monotonic())
+        self._echo.speech_started()
         self._arm()
 
     def speech_stopped(self, ended: float) -> None:
@@ -131,15 +134,20 @@ class Delivery:
     async def _interim(self, event: Interim) -> None:
         if self._service.settings.holds_interims:
             return
-        await self._start_turn()
         now = self._stream.stream_time
-        user_id = self.people.between(max(event.start, now - _RECENT), now)
         voice = self._service.settings.voice()
+        if self._echo.repeats(event.text, now, voice.language):
+            return
+        await self._start_turn()
+        user_id = self.people.between(max(event.start, now - _RECENT), now)
         await self._service.push_frame(interim_frame(event, voice, user_id, self._gate.held))
 
     async def _release(self, release: Release) -> None:
         service = self._service
         last = len(release.finals) - 1
+        if release.completes:  # before anything is awaited: speech may start meanwhile
+            text = " ".join(final.text for final in release.finals)
+            self._echo.completed(text, self._stream.stream_time, service.settings.voice().language)
         for index, final in enumerate(release.finals):
             await self._push(final, completes=release.completes and index == last)
         if release.completes:

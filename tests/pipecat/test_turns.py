@@ -162,6 +162,29 @@ async def test_the_last_words_come_before_the_end_frame() -> None:
         assert server.links[0].controls[-1] == "close_stream"
 
 
+async def test_an_interim_that_only_repeats_a_completed_turn_opens_no_new_one() -> None:
+    async with (
+        peer(window=None) as server,
+        calling(PulseSTTService(base_url=server.url)) as call,
+    ):
+        await call.turn(0, 3)
+        await call.until_completed(1)
+        (link,) = server.links
+        told, heard = len(call.interims), link.seconds
+        await call.give(silence(0.5))
+        await server.until(lambda: link.seconds > heard + 0.4)
+        await link.say(transcript=words(1, 2), is_final=False, is_last=False)
+        await link.say(type="speech_ended", timestamp=heard)  # keeps the two interims apart
+        await link.say(transcript=words(1, 3), is_final=False, is_last=False)
+        await call.until(lambda: len(call.interims) > told)
+        assert call.interims[told:] == [words(1, 3)]  # with a new word it is news
+        await call.start_speaking()
+        await call.until_came(VADUserStartedSpeakingFrame, 2)
+        await link.say(transcript=words(1, 2), is_final=False, is_last=False)
+        await call.until(lambda: len(call.interims) > told + 1)
+        assert call.interims[told + 1 :] == [words(1, 2)]  # and when speech has started again
+
+
 async def test_interims_go_on_from_a_final_that_is_held() -> None:
     async with (
         peer(window=None, max_words=2) as server,
