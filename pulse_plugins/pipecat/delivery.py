@@ -55,7 +55,7 @@ class Delivery:
         self._echo = Echo()
         self._order = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
-        self._late: asyncio.Task[None] | None = None
+        self._late: set[asyncio.Task[None]] = set()  # releases that wait for their turn
         self.people = Participants()
 
     @property
@@ -125,10 +125,9 @@ class Delivery:
         """Push nothing more, except that a proposed turn is never left open."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._late is not None:
-            await self._service.cancel_task(self._late)
-            self._late = None
         self._gate = TurnGate()
+        for task in tuple(self._late):
+            await self._service.cancel_task(task)
         await self._stop_turn()
 
     async def _interim(self, event: Interim) -> None:
@@ -195,7 +194,9 @@ class Delivery:
 
     def _expire(self) -> None:
         self._timer = None
-        self._late = self._service.create_task(self._release_late(), "pulse_late_final")
+        task = self._service.create_task(self._release_late(), "pulse_late_final")
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def _release_late(self) -> None:
         async with self._order:
