@@ -1,8 +1,44 @@
-"""What comes in frame by frame, whatever its rate and channels. Nothing here awaits."""
+"""What comes in frame by frame, whatever its rate and channels."""
 
 from __future__ import annotations
 
-from pulse_plugins.core.audio import AudioFormat, FrameConverter
+from pipecat.frames.frames import InputAudioRawFrame
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.utils.errors import ErrorCategory
+
+from pulse_plugins.core.audio import AudioFormat, AudioFormatError, FrameConverter
+
+_CALM = 50  # good frames in a row, mostly a second of them, after which trouble is news again
+
+
+class FrameFormats:
+    """What each frame says that it holds; nonsense is told once an incident.
+
+    Args:
+        service: Pushes the error; it stays usable.
+    """
+
+    def __init__(self, service: FrameProcessor) -> None:
+        self._service = service
+        self._last: AudioFormat | None = None
+        self._good = _CALM
+
+    async def read(self, frame: InputAudioRawFrame) -> AudioFormat | None:
+        """The format of a frame, 16-bit; None: there is no such format."""
+        rate, channels = frame.sample_rate, frame.num_channels
+        last = self._last
+        if last is None or rate != last.sample_rate or channels != last.channels:
+            try:
+                last = self._last = AudioFormat("linear16", rate, channels)
+            except AudioFormatError as error:
+                is_news, self._good = self._good >= _CALM, 0
+                if is_news:
+                    await self._service.push_error(
+                        f"audio frames are left out: {error}", category=ErrorCategory.APPLICATION
+                    )
+                return None
+        self._good += 1
+        return last
 
 
 class MonoAudio:

@@ -106,12 +106,11 @@ class Link:
                 delivery.people.heard(user_id, self.stream.stream_time)
             self.stream.push(audio)
 
-    def follow(self, sample_rate: int, channels: int) -> None:
-        """The frames hold this from now on, 16-bit; mostly what they held before."""
-        source = self.source
-        if sample_rate != source.sample_rate or channels != source.channels:
-            self.source = AudioFormat("linear16", sample_rate, channels)
-            self.bytes_per_second = self.source.bytes_per_second
+    def follow(self, source: AudioFormat) -> None:
+        """The frames hold this from now on; mostly what they held before."""
+        if source != self.source:
+            self.source = source
+            self.bytes_per_second = source.bytes_per_second
             if self.live() is not None:
                 self.stream.change_source(self.source)
 

@@ -25,7 +25,6 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.tracing.service_decorators import traced_stt
 
-from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.batch import PulseBatch
 from pulse_plugins.core.dialects import DialectName
 from pulse_plugins.core.errors import PulseError, RegionError
@@ -35,7 +34,7 @@ from pulse_plugins.core.recordings import BatchTranscript
 from pulse_plugins.pipecat.configuration import base_options
 from pulse_plugins.pipecat.errors import category, passing_category
 from pulse_plugins.pipecat.frames import Participants, final_frames
-from pulse_plugins.pipecat.incoming import MonoAudio
+from pulse_plugins.pipecat.incoming import FrameFormats, MonoAudio
 from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
 
@@ -107,6 +106,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         self._base = base
         self._session: aiohttp.ClientSession | None = None
         self._options = self._checked(store)
+        self._formats = FrameFormats(self)
         self._mono = MonoAudio(sample_rate or base.sample_rate)  # `setup` knows the pipeline's
         self._speakers: deque[str] = deque()  # of the segments that wait
         super().__init__(
@@ -135,7 +135,9 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         self, frame: InputAudioRawFrame, direction: FrameDirection
     ) -> None:
         """Take audio of any rate and channel count, as each frame says."""
-        source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
+        source = await self._formats.read(frame)
+        if source is None:
+            return
         audio = self._mono.take(frame.audio, source)
         mono = replace(frame, audio=audio, sample_rate=self.sample_rate, num_channels=1)
         await super().process_audio_frame(mono, direction)

@@ -41,6 +41,7 @@ from pulse_plugins.pipecat.configuration import (
     wire_rate,
 )
 from pulse_plugins.pipecat.delivery import Delivery
+from pulse_plugins.pipecat.incoming import FrameFormats
 from pulse_plugins.pipecat.latency import PULSE_TTFS_P99, LatencyMeter
 from pulse_plugins.pipecat.link import Link
 from pulse_plugins.pipecat.settings import (
@@ -150,6 +151,7 @@ class PulseSTTService(STTService):
         self._should_interrupt = should_interrupt
         self._server_turns = turn_detection == "server"
         self._link: Link | None = None  # between setup and the end
+        self._formats = FrameFormats(self)
         self.latency = LatencyMeter()
         self._register_event_handler("on_recovered")
         self._register_event_handler("on_audio_lost")
@@ -225,8 +227,11 @@ class PulseSTTService(STTService):
         self, frame: InputAudioRawFrame, direction: FrameDirection
     ) -> None:
         """Take audio of any rate and channel count, as each frame says."""
+        source = await self._formats.read(frame)
+        if source is None:
+            return
         if self._link is not None:
-            self._link.follow(frame.sample_rate, frame.num_channels)
+            self._link.follow(source)
         await super().process_audio_frame(frame, direction)
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
