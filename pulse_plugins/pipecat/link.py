@@ -146,15 +146,7 @@ class Link:
         except PulseError as error:
             await delivery.flush()
             await self._set_connected(False)
-            if self._incident.trouble(time.monotonic()):
-                await self._service.tell("on_connection_error", str(error))
-            # The engine tried all there is to try: only new settings or a restart can help.
-            await self._service.push_error(
-                str(error),
-                exception=error,
-                category=category(error),
-                force_treat_as_permanent=True,
-            )
+            await self._failed(error)
 
     async def _handle(self, event: Event, delivery: Delivery) -> None:
         match event:
@@ -203,6 +195,22 @@ class Link:
         await self._service.push_error(
             f"{event.error}; trying again", category=passing_category(event.error)
         )
+
+    async def _failed(self, error: PulseError) -> None:
+        """The stream is over for good."""
+        is_news = self._incident.trouble(time.monotonic())
+        if is_news:
+            await self._service.tell("on_connection_error", str(error))
+        # The engine tried all there is to try, so that only new settings or a restart can help;
+        # unless the input had ended, and with it the time to try: the next call may fare better.
+        is_hopeless = not (self._over and error.retryable)
+        if is_news or is_hopeless:
+            await self._service.push_error(
+                str(error),
+                exception=error,
+                category=category(error),
+                force_treat_as_permanent=is_hopeless,
+            )
 
     async def _set_connected(self, connected: bool) -> None:
         if connected != self._connected:

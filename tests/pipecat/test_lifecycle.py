@@ -72,6 +72,21 @@ async def test_a_dead_host_holds_up_neither_the_start_nor_the_end() -> None:
         assert handlers.count("on_connected") == handlers.count("on_disconnected") == 0
 
 
+async def test_a_stream_that_fails_while_the_call_ends_leaves_a_service_for_the_next_call() -> None:
+    async with peer(refusals=[429] * 99) as server:
+        retry = RetryPolicy(max_attempts=2, slow_base=2.0)
+        service = PulseSTTService(options=PulseOptions(base_url=server.url, retry=retry))
+        handlers = Handlers(service, EVENTS)
+        async with calling(service) as call:
+            await call.turn(0, 2)
+            await call.until_error()
+            await call.hang_up()  # the second try, in a second or two, is the last
+            assert server.handshakes == 2
+            assert [e.category for e in call.errors] == [ErrorCategory.RATE_LIMIT]
+            assert handlers.count("on_connection_error") == 1
+            assert service.is_usable
+
+
 async def test_the_first_words_wait_for_the_connection() -> None:
     async with peer(window=None, refusals=[503, 503]) as server:
         service = PulseSTTService(base_url=server.url)
