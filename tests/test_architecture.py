@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
 # A file of `core` imports lower floors only, never its own. The two topmost floors alone await,
 # open sockets and read a clock.
 FLOORS = (
-    "advice endpoints errors languages resampler timeline turns",
+    "advice endpoints errors languages resampler timeline turns wording",
     "audio dialects events opus protocol values",
     "backoff journal metrics recordings speech transcripts",
     "options outage",

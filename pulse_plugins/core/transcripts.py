@@ -21,6 +21,7 @@ from pulse_plugins.core.events import Interim, Utterance, Word
 from pulse_plugins.core.languages import spaceless
 from pulse_plugins.core.protocol import Transcript, WireWord
 from pulse_plugins.core.timeline import ConnectionClock
+from pulse_plugins.core.wording import plain
 
 # A word whose middle is not later than this after the last delivered word is that word's tail:
 # servers round word times to 10 ms.
@@ -31,7 +32,6 @@ _TAIL = 256  # words, or characters of a language without spaces, that such a re
 _ROUNDING = 1e-3  # seconds; more than a sample
 _MOMENT = 0.35  # seconds of audio; nobody says the same again, and is understood, so soon
 _HAS_WORD = re.compile(r"\w")
-_NOT_WORD = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +219,9 @@ class Transcripts:
         return words[said:]
 
     def _is_known(self, word: Word) -> bool:
-        key = _key(word.text)
+        key = plain(word.text)
         return any(
-            abs(r.start - word.start) < _SAME_PLACE and _key(r.text) == key for r in self._recent
+            abs(r.start - word.start) < _SAME_PLACE and plain(r.text) == key for r in self._recent
         )
 
     def _untimed(
@@ -230,7 +230,7 @@ class Transcripts:
         """A final without word times covers what was sent when its words were first seen."""
         count = len(text.split())
         at = min(at_most, next((when for size, when in seen if size >= count), at_most))
-        if not seen and self._is_soon(sent) and _key(text) == _key(self._last_text):
+        if not seen and self._is_soon(sent) and plain(text) == plain(self._last_text):
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))
         self._echo = []
@@ -247,7 +247,7 @@ class Transcripts:
 
     def _ends_with(self, text: str) -> bool:
         """Whether the last final ended with these words."""
-        words, last = ([_key(t) for t in self._tokens(s)] for s in (text, self._last_text))
+        words, last = ([plain(t) for t in self._tokens(s)] for s in (text, self._last_text))
         return last[-len(words) :] == words
 
     def _remember_text(self, text: str, until: float) -> None:
@@ -267,8 +267,8 @@ class Transcripts:
         """
         if not self._repeats:
             return text, []
-        tokens, tail = self._tokens(text), [_key(word) for word in self._repeats]
-        keys = [_key(token) for token in tokens[: len(tail) + 1]]
+        tokens, tail = self._tokens(text), [plain(word) for word in self._repeats]
+        keys = [plain(token) for token in tokens[: len(tail) + 1]]
         for at in range(len(tail)):
             for cut in (0, 1):
                 same = min(len(tail) - at, len(keys) - cut)
@@ -289,7 +289,7 @@ class Transcripts:
         """How many of these words a promoted interim has said already."""
         same = 0
         for said, word in zip(self._echo, words, strict=False):
-            if _key(said) != _key(word):
+            if plain(said) != plain(word):
                 break
             same += 1
         # The server may have revised a word of the interim; it is the same speech all the same.
@@ -306,7 +306,3 @@ class Transcripts:
             for u in message.utterances or ()
             if isfinite(u.start + u.end)
         )
-
-
-def _key(text: str) -> str:
-    return _NOT_WORD.sub("", text).casefold()

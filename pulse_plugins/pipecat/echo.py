@@ -7,9 +7,8 @@ awaits or reads a clock.
 
 from __future__ import annotations
 
-from unicodedata import category
-
 from pulse_plugins.core.languages import spaceless
+from pulse_plugins.core.wording import plain_words
 
 _SOON = 1.0  # seconds of audio; what comes later was not on its way
 
@@ -43,13 +42,5 @@ class Echo:
 
 
 def _plain(text: str, language: str) -> str:
-    """Without case and punctuation; a space before each word, so that an end is whole words.
-
-    The vowel signs of Indic scripts are marks: no letters, and yet they make another word.
-    """
-    words = ("".join(filter(_is_spoken, word)) for word in text.casefold().split())
-    return ("" if spaceless(language) else " ").join(["", *filter(None, words)])
-
-
-def _is_spoken(character: str) -> bool:
-    return category(character)[0] in "LMN"
+    """Without case and punctuation; a space before each word, so that an end is whole words."""
+    return ("" if spaceless(language) else " ").join(["", *plain_words(text)])
