@@ -32,11 +32,12 @@ class AudioFeed:
         clock: Told of every frame.
         preflight: Given the audio itself.
         begin: Makes the engine for the format of the first frame.
+        kept: As the attribute.
 
     Attributes:
         engine: None before the first audio.
-        kept: What is not final yet, for a stream that may replace this one; None when this one
-            mends everything that another could.
+        kept: What is not final yet, for a stream that may replace this one; None when none
+            will, or this one mends everything that another could.
         unreported: Seconds of audio that no usage report has counted.
     """
 
@@ -45,9 +46,10 @@ class AudioFeed:
         clock: InputClock,
         preflight: Preflight,
         begin: Callable[[AudioFormat], PulseStream],
+        kept: Kept | None,
     ) -> None:
         self.engine: PulseStream | None = None
-        self.kept: Kept | None = Kept()
+        self.kept = kept
         self.unreported = 0.0
         self._clock = clock
         self._preflight = preflight

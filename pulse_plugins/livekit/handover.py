@@ -3,7 +3,7 @@
 A fallback adapter, or an agent session after a failure, opens the next stream from the same task
 that opened the failed one, and forwards only the audio that comes from then on. What the failed
 stream still held is left here for it, so that a caller's first or last words are not lost between
-two streams. Only a stream of this package can take it.
+two streams. Only a stream of this package can take it, and only one that such a loop opened.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary, ref
 from livekit import rtc
 
 from pulse_plugins.livekit.log import logger
+from pulse_plugins.livekit.opener import Opener
 
 _MOST = 30.0  # seconds of audio that are kept, and for how long they are worth anything
 
@@ -98,34 +99,33 @@ class _Parked:
 _parked: WeakKeyDictionary[asyncio.Task[object], _Parked] = WeakKeyDictionary()
 
 
-def park(task: asyncio.Task[object] | None, owner: object, kept: Kept) -> None:
-    """Leave audio for the next stream that this task opens.
+def park(opener: Opener, owner: object, kept: Kept) -> None:
+    """Leave audio for the next stream that this loop opens.
 
     Args:
-        task: That opened the stream which failed.
+        opener: Of the stream that failed.
         owner: The STT of that stream.
         kept: What had not become final.
     """
-    if task is not None and kept.items:
-        _parked[task] = _Parked(kept, ref(owner), time.monotonic())
+    _parked[opener.task] = _Parked(kept, ref(owner), time.monotonic())
+    if kept.seconds:
         logger.warning(
             "the stream failed; audio that is not final waits for the stream that replaces it",
             extra={"seconds": round(kept.seconds, 2)},
         )
 
 
-def claim(task: asyncio.Task[object] | None, owner: object, *, is_probe: bool) -> Kept | None:
+def claim(opener: Opener, owner: object) -> Kept | None:
     """What the stream before left, if anything; it is given once.
 
     Args:
-        task: That opens a stream.
+        opener: Of the stream that goes on.
         owner: The STT of that stream.
-        is_probe: The stream is allowed no failure. When the STT that failed is probed so, the
-            audio is left for the stream that does the work.
     """
-    parked = _parked.get(task) if task is not None else None
-    if parked is None or task is None or (is_probe and parked.owner() is owner):
+    parked = _parked.pop(opener.task, None)
+    if parked is None:
         return None
-    del _parked[task]
     parked.kept.taken = True
-    return parked.kept if time.monotonic() - parked.at < _MOST else None
+    if not opener.replaces(parked.owner(), owner) or time.monotonic() - parked.at >= _MOST:
+        return None
+    return parked.kept

@@ -39,6 +39,7 @@ from pulse_plugins.livekit.delivery import Alarm, Delivery, end_collected
 from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.opener import present_opener
 from pulse_plugins.livekit.prewarm import Prewarmed
 from pulse_plugins.livekit.speaker import Speaker
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
@@ -82,23 +83,20 @@ class SpeechStream(stt.RecognizeStream):
         self._time = loop.time
         self._over: asyncio.Future[Exception | None] = loop.create_future()
         self._alarm = Alarm(weakref.ref(self))
-        clock = InputClock()
+        self._clock = clock = InputClock()
         self._build = SpeechDataBuilder(settings.options, clock, words=settings.word_timestamps)
         self._events = SpeechEvents(
             self._build, clock, self._emit, self._request_finalize, time.time
         )
-        self._feed = AudioFeed(clock, self._events.preflight, self._begin)
+        self._opener = present_opener()
+        kept = Kept() if self._opener is not None else None
+        self._feed = AudioFeed(clock, self._events.preflight, self._begin, kept)
         self._speaker = Speaker()
         self._trouble = Trouble(self._emit_error)
         self._telemetry = Telemetry(stt.model, stt.provider)
         self._waits = False  # for input: all that came has been passed on
-        self._opener = asyncio.current_task()
         self._parked: Kept | None = None
-        self._inherited = claim(self._opener, stt, is_probe=conn_options.max_retry == 0)
         self._lead = 0.0  # seconds that inherited audio was heard before this stream was made
-        if self._inherited is not None and self._inherited.items:
-            clock.start_at(self._inherited.began)
-            self._lead = max(0.0, time.time() - self._inherited.began)
 
     @property
     def is_live(self) -> bool:
@@ -214,7 +212,7 @@ class SpeechStream(stt.RecognizeStream):
 
     async def _pump(self) -> None:
         """Take all input there is, and tell the engine when it ends."""
-        inherited, self._inherited = self._inherited, None
+        inherited = self._inherit()
         if inherited is not None:
             self._feed.unreported -= inherited.seconds  # the stream that failed has counted it
             for kept in inherited.items:
@@ -365,11 +363,22 @@ class SpeechStream(stt.RecognizeStream):
             if not self._used.closed:
                 self._used.send_nowait(usage)
 
+    def _inherit(self) -> Kept | None:
+        """What a stream that failed has left for this one to go on with."""
+        opener = self._opener
+        if opener is not None and opener.is_trial(self):  # the one that works goes on
+            opener = self._opener = self._feed.kept = None
+        inherited = claim(opener, self._stt) if opener is not None else None
+        if inherited is not None and inherited.seconds:
+            self._clock.start_at(inherited.began)
+            self._lead = max(0.0, time.time() - inherited.began)
+        return inherited
+
     def _park(self) -> None:
         """Leave what is not final for the stream that is opened next, and what comes till then."""
         self._pass_on_gathered()
         kept = self._feed.kept
-        if kept is None or not kept.items:
+        if self._opener is None or kept is None:
             return
         while not self._input_ch.empty():  # what nobody has taken yet, in order
             item = self._input_ch.recv_nowait()

@@ -51,6 +51,12 @@ def frames(
     return made
 
 
+def push(stream: RecognizeStream, given: Iterable[rtc.AudioFrame]) -> None:
+    """Push frames at once: a stream that fails in the course of them would refuse the rest."""
+    for frame in given:
+        stream.push_frame(frame)
+
+
 async def play(
     stream: RecognizeStream, given: Iterable[rtc.AudioFrame], *, speed: float = 2.0
 ) -> None:

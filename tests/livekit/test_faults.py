@@ -22,6 +22,7 @@ from tests.livekit.driving import (
     check_grammar,
     frames,
     play,
+    push,
     speech,
     words,
 )
@@ -115,13 +116,16 @@ async def test_a_server_that_never_works_is_given_up(retries: int, tries: int) -
         stt.on("error", errors.append)
         stream = stt.stream(conn_options=APIConnectOptions(max_retry=retries, retry_interval=0.1))
         heard = Heard(stream)
-        await play(stream, frames(speech(0, 1)))
+        push(stream, frames(speech(0, 1)))
         with pytest.raises(APIStatusError) as caught:
             await heard.ended()
         assert (caught.value.status_code, caught.value.retryable) == (503, True)
         assert caught.value.__cause__ is None
         assert server.handshakes == tries
-        assert [error.recoverable for error in errors] == [True] * retries + [False]
+        *tries_failed, lost, last = errors
+        assert [error.recoverable for error in tries_failed] == [True] * retries
+        assert (lost.recoverable, "1.00 s of audio were lost" in str(lost.error)) == (True, True)
+        assert not last.recoverable
         await stream.aclose()
 
 
@@ -133,7 +137,7 @@ async def test_a_refusal_ends_after_one_handshake(status: int, api_key: str) -> 
     ):
         stream = stt.stream()
         heard = Heard(stream)
-        await play(stream, frames(speech(0, 1)))
+        push(stream, frames(speech(0, 1)))
         with pytest.raises(APIStatusError) as caught:
             await heard.ended()
         assert (caught.value.status_code, caught.value.retryable) == (status, False)
@@ -146,7 +150,7 @@ async def test_nobody_there_is_a_connection_error() -> None:
     async with STT(base_url=dead_url()) as stt:
         stream = stt.stream(conn_options=APIConnectOptions(max_retry=0))
         heard = Heard(stream)
-        await play(stream, frames(speech(0, 1)))
+        push(stream, frames(speech(0, 1)))
         with pytest.raises(APIConnectionError) as caught:
             await heard.ended()
         assert caught.value.retryable
@@ -162,7 +166,7 @@ async def test_under_a_fallback_a_lost_server_is_given_up_fast(retries: int) -> 
         await heard.until(lambda: heard.count(END) == 1)
         server.habits.refusals = [503] * 10
         server.links[0].cut()
-        await play(stream, frames(speech(3, 1)))
+        push(stream, frames(speech(3, 1)))
         with pytest.raises(APIError):
             await heard.ended()
         assert server.handshakes == 1 + retries

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
+import pytest
 from livekit import rtc
 
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
+from pulse_plugins.livekit.opener import Opener
 
 
 def frame(seconds: float = 1.0) -> rtc.AudioFrame:
@@ -39,19 +42,49 @@ def test_it_is_bounded() -> None:
     assert (kept.seconds, kept.began) == (30.0, 170.0)
 
 
-async def test_the_next_stream_of_the_same_task_takes_it_once() -> None:
-    first, second = object.__new__(_Owner), object.__new__(_Owner)
-    task = asyncio.current_task()
+@pytest.fixture
+async def task() -> asyncio.Task[object]:
+    """Stands for a loop of the framework."""
+    made = asyncio.current_task()
+    assert made is not None
+    return made
+
+
+def left(opener: Opener, owner: object) -> Kept:
+    """A second of audio that a stream of this STT left."""
     kept = Kept()
     kept.audio(frame(), 100.0)
-    park(task, first, kept)
-    assert claim(None, second, is_probe=False) is None
-    assert claim(task, first, is_probe=True) is None
+    park(opener, owner, kept)
+    return kept
+
+
+async def test_the_next_stream_of_the_same_loop_takes_it_once(task: asyncio.Task[object]) -> None:
+    owner, pump = _Owner(), Opener(task)
+    kept = left(pump, owner)
     assert not kept.taken
-    assert claim(task, second, is_probe=True) is kept
+    assert claim(pump, owner) is kept
     assert kept.taken
-    assert claim(task, second, is_probe=False) is None
+    assert claim(pump, owner) is None
+
+
+async def test_in_a_session_another_stt_does_not_take_it(task: asyncio.Task[object]) -> None:
+    pump = Opener(task)
+    kept = left(pump, _Owner())
+    assert claim(pump, _Owner()) is None
+    assert kept.taken  # nobody will: there is nothing to add to
+
+
+async def test_in_a_fallback_adapter_the_next_stt_takes_it(task: asyncio.Task[object]) -> None:
+    adapter = Opener(task, _AdapterStream())
+    kept = left(adapter, _Owner())
+    assert claim(adapter, _Owner()) is kept
 
 
 class _Owner:
     """Stands for an STT: something that can be referred to weakly."""
+
+
+class _AdapterStream:
+    """Stands for a fallback adapter's stream."""
+
+    _recovering_streams: Collection[object] = ()
