@@ -39,6 +39,8 @@ class Kept:
     Attributes:
         items: Newest last.
         seconds: Of audio.
+        late: Seconds of it that came after the failure: the stream that failed reports no usage
+            for them.
         began: Wall clock of the first sample.
         taken: Another stream goes on with it: it is too late to add anything.
     """
@@ -47,6 +49,7 @@ class Kept:
         self.taken = False
         self.items: deque[rtc.AudioFrame | Flush] = deque()
         self.seconds = 0.0
+        self.late = 0.0
         self.began = 0.0
         self._start = 0.0  # stream_time of the first sample
 
@@ -58,6 +61,11 @@ class Kept:
         self.seconds += frame.duration
         while self.seconds > _MOST:
             self._drop()
+
+    def add_late(self, frame: rtc.AudioFrame, wall: float) -> None:
+        """Keep a frame that came after the failure."""
+        self.audio(frame, wall)
+        self.late = min(self.late + frame.duration, self.seconds)
 
     def flush(self, request_id: int) -> None:
         """Keep a flush until it is answered."""

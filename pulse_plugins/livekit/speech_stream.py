@@ -122,7 +122,7 @@ class SpeechStream(stt.RecognizeStream):
             if taken:
                 return
         if self._parked is not None and not self._parked.taken:
-            self._parked.audio(frame, time.time() - frame.duration)
+            self._parked.add_late(frame, time.time() - frame.duration)
             return
         self._check_input_not_ended()
         self._check_not_closed()
@@ -187,18 +187,24 @@ class SpeechStream(stt.RecognizeStream):
             # and `weakref.finalize` ends the engine.
             if not isinstance(sys.exception(), GeneratorExit):
                 self._alarm.set(None)
-                await aio.cancel_and_wait(pump)
-                await self._feed.let_go()
+                try:
+                    await aio.cancel_and_wait(pump)
+                    await self._feed.let_go()
+                finally:
+                    self._finish(failed=failure is not None)
+        if isinstance(failure, PulseError):
+            raise fatal_error(failure) from None
         if failure is not None:
+            raise failure
+
+    def _finish(self, *, failed: bool) -> None:
+        """Tell the last there is to tell, whether the stream ended, failed or was closed."""
+        if failed:
             self._park()
         self._events.close(answer=self._parked is None)
         self._report_usage(at_least=0.0)
         preflight = self._events.preflight
         self._telemetry.preflights(preflight.sent, preflight.kept)
-        if isinstance(failure, PulseError):
-            raise fatal_error(failure) from None
-        if failure is not None:
-            raise failure
 
     async def _metrics_monitor_task(self, event_aiter: AsyncIterable[SpeechEvent]) -> None:
         """Let the framework measure by the events that it measures, not by all: each wakes a task.
@@ -214,7 +220,8 @@ class SpeechStream(stt.RecognizeStream):
         """Take all input there is, and tell the engine when it ends."""
         inherited = self._inherit()
         if inherited is not None:
-            self._feed.unreported -= inherited.seconds  # the stream that failed has counted it
+            # The stream that failed has counted it, but for what came afterwards.
+            self._feed.unreported -= inherited.seconds - inherited.late
             for kept in inherited.items:
                 if not self._take(kept, waited=False):
                     return
@@ -383,7 +390,7 @@ class SpeechStream(stt.RecognizeStream):
         while not self._input_ch.empty():  # what nobody has taken yet, in order
             item = self._input_ch.recv_nowait()
             if isinstance(item, rtc.AudioFrame):
-                kept.audio(item, time.time() - item.duration)
+                kept.add_late(item, time.time() - item.duration)
             else:
                 kept.flush(0)
         self._parked = kept

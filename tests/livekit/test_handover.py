@@ -42,6 +42,16 @@ def test_it_is_bounded() -> None:
     assert (kept.seconds, kept.began) == (30.0, 170.0)
 
 
+def test_what_came_after_the_failure_is_told_from_the_rest() -> None:
+    kept = Kept()
+    kept.audio(frame(), 100.0)
+    kept.add_late(frame(), 101.0)
+    assert (kept.seconds, kept.late) == (2.0, 1.0)
+    for index in range(40):
+        kept.add_late(frame(), 102.0 + index)
+    assert (kept.seconds, kept.late) == (30.0, 30.0)
+
+
 @pytest.fixture
 async def task() -> asyncio.Task[object]:
     """Stands for a loop of the framework."""

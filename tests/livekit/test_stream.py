@@ -182,6 +182,24 @@ async def test_usage_is_every_second_pushed_once() -> None:
         await stream.aclose()
 
 
+async def test_a_stream_that_is_closed_in_mid_speech_ends_it_and_reports_all_usage() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        seen: list[metrics.STTMetrics] = []
+        stt.on("metrics_collected", seen.append)
+        stream = stt.stream()
+        heard = Heard(stream)
+        pushed = speech(0, 20, tail=0.0)
+        await play(stream, frames(pushed), speed=6.0)
+        await heard.until(lambda: heard.count(START) == 1)
+        await stream.aclose()
+        await heard.ended()
+        check_grammar(heard.events)
+        given = len(pushed) / 16_000
+        reported = [event.recognition_usage for event in heard.events if event.recognition_usage]
+        assert sum(usage.audio_duration for usage in reported) == pytest.approx(given)
+        assert sum(m.audio_duration for m in seen) == pytest.approx(given)
+
+
 async def test_an_event_that_was_read_is_not_kept() -> None:
     async with peer() as server, STT(base_url=server.url) as stt:
         stream = stt.stream()
