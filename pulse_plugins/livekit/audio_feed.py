@@ -163,7 +163,8 @@ class AudioFeed:
         """Audio before this stream_time, and flushes up to this request, are done with."""
         if self.kept is not None:
             self.kept.settle(until)
-            self.kept.answer(answered or 0)
+            if answered is not None:
+                self.kept.answer(answered)
 
     def usage(self, *, at_least: float, request_id: str) -> SpeechEvent | None:
         """What was not reported yet, once it is `at_least` so many seconds."""

@@ -94,6 +94,7 @@ class SpeechStream(stt.RecognizeStream):
         self._speaker = Speaker()
         self._trouble = Trouble(self._emit_error)
         self._telemetry = Telemetry(stt.model, stt.provider)
+        self._interim_at = 0.0  # stream_time at which the newest one came
         self._waits = False  # for input: all that came has been passed on
         self._parked: Kept | None = None
         self._lead = 0.0  # seconds that inherited audio was heard before this stream was made
@@ -309,6 +310,7 @@ class SpeechStream(stt.RecognizeStream):
         now = self._time()
         self._build.offset = self._start_time_offset - self._lead
         if isinstance(event, Interim):  # most of them are, and nobody else wants to know
+            self._interim_at = self._clock.until
             self._events.handle(event, now)
         else:
             self._mind(event, now)
@@ -324,9 +326,9 @@ class SpeechStream(stt.RecognizeStream):
                 self._reused = False
                 if self._mends:
                     self._feed.kept = None  # there is nothing that another stream could do better
-            case Final(end=end, finalize_id=answered):
+            case Final():
                 self._pass_on_gathered()
-                self._feed.settle(end, answered)
+                self._settle(event)
                 if event.emotion is not None or event.gender is not None:
                     self._speaker = self.context = self._speaker.heard(event)
             case OptionsApplied() | OptionsRefused() if self._feed.engine is not None:
@@ -341,12 +343,24 @@ class SpeechStream(stt.RecognizeStream):
         with suppress(StreamClosedError):
             self._feed.pass_on()
 
+    def _settle(self, final: Final) -> None:
+        """What this final covers needs no other stream."""
+        if final.promoted and self._gives_up:
+            # It is what was heard of a speech whose rest another stream can still hear.
+            self._feed.settle(min(final.end, self._interim_at), None)
+        elif not self._is_void(final):
+            self._feed.settle(final.end, final.finalize_id)
+
+    @property
+    def _gives_up(self) -> bool:
+        """Whether the engine has failed, and another stream can go on with what it held."""
+        engine = self._feed.engine
+        return self._feed.kept is not None and engine is not None and engine.error is not None
+
     def _is_void(self, event: Event) -> bool:
         """Whether it only says that a failed engine gives up what another stream can go on with."""
-        engine = self._feed.engine
-        if self._feed.kept is None or engine is None or engine.error is None:
-            return False
-        return isinstance(event, AudioLost) or (isinstance(event, Final) and not event.text)
+        is_empty = isinstance(event, AudioLost) or (isinstance(event, Final) and not event.text)
+        return is_empty and self._gives_up
 
     def _on_over(self, failure: Exception | None) -> None:
         """The engine's events have ended."""

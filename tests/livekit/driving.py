@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 
 import numpy as np
 from livekit import rtc
@@ -67,6 +68,18 @@ async def play(
         stream.push_frame(frame)
         due += frame.duration / speed
         await asyncio.sleep(max(0.0, due - loop.time()))
+
+
+@asynccontextmanager
+async def silence() -> AsyncIterator[str]:
+    """The URL of a server that takes connections and never says a word."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 class Heard:

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import weakref
+from collections.abc import Callable
 
 import pytest
 from livekit.agents import APIConnectionError, APIConnectOptions, APIError, APIStatusError
@@ -17,12 +18,14 @@ from pulse_plugins.livekit import STT
 from tests.livekit.driving import (
     END,
     FINAL,
+    INTERIM,
     START,
     Heard,
     check_grammar,
     frames,
     play,
     push,
+    silence,
     speech,
     words,
 )
@@ -238,6 +241,45 @@ async def test_a_fallback_in_mid_speech_takes_what_was_not_final() -> None:
             stream.flush()
             await heard.until(lambda: len(heard.text) >= 12)
             assert heard.text == words(0, 12)
+            await stream.aclose()
+        await first.aclose()
+        await second.aclose()
+
+
+@pytest.mark.parametrize("url_of", [dead_url, None], ids=["dead port", "no answer"])
+async def test_a_fallback_takes_what_was_flushed_while_the_first_was_tried(
+    url_of: Callable[[], str] | None,
+) -> None:
+    async with silence() as silent, peer(window=None, vad=False) as server:
+        first, second = STT(base_url=url_of() if url_of else silent), STT(base_url=server.url)
+        async with FallbackAdapter([first, second], attempt_timeout=0.4) as adapter:
+            stream = adapter.stream()
+            heard = Heard(stream)
+            push(stream, frames(speech(0, 4)))
+            stream.flush()
+            await heard.until(lambda: heard.count(END) == 1)
+            assert heard.text == words(0, 4)
+            await stream.aclose()
+        await first.aclose()
+        await second.aclose()
+
+
+async def test_a_fallback_takes_what_was_said_after_the_last_interim() -> None:
+    """The interim becomes a final with the failure; what nobody has heard is not covered by it."""
+    async with peer(window=None, vad=False) as server, peer(window=None, vad=False) as other:
+        first, second = STT(base_url=server.url), STT(base_url=other.url)
+        async with FallbackAdapter([first, second], retry_interval=1.0) as adapter:
+            stream = adapter.stream()
+            heard = Heard(stream)
+            await play(stream, frames(speech(0, 4)), speed=1.0)
+            await heard.until(lambda: heard.count(INTERIM) >= 4)
+            server.habits.refusals = [503] * 10
+            server.links[0].cut()
+            push(stream, frames(speech(4, 4)))
+            stream.flush()
+            await heard.until(lambda: heard.count(END) == 2)
+            assert heard.text == words(0, 8)
+            check_grammar(heard.events)
             await stream.aclose()
         await first.aclose()
         await second.aclose()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from livekit.agents.voice.audio_recognition import _STTPipeline
 from pulse_plugins.livekit import STT
 from pulse_plugins.livekit.opener import ADAPTER, PIPELINE, Opener, present_opener
 from pulse_plugins.local.recordings import Recording, Turn
-from tests.livekit.driving import Heard, frames, play, push, speech, words
+from tests.livekit.driving import Heard, frames, play, push, silence, speech, words
 from tests.livekit.rig import session
 from tests.support.peer import Link, peer
 
@@ -103,18 +102,6 @@ async def test_a_session_that_opens_its_stt_again_loses_no_word() -> None:
         ) as rig:
             await rig.until_turns(1)
             assert rig.turns[0].text.split() == said
-
-
-@asynccontextmanager
-async def silence() -> AsyncIterator[str]:
-    """The URL of a server that takes connections and never says a word."""
-
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def test_an_adapters_trial_of_what_failed_does_not_take_its_audio() -> None:
