@@ -152,11 +152,14 @@ class AudioFeed:
         """
         if self.engine is None:
             return None
-        self.pass_on()
-        request_id = self.engine.request_finalize()
+        request_id = 0  # what a failed engine is not asked for, another one is
+        try:
+            self.pass_on()
+            request_id = self.engine.request_finalize()
+        finally:
+            if self.kept is not None:
+                self.kept.flush(request_id)
         self._wanted_samples = self.engine.wanted_bytes // (2 * self._channels)
-        if self.kept is not None:
-            self.kept.flush(request_id)
         return request_id
 
     def settle(self, until: float, answered: int | None) -> None:

@@ -96,6 +96,7 @@ class SpeechStream(stt.RecognizeStream):
         self._telemetry = Telemetry(stt.model, stt.provider)
         self._interim_at = 0.0  # stream_time at which the newest one came
         self._waits = False  # for input: all that came has been passed on
+        self._ended = False  # the input
         self._parked: Kept | None = None
         self._lead = 0.0  # seconds that inherited audio was heard before this stream was made
 
@@ -117,13 +118,14 @@ class SpeechStream(stt.RecognizeStream):
             try:
                 taken = self._feed.push_live(frame)
             except StreamClosedError:
-                return  # it is kept, for the stream that replaces this one
+                return  # it is kept where another stream will replace this one, which is ending
             if self._feed.unreported >= _USAGE_EVERY:
                 self._report_usage(at_least=_USAGE_EVERY)
             if taken:
                 return
-        if self._parked is not None and not self._parked.taken:
-            self._parked.add_late(frame, time.time() - frame.duration)
+        left = self._left
+        if left is not None:
+            left.add_late(frame, time.time() - frame.duration)
             return
         self._check_input_not_ended()
         self._check_not_closed()
@@ -136,8 +138,11 @@ class SpeechStream(stt.RecognizeStream):
         Raises:
             RuntimeError: The input has ended or the stream is closed.
         """
+        left = self._left
         if self._waits:
             self._take(Flush(), waited=True)
+        elif left is not None:
+            left.flush(0)
         else:
             super().flush()
 
@@ -149,6 +154,12 @@ class SpeechStream(stt.RecognizeStream):
         """
         self._waits = False
         super().end_input()
+        self._ended = True
+
+    async def aclose(self) -> None:
+        """Close the stream at once; what was not final yet is lost."""
+        self._waits = False  # whoever goes on pushing is told
+        await super().aclose()
 
     def update_options(self, **given: Any) -> None:
         """Change options of this stream alone; see `STT.update_options`.
@@ -394,6 +405,16 @@ class SpeechStream(stt.RecognizeStream):
             self._clock.start_at(inherited.began)
             self._lead = max(0.0, time.time() - inherited.began)
         return inherited
+
+    @property
+    def _left(self) -> Kept | None:
+        """Where input goes between a failure and the stream that replaces this one.
+
+        A fallback adapter forwards it here until it has opened that one, also while it closes
+        this one.
+        """
+        parked = self._parked
+        return None if parked is None or parked.taken or self._ended else parked
 
     def _park(self) -> None:
         """Leave what is not final for the stream that is opened next, and what comes till then."""

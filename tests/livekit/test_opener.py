@@ -14,10 +14,10 @@ from livekit.agents.stt import FallbackAdapter, SpeechEvent
 from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.agents.voice.audio_recognition import _STTPipeline
 
-from pulse_plugins.livekit import STT
+from pulse_plugins.livekit import STT, SpeechStream
 from pulse_plugins.livekit.opener import ADAPTER, PIPELINE, Opener, present_opener
 from pulse_plugins.local.recordings import Recording, Turn
-from tests.livekit.driving import Heard, frames, play, push, silence, speech, words
+from tests.livekit.driving import FINAL, Heard, frames, play, push, silence, speech, words
 from tests.livekit.rig import session
 from tests.support.peer import Link, peer
 
@@ -102,6 +102,43 @@ async def test_a_session_that_opens_its_stt_again_loses_no_word() -> None:
         ) as rig:
             await rig.until_turns(1)
             assert rig.turns[0].text.split() == said
+
+
+async def test_input_after_the_failure_goes_to_the_stream_that_replaces_the_one_that_failed() -> (
+    None
+):
+    async with peer(refusals=[503], window=None, vad=False) as server:
+        stt = STT(base_url=server.url)
+        made: list[SpeechStream] = []
+
+        async def node(
+            audio: AsyncIterable[rtc.AudioFrame], settings: ModelSettings
+        ) -> AsyncIterator[SpeechEvent]:
+            stream = stt.stream(conn_options=NO_RETRY)
+            made.append(stream)
+            async with stream:
+                try:
+                    if len(made) == 1:
+                        push(stream, frames(speech(0, 2)))
+                    async for event in stream:
+                        yield event
+                finally:
+                    if len(made) == 1:
+                        push(stream, frames(speech(2, 2)))
+                        stream.flush()
+
+        pipeline = _STTPipeline(node)
+        said: list[str] = []
+        async with asyncio.timeout(20):
+            async for event in pipeline.event_ch:
+                if event.type is FINAL:
+                    said += event.alternatives[0].text.split()
+                    break
+        assert said == words(0, 4)
+        with pytest.raises(RuntimeError):
+            made[0].flush()
+        await pipeline.aclose()
+        await stt.aclose()
 
 
 async def test_an_adapters_trial_of_what_failed_does_not_take_its_audio() -> None:

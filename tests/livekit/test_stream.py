@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from functools import partial
 
 import pytest
 from livekit import rtc
-from livekit.agents import APIConnectionError, APIConnectOptions, metrics
+from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError, metrics
 from livekit.agents.stt import SpeechEvent
 from livekit.agents.types import TimedString
 
-from pulse_plugins.livekit import STT
+from pulse_plugins.livekit import STT, SpeechStream
 from tests.livekit.driving import (
     END,
     FINAL,
@@ -22,6 +23,7 @@ from tests.livekit.driving import (
     check_grammar,
     frames,
     play,
+    push,
     speech,
     words,
 )
@@ -198,6 +200,55 @@ async def test_a_stream_that_is_closed_in_mid_speech_ends_it_and_reports_all_usa
         reported = [event.recognition_usage for event in heard.events if event.recognition_usage]
         assert sum(usage.audio_duration for usage in reported) == pytest.approx(given)
         assert sum(m.audio_duration for m in seen) == pytest.approx(given)
+
+
+def refusals(stream: SpeechStream) -> list[str]:
+    """What each way to give a stream input raises."""
+    raised = []
+    frame = rtc.AudioFrame.create(16_000, 1, 320)
+    for give in (partial(stream.push_frame, frame), stream.flush, stream.end_input):
+        with pytest.raises(RuntimeError) as caught:
+            give()
+        raised.append(str(caught.value).rpartition("SpeechStream ")[2])
+    return raised
+
+
+async def test_a_stream_that_is_being_closed_refuses_input() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 1)), speed=4.0)
+        await heard.until(lambda: heard.count(START) == 1)
+        closing = asyncio.create_task(stream.aclose())
+        while not closing.done():
+            await asyncio.sleep(0)
+            assert refusals(stream) == ["input ended"] * 3
+        assert refusals(stream) == ["input ended"] * 3
+
+
+async def test_a_stream_whose_input_has_ended_refuses_more() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 1)), speed=4.0)
+        stream.end_input()
+        assert refusals(stream) == ["input ended"] * 3
+        await heard.ended()
+        assert refusals(stream) == ["input ended"] * 3
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+async def test_a_stream_that_failed_refuses_input(retries: int) -> None:
+    async with peer(refusals=[401]) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream(conn_options=APIConnectOptions(max_retry=retries))
+        heard = Heard(stream)
+        push(stream, frames(speech(0, 1)))
+        with pytest.raises(APIStatusError):
+            await heard.ended()
+        assert refusals(stream) == ["is closed"] * 3
+        await stream.aclose()
+        assert refusals(stream) == ["input ended"] * 3
 
 
 async def test_an_event_that_was_read_is_not_kept() -> None:
