@@ -7,12 +7,12 @@ reaches its stream only through here, and a stream that nobody holds any more ca
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, TypeVar
 from weakref import ref
 
 from pulse_plugins.core.events import Event
-from pulse_plugins.core.stream import PulseStream
 
 
 class Listener(Protocol):
@@ -76,7 +76,7 @@ class Alarm:
             found._on_time()
 
 
-def end_collected(loop: asyncio.AbstractEventLoop, engine: PulseStream) -> None:
-    """The listener is gone. That can be noticed on any thread; the engine belongs to its loop."""
-    with suppress(RuntimeError):  # the loop has closed, and every socket with it
-        loop.call_soon_threadsafe(engine.abort)
+def call_on(loop: asyncio.AbstractEventLoop, do: Callable[[], object]) -> None:
+    """Do something in a loop, from whatever thread; not at all if the loop has closed by then."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(do)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.options import PulseOptions
 from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.livekit.delivery import call_on
 
 _KEPT = 30.0  # seconds
 
@@ -69,11 +69,12 @@ class Prewarmed:
         """Let it go from whatever thread or loop: it belongs to the loop that made it."""
         stream, self._stream = self._stream, None
         if self._loop is not None and stream is not None:
-            with suppress(RuntimeError):  # the loop has closed, and the socket with it
-                self._loop.call_soon_threadsafe(stream.abort)
+            call_on(self._loop, stream.abort)
 
     async def aclose(self) -> None:
-        """Let it go, and wait until its socket is closed."""
+        """Let it go, and wait until its socket is closed, unless another loop made it."""
+        if self._loop is not asyncio.get_running_loop():
+            return self.forget()
         stream = self._stream
         self.discard()
         if stream is not None:

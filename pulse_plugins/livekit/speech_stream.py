@@ -35,7 +35,7 @@ from pulse_plugins.core.events import (
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.livekit.audio_feed import AudioFeed
 from pulse_plugins.livekit.configuration import Settings
-from pulse_plugins.livekit.delivery import Alarm, Delivery, end_collected
+from pulse_plugins.livekit.delivery import Alarm, Delivery, call_on
 from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
@@ -79,7 +79,7 @@ class SpeechStream(stt.RecognizeStream):
         self._keyterms_wait = False  # for the end of speech
         self._prewarmed = prewarmed
         self._reused = False
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._time = loop.time
         self._over: asyncio.Future[Exception | None] = loop.create_future()
         self._alarm = Alarm(weakref.ref(self))
@@ -157,7 +157,12 @@ class SpeechStream(stt.RecognizeStream):
         self._ended = True
 
     async def aclose(self) -> None:
-        """Close the stream at once; what was not final yet is lost."""
+        """Close the stream at once; what was not final yet is lost.
+
+        From another event loop than its own, it is told to end and not waited for.
+        """
+        if self._loop is not asyncio.get_running_loop():
+            return call_on(self._loop, self._task.cancel)
         self._waits = False  # whoever goes on pushing is told
         await super().aclose()
 
@@ -288,8 +293,7 @@ class SpeechStream(stt.RecognizeStream):
             engine = PulseStream(options, source=source, name=f"livekit-{id(self):x}")
             engine.start()
         self._build.options = options
-        loop = asyncio.get_running_loop()
-        weakref.finalize(self, end_collected, loop, engine)
+        weakref.finalize(self, call_on, self._loop, engine.abort)
         engine.listen(Delivery(weakref.ref(self)))
         return engine
 

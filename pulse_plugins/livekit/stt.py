@@ -257,10 +257,11 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         return self
 
     async def aclose(self) -> None:
-        """Close every stream at once, and the prewarmed connection."""
-        for each in list(self._streams):
-            await each.aclose()
-        await self._prewarmed.aclose()
+        """Close every stream at once, and the prewarmed connection.
+
+        What another event loop made is told to end there, if that loop still runs.
+        """
+        await asyncio.gather(*[each.aclose() for each in self._streams], self._prewarmed.aclose())
 
     async def _recognize_impl(
         self,
