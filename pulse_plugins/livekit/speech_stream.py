@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ from pulse_plugins.core.events import (
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.livekit.audio_feed import AudioFeed
 from pulse_plugins.livekit.configuration import Settings
-from pulse_plugins.livekit.delivery import Alarm, Delivery, call_on
+from pulse_plugins.livekit.delivery import Alarm, Delivery, call_on, collected_with
 from pulse_plugins.livekit.errors import fatal_error
 from pulse_plugins.livekit.handover import Flush, Kept, claim, park
 from pulse_plugins.livekit.input_clock import InputClock
@@ -72,8 +72,12 @@ class SpeechStream(stt.RecognizeStream):
     ) -> None:
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
+        # Events have one reader: the base class would keep a copy of each for what it measures.
+        self._tee = aio.itertools.tee(self._event_ch, 1)
+        self._event_aiter = self._tee[0]
         self._used = used = aio.Chan[SpeechEvent]()
         self._task.add_done_callback(lambda _: used.close())
+        collected_with(self._task, self._metrics_task)
         self._mends = conn_options.max_retry > 1  # nobody else stands ready to take over
         self._options = StreamOptions(settings, keyterms, conn_options)
         self._keyterms_wait = False  # for the end of speech
@@ -189,6 +193,7 @@ class SpeechStream(stt.RecognizeStream):
 
     async def _run(self) -> None:
         pump = asyncio.create_task(self._pump(), name="pulse.pump")
+        collected_with(pump)
         failure: Exception | None = None
         try:
             await asyncio.wait((pump, self._over), return_when=asyncio.FIRST_COMPLETED)
@@ -228,9 +233,6 @@ class SpeechStream(stt.RecognizeStream):
 
         As it stands the base class looks at usage, and at finals to count its own retries.
         """
-        if isinstance(event_aiter, AsyncGenerator):
-            await anext(event_aiter, None)  # what has not begun cannot be closed
-            await event_aiter.aclose()  # or it would keep a copy of everything
         await super()._metrics_monitor_task(self._used)
 
     async def _pump(self) -> None:

@@ -8,13 +8,13 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from livekit.agents import APIConnectionError, APIConnectOptions, APIError, APIStatusError
 from livekit.agents.stt import FallbackAdapter, MultiSpeakerAdapter, STTError
 
-from pulse_plugins.livekit import STT
+from pulse_plugins.livekit import STT, SpeechStream
 from tests.livekit.driving import (
     END,
     FINAL,
@@ -29,7 +29,7 @@ from tests.livekit.driving import (
     speech,
     words,
 )
-from tests.support.peer import Link, peer
+from tests.support.peer import Link, Peer, peer
 
 
 def once(what: str, after: float = 0.0) -> object:
@@ -317,6 +317,46 @@ async def test_a_forgotten_stream_is_collected_and_its_socket_closed() -> None:
         await asyncio.wait_for(server.links[0].socket.wait_closed(), 10)
         assert gone() is None
         await stt.aclose()
+
+
+async def never_used(server: Peer, stream: SpeechStream) -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def connecting(server: Peer, stream: SpeechStream) -> None:
+    push(stream, frames(speech(0, 1)))
+    await asyncio.sleep(0)
+
+
+async def speaking(server: Peer, stream: SpeechStream) -> None:
+    push(stream, frames(speech(0, 1)))
+    await server.until(lambda: bool(server.links and server.links[0].words))
+
+
+async def half_read(server: Peer, stream: SpeechStream) -> None:
+    push(stream, frames(speech(0, 1)))
+    async for _ in stream:
+        return
+
+
+@pytest.mark.parametrize("use", [never_used, connecting, speaking, half_read])
+async def test_a_forgotten_stream_is_no_error(
+    use: Callable[[Peer, SpeechStream], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with peer() as server:
+        stt = STT(base_url=server.url)
+        stream = stt.stream()
+        await use(server, stream)
+        gone = weakref.ref(stream)
+        del stream
+        for _ in range(3):
+            gc.collect()
+            await asyncio.sleep(0)
+        assert gone() is None
+        await stt.aclose()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_hundred_streams_in_one_process_leave_nothing_behind() -> None:
