@@ -20,6 +20,7 @@ from livekit.agents.version import __version__ as agents_version
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.dialects import DIALECTS
 from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.languages import LANGUAGES
 from pulse_plugins.core.options import (
     CLOUD_URL,
     OPUS_RATES,
@@ -72,6 +73,8 @@ class Settings:
         if unknown:
             raise ConfigurationError(f"no such option: {', '.join(sorted(unknown))}")
         wire = {name: value for name, value in told.items() if name not in _OWN}
+        if isinstance(wire.get("language"), str):
+            wire["language"] = _as_the_service_spells(wire["language"])
         model = str(wire.pop("model", self.model))
         if model in STREAMING_MODELS:
             wire["model"] = model
@@ -151,6 +154,12 @@ def for_connection(options: PulseOptions, connection: APIConnectOptions) -> Puls
         ),
         timeouts=replace(options.timeouts, connect=max(connection.timeout, 0.05)),
     )
+
+
+def _as_the_service_spells(language: str) -> str:
+    """The framework's `LanguageCode` makes `north-INDIC` of `north_indic`."""
+    plain = language.lower().replace("_", "-")
+    return next((code for code in LANGUAGES if code.replace("_", "-") == plain), language)
 
 
 def _endpoint(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from livekit.agents import LanguageCode
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.languages import LANGUAGES
 from pulse_plugins.livekit.configuration import Settings, first_settings, for_connection
 from pulse_plugins.livekit.keyterms import with_keyterms
 
@@ -78,6 +80,14 @@ def test_wrong_values_are_refused_and_named() -> None:
     ):
         with pytest.raises(ConfigurationError, match=next(iter(given)).split("_")[0][:7]):
             settings(**given)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_language_goes_out_as_the_service_spells_it(code: str) -> None:
+    for given in (code, LanguageCode(code), code.upper()):
+        assert settings(language=given).options.query()["language"] == code
+    assert settings(language="en-US").options.query()["language"] == "en"
+    assert settings(language="xx-New").options.query()["language"] == "xx-New"
 
 
 def test_a_cloud_url_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
