@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -174,10 +174,23 @@ class SpeechStream(stt.RecognizeStream):
         """Change options of this stream alone; see `STT.update_options`.
 
         Raises:
+            ConfigurationError: An option is unknown or cannot work; nothing has changed then.
+        """
+        self.adopt(self.planned(given))
+
+    def planned(self, given: Mapping[str, Any]) -> StreamOptions:
+        """What the options of this stream would be; nothing has changed yet.
+
+        Raises:
             ConfigurationError: An option is unknown or cannot work.
         """
-        self._options.change(given)
-        self._build.words = self._options.settings.word_timestamps
+        engine = self._feed.engine
+        return self._options.changed(given, engine.options if engine is not None else None)
+
+    def adopt(self, options: StreamOptions) -> None:
+        """Go on with what was planned."""
+        self._options = options
+        self._build.words = options.settings.word_timestamps
         self._apply()
 
     def update_keyterms(self, keyterms: Iterable[str]) -> None:

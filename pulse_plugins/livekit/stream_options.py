@@ -34,13 +34,20 @@ class StreamOptions:
         self.keyterms = list(keyterms)
         self._connection = connection
 
-    def change(self, given: Mapping[str, Any]) -> None:
-        """Take new arguments.
+    def changed(self, given: Mapping[str, Any], present: PulseOptions | None) -> StreamOptions:
+        """A checked copy with new arguments.
+
+        Args:
+            given: By name.
+            present: What an engine runs with that is to go on so; None: there is none.
 
         Raises:
-            ConfigurationError: One is unknown or cannot work; nothing has changed then.
+            ConfigurationError: One is unknown or cannot work.
         """
-        self.settings = self.settings.changed(given)
+        copy = StreamOptions(self.settings.changed(given), self.keyterms, self._connection)
+        if present is not None:
+            copy.following(present)
+        return copy
 
     def first(self, source: AudioFormat) -> PulseOptions:
         """For an engine that begins with audio in this format."""

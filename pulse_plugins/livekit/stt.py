@@ -212,7 +212,8 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         and `sample_rate` take effect with the next stream.
 
         Raises:
-            ConfigurationError: An option is unknown or cannot work; nothing has changed then.
+            ConfigurationError: An option is unknown or cannot work, here or in a live stream with
+                a language of its own; nothing has changed then.
         """
         given: Mapping[str, Any] = {
             "model": model,
@@ -232,10 +233,12 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
             "finalize_on_flush": finalize_on_flush,
             **options,
         }
-        self._settings = self._settings.changed(given)
+        settings = self._settings.changed(given)
+        planned = [(each, each.planned(given)) for each in self._streams if each.is_live]
+        self._settings = settings
         self._show_capabilities()
-        for each in self._streams:
-            each.update_options(**given)
+        for stream, its in planned:
+            stream.adopt(its)
 
     def prewarm(self) -> None:
         """Open a connection for the first stream; outside a running loop there is nothing to do.

@@ -56,6 +56,27 @@ async def test_a_wrong_option_is_refused_and_changes_nothing() -> None:
         await stream.aclose()
 
 
+async def test_what_one_live_stream_cannot_take_changes_nothing_anywhere() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        streams = [stt.stream(), stt.stream(language="de"), stt.stream()]
+        heard = [Heard(stream) for stream in streams]
+        for stream in streams:
+            await play(stream, frames(speech(0, 1)), speed=4.0)
+        with pytest.raises(ConfigurationError, match="pulse-2"):
+            stt.update_options(model="pulse-2", finalize_on_flush=False)
+        assert stt.model == "pulse"
+        assert stt.capabilities.manual_flush
+        for stream, each in zip(streams, heard, strict=True):
+            await play(stream, frames(speech(1, 1)))
+            stream.end_input()
+            await each.ended()
+            assert each.text == words(0, 2)
+        assert server.handshakes == 3
+        await streams[1].aclose()
+        stt.update_options(model="pulse-2")  # it is not asked any more
+        assert stt.model == "pulse-2"
+
+
 async def test_the_sessions_keyterms_wait_for_the_end_of_speech() -> None:
     async with peer() as server, STT(base_url=server.url, keywords=[("Acme", 2.0)]) as stt:
         assert stt.capabilities.keyterms
