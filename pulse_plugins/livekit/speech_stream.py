@@ -72,9 +72,9 @@ class SpeechStream(stt.RecognizeStream):
     ) -> None:
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
-        # Events have one reader: the base class would keep a copy of each for what it measures.
-        self._tee = aio.itertools.tee(self._event_ch, 1)
-        self._event_aiter = self._tee[0]
+        # Straight from the channel: the base class's own iterator keeps a copy of each event for
+        # what it measures, and is over for good once a read is cancelled.
+        self._event_aiter = self._event_ch
         self._used = used = aio.Chan[SpeechEvent]()
         self._task.add_done_callback(lambda _: used.close())
         collected_with(self._task, self._metrics_task)

@@ -269,6 +269,22 @@ async def test_an_event_that_was_read_is_not_kept() -> None:
         await stream.aclose()
 
 
+async def test_a_read_that_was_given_up_loses_nothing() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        reading = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        reading.cancel()
+        push(stream, frames(speech(0, 2)))
+        async with asyncio.timeout(20):
+            assert (await anext(stream)).type is START
+        stream.end_input()
+        heard = Heard(stream)
+        await heard.ended()
+        assert heard.text == words(0, 2)
+        await stream.aclose()
+
+
 async def test_prewarm_connects_before_the_first_audio() -> None:
     async with peer() as server, STT(base_url=server.url, sample_rate=16_000) as stt:
         stt.prewarm()
