@@ -101,6 +101,7 @@ class Kept:
 class _Parked:
     kept: Kept
     owner: ref[object]
+    heard: object  # the STT from which the loop had heard last
     at: float
 
 
@@ -115,7 +116,7 @@ def park(opener: Opener, owner: object, kept: Kept) -> None:
         owner: The STT of that stream.
         kept: What had not become final.
     """
-    _parked[opener.task] = _Parked(kept, ref(owner), time.monotonic())
+    _parked[opener.task] = _Parked(kept, ref(owner), opener.heard, time.monotonic())
     if kept.seconds:
         logger.warning(
             "the stream failed; audio that is not final waits for the stream that replaces it",
@@ -134,6 +135,8 @@ def claim(opener: Opener, owner: object) -> Kept | None:
     if parked is None:
         return None
     parked.kept.taken = True
-    if not opener.replaces(parked.owner(), owner) or time.monotonic() - parked.at >= _MOST:
-        return None
-    return parked.kept
+    failed, heard = parked.owner(), opener.heard
+    # Another STT may have been heard since: it took what came later, and this is out of place.
+    is_next = heard is parked.heard or heard is failed
+    is_new = time.monotonic() - parked.at < _MOST
+    return parked.kept if is_next and is_new and opener.replaces(failed, owner) else None

@@ -22,6 +22,7 @@ class Adapter(Protocol):
     """The framework's `FallbackRecognizeStream`, as far as it matters here."""
 
     _recovering_streams: Collection[object]
+    _fallback_adapter: object  # its `_active_instance` is the STT that was heard last
 
 
 class Pipeline(Protocol):
@@ -52,6 +53,12 @@ class Opener:
         True from the moment on at which the opener's task has had its turn.
         """
         return self.adapter is not None and stream in self.adapter._recovering_streams
+
+    @property
+    def heard(self) -> object:
+        """Of several STTs, the one from which the loop has heard last."""
+        adapter = getattr(self.adapter, "_fallback_adapter", None)
+        return getattr(adapter, "_active_instance", None)
 
     def replaces(self, failed: object, following: object) -> bool:
         """Whether a stream of one STT goes on where a stream of another failed."""

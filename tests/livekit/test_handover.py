@@ -85,16 +85,40 @@ async def test_in_a_session_another_stt_does_not_take_it(task: asyncio.Task[obje
 
 
 async def test_in_a_fallback_adapter_the_next_stt_takes_it(task: asyncio.Task[object]) -> None:
-    adapter = Opener(task, _AdapterStream())
+    adapter = Opener(task, _AdapterStream(_Adapter()))
     kept = left(adapter, _Owner())
     assert claim(adapter, _Owner()) is kept
+
+
+async def test_what_another_stt_has_passed_over_since_is_not_said_late(
+    task: asyncio.Task[object],
+) -> None:
+    """Of two of ours with another vendor's between them, which was heard for a while."""
+    members = _Adapter()
+    adapter = Opener(task, _AdapterStream(members))
+    failed = _Owner()
+    kept = left(adapter, failed)
+    members._active_instance = failed  # its last events are read after the failure
+    assert claim(adapter, _Owner()) is kept
+    left(adapter, failed)
+    members._active_instance = _Owner()
+    assert claim(adapter, _Owner()) is None
 
 
 class _Owner:
     """Stands for an STT: something that can be referred to weakly."""
 
 
+class _Adapter:
+    """Stands for a fallback adapter."""
+
+    _active_instance: object = None
+
+
 class _AdapterStream:
     """Stands for a fallback adapter's stream."""
 
     _recovering_streams: Collection[object] = ()
+
+    def __init__(self, adapter: object) -> None:
+        self._fallback_adapter = adapter

@@ -24,9 +24,18 @@ from tests.support.peer import Link, peer
 NO_RETRY = APIConnectOptions(max_retry=0)
 
 
-def test_the_framework_still_has_the_names_by_which_its_loops_are_known() -> None:
-    assert ADAPTER is not None
+async def test_the_framework_still_has_the_names_by_which_its_loops_are_known() -> None:
     assert PIPELINE is not None
+    assert ADAPTER is not None
+    member = STT(base_url="ws://127.0.0.1:9")
+    adapter = FallbackAdapter([member])
+    stream = adapter.stream()
+    assert isinstance(stream, ADAPTER)
+    assert list(stream._recovering_streams) == []
+    assert stream._fallback_adapter is adapter
+    assert adapter._active_instance is member
+    await stream.aclose()
+    await adapter.aclose()
 
 
 async def test_a_sessions_pump_is_an_opener_and_a_task_that_it_starts_is_not() -> None:
