@@ -15,6 +15,7 @@ from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
 
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.errors import StreamClosedError
+from pulse_plugins.core.events import AudioLost, Event, Final
 from pulse_plugins.core.stream import PulseStream
 from pulse_plugins.livekit.handover import Kept
 from pulse_plugins.livekit.input_clock import InputClock
@@ -162,12 +163,32 @@ class AudioFeed:
         self._wanted_samples = self.engine.wanted_bytes // (2 * self._channels)
         return request_id
 
-    def settle(self, until: float, answered: int | None) -> None:
-        """Audio before this stream_time, and flushes up to this request, are done with."""
-        if self.kept is not None:
-            self.kept.settle(until)
-            if answered is not None:
-                self.kept.answer(answered)
+    def settle(self, final: Final, interim_at: float) -> None:
+        """What this final covers needs no other stream.
+
+        Args:
+            final: Of the engine.
+            interim_at: The stream_time at which the newest interim came.
+        """
+        if self.kept is None or self.is_void(final):
+            return
+        if final.promoted and self._gives_up:
+            # It is what was heard of a speech whose rest another stream can still hear.
+            self.kept.settle(min(final.end, interim_at))
+            return
+        self.kept.settle(final.end)
+        if final.finalize_id is not None:
+            self.kept.answer(final.finalize_id)
+
+    def is_void(self, event: Event) -> bool:
+        """Whether it only says that a failed engine gives up what another stream can go on with."""
+        is_empty = isinstance(event, AudioLost) or (isinstance(event, Final) and not event.text)
+        return is_empty and self._gives_up
+
+    @property
+    def _gives_up(self) -> bool:
+        engine = self.engine
+        return self.kept is not None and engine is not None and engine.error is not None
 
     def usage(self, *, at_least: float, request_id: str) -> SpeechEvent | None:
         """What was not reported yet, once it is `at_least` so many seconds."""

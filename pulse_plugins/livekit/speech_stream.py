@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,6 @@ from livekit.agents.utils import aio
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.errors import PulseError, StreamClosedError
 from pulse_plugins.core.events import (
-    AudioLost,
     Connected,
     Event,
     Final,
@@ -37,14 +36,14 @@ from pulse_plugins.livekit.audio_feed import AudioFeed
 from pulse_plugins.livekit.configuration import Settings
 from pulse_plugins.livekit.delivery import Alarm, Delivery, call_on, collected_with
 from pulse_plugins.livekit.errors import fatal_error
-from pulse_plugins.livekit.handover import Flush, Kept, claim, park
+from pulse_plugins.livekit.handover import Flush
 from pulse_plugins.livekit.input_clock import InputClock
-from pulse_plugins.livekit.opener import present_opener
 from pulse_plugins.livekit.prewarm import Prewarmed
 from pulse_plugins.livekit.speaker import Speaker
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
 from pulse_plugins.livekit.stream_options import StreamOptions
+from pulse_plugins.livekit.succession import Succession
 from pulse_plugins.livekit.telemetry import Telemetry
 from pulse_plugins.livekit.trouble import Trouble
 
@@ -92,16 +91,14 @@ class SpeechStream(stt.RecognizeStream):
         self._events = SpeechEvents(
             self._build, clock, self._emit, self._request_finalize, time.time
         )
-        self._opener = present_opener()
-        kept = Kept() if self._opener is not None else None
+        self._succession = Succession(stt)
+        kept = self._succession.kept
         self._feed = AudioFeed(clock, self._events.preflight, self._begin, kept)
         self._speaker = Speaker()
         self._trouble = Trouble(self._emit_error)
         self._telemetry = Telemetry(stt.model, stt.provider)
         self._interim_at = 0.0  # stream_time at which the newest one came
         self._waits = False  # for input: all that came has been passed on
-        self._ended = False  # the input
-        self._parked: Kept | None = None
         self._lead = 0.0  # seconds that inherited audio was heard before this stream was made
 
     @property
@@ -127,9 +124,8 @@ class SpeechStream(stt.RecognizeStream):
                 self._report_usage(at_least=_USAGE_EVERY)
             if taken:
                 return
-        left = self._left
-        if left is not None:
-            left.add_late(frame, time.time() - frame.duration)
+        if self._succession.is_awaited:
+            self._succession.add_late(frame)
             return
         self._check_input_not_ended()
         self._check_not_closed()
@@ -142,11 +138,10 @@ class SpeechStream(stt.RecognizeStream):
         Raises:
             RuntimeError: The input has ended or the stream is closed.
         """
-        left = self._left
         if self._waits:
             self._take(Flush(), waited=True)
-        elif left is not None:
-            left.flush(0)
+        elif self._succession.is_awaited:
+            self._succession.add_late(Flush())
         else:
             super().flush()
 
@@ -158,7 +153,7 @@ class SpeechStream(stt.RecognizeStream):
         """
         self._waits = False
         super().end_input()
-        self._ended = True
+        self._succession.input_ended()
 
     async def aclose(self) -> None:
         """Close the stream at once; what was not final yet is lost.
@@ -235,8 +230,9 @@ class SpeechStream(stt.RecognizeStream):
     def _finish(self, *, failed: bool) -> None:
         """Tell the last there is to tell, whether the stream ended, failed or was closed."""
         if failed:
-            self._park()
-        self._events.close(answer=self._parked is None)
+            self._pass_on_gathered()
+            self._succession.leave(self._feed.kept, self._untaken())
+        self._events.close(answer=not self._succession.has_left)
         self._report_usage(at_least=0.0)
         preflight = self._events.preflight
         self._telemetry.preflights(preflight.sent, preflight.kept)
@@ -250,8 +246,12 @@ class SpeechStream(stt.RecognizeStream):
 
     async def _pump(self) -> None:
         """Take all input there is, and tell the engine when it ends."""
-        inherited = self._inherit()
+        inherited = self._succession.inherit(self)
+        self._feed.kept = self._succession.kept
         if inherited is not None:
+            if inherited.seconds:
+                self._clock.start_at(inherited.began)
+                self._lead = max(0.0, time.time() - inherited.began)
             # The stream that failed has counted it, but for what came afterwards.
             self._feed.unreported -= inherited.seconds - inherited.late
             for kept in inherited.items:
@@ -269,13 +269,17 @@ class SpeechStream(stt.RecognizeStream):
                 break
             finally:
                 self._waits = False
-            taken = item if isinstance(item, rtc.AudioFrame) else Flush()
-            if not self._take(taken, waited=waited):
+            if not self._take(_taken(item), waited=waited):
                 return
             await self._feed.keep_pace()
         if self._feed.engine is not None:
             self._pass_on_gathered()
             self._feed.engine.end()
+
+    def _untaken(self) -> Iterator[rtc.AudioFrame | Flush]:
+        """What nobody has taken yet, in order."""
+        while not self._input_ch.empty():
+            yield _taken(self._input_ch.recv_nowait())
 
     def _take(self, item: rtc.AudioFrame | Flush, *, waited: bool) -> bool:
         """Pass on what came; False when the engine takes no more, as it has failed."""
@@ -358,12 +362,12 @@ class SpeechStream(stt.RecognizeStream):
                     self._feed.kept = None  # there is nothing that another stream could do better
             case Final():
                 self._pass_on_gathered()
-                self._settle(event)
+                self._feed.settle(event, self._interim_at)
                 if event.emotion is not None or event.gender is not None:
                     self._speaker = self.context = self._speaker.heard(event)
             case OptionsApplied() | OptionsRefused() if self._feed.engine is not None:
                 self._build.options = self._feed.engine.options
-        if not self._is_void(event):
+        if not self._feed.is_void(event):
             self._trouble.handle(event, now)
             self._telemetry.handle(event, now)
             self._events.handle(event, now)
@@ -372,25 +376,6 @@ class SpeechStream(stt.RecognizeStream):
         """Whether speech goes on is about to be judged by the newest audio."""
         with suppress(StreamClosedError):
             self._feed.pass_on()
-
-    def _settle(self, final: Final) -> None:
-        """What this final covers needs no other stream."""
-        if final.promoted and self._gives_up:
-            # It is what was heard of a speech whose rest another stream can still hear.
-            self._feed.settle(min(final.end, self._interim_at), None)
-        elif not self._is_void(final):
-            self._feed.settle(final.end, final.finalize_id)
-
-    @property
-    def _gives_up(self) -> bool:
-        """Whether the engine has failed, and another stream can go on with what it held."""
-        engine = self._feed.engine
-        return self._feed.kept is not None and engine is not None and engine.error is not None
-
-    def _is_void(self, event: Event) -> bool:
-        """Whether it only says that a failed engine gives up what another stream can go on with."""
-        is_empty = isinstance(event, AudioLost) or (isinstance(event, Final) and not event.text)
-        return is_empty and self._gives_up
 
     def _on_over(self, failure: Exception | None) -> None:
         """The engine's events have ended."""
@@ -414,38 +399,6 @@ class SpeechStream(stt.RecognizeStream):
             if not self._used.closed:
                 self._used.send_nowait(usage)
 
-    def _inherit(self) -> Kept | None:
-        """What a stream that failed has left for this one to go on with."""
-        opener = self._opener
-        if opener is not None and opener.is_trial(self):  # the one that works goes on
-            opener = self._opener = self._feed.kept = None
-        inherited = claim(opener, self._stt) if opener is not None else None
-        if inherited is not None and inherited.seconds:
-            self._clock.start_at(inherited.began)
-            self._lead = max(0.0, time.time() - inherited.began)
-        return inherited
 
-    @property
-    def _left(self) -> Kept | None:
-        """Where input goes between a failure and the stream that replaces this one.
-
-        A fallback adapter forwards it here until it has opened that one, also while it closes
-        this one.
-        """
-        parked = self._parked
-        return None if parked is None or parked.taken or self._ended else parked
-
-    def _park(self) -> None:
-        """Leave what is not final for the stream that is opened next, and what comes till then."""
-        self._pass_on_gathered()
-        kept = self._feed.kept
-        if self._opener is None or kept is None:
-            return
-        while not self._input_ch.empty():  # what nobody has taken yet, in order
-            item = self._input_ch.recv_nowait()
-            if isinstance(item, rtc.AudioFrame):
-                kept.add_late(item, time.time() - item.duration)
-            else:
-                kept.flush(0)
-        self._parked = kept
-        park(self._opener, self._stt, kept)
+def _taken(item: rtc.AudioFrame | stt.RecognizeStream._FlushSentinel) -> rtc.AudioFrame | Flush:
+    return item if isinstance(item, rtc.AudioFrame) else Flush()
