@@ -31,6 +31,7 @@ from pulse_plugins.core.options import (
 
 ROOM_RATE = 24_000  # Hz; what an agent session's room gives unless told otherwise
 _VAD_WINDOW_MS = 300  # finals land before a VAD-driven session commits (0.55 s after speech)
+_FIRST_INTERVAL = 0.1  # seconds; the framework's before its first retry
 _NEVER = 86_400.0  # seconds between keepalives where they are turned off
 _OWN = frozenset({"finalize_on_flush", "keepalive_interval", "word_timestamps", "sample_rate"})
 _OPTIONS = frozenset(each.name for each in fields(PulseOptions))
@@ -138,19 +139,23 @@ def for_connection(options: PulseOptions, connection: APIConnectOptions) -> Puls
     """The options with the framework's patience.
 
     With the usual 3 retries a stream that has worked once mends what it can, however long it
-    takes, and only one that never worked gives up. With one retry or none somebody else stands
+    takes, and only one that never worked gives up, not before the framework would have made its
+    last try. With one retry or none somebody else stands
     ready to take over (a fallback adapter) or is only asking (its probe): then every failure in
     a row counts.
     """
     tries = connection.max_retry + 1
     waiting = connection.max_retry <= 1
     policy = options.retry
+    # As long as the framework itself would go on trying a stream that fails.
+    patience = _FIRST_INTERVAL + connection.retry_interval * (connection.max_retry - 1)
     return options.changed(
         retry=replace(
             policy,
             cap=max(connection.retry_interval, policy.base),
             max_attempts=tries if waiting else policy.max_attempts,
             max_first_attempts=tries,
+            first_seconds=0.0 if waiting else patience,
         ),
         timeouts=replace(options.timeouts, connect=max(connection.timeout, 0.05)),
     )

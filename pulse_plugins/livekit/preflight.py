@@ -15,17 +15,17 @@ it that a service which rewrites its interims (numbers, names) does not cost one
 
 from __future__ import annotations
 
-import re
 from collections import deque
 
 from pulse_plugins.core.audio import loudness
+from pulse_plugins.core.wording import plain_words
 
 STABLE = 0.4  # seconds
 QUIET = 0.3  # of the speech's loudness
 WORTH = 0.35
 _SPOKEN = 3  # changes of the interim whose audio says how loud the speaker is
+_NO_WORDS: list[str] = []
 _WEIGHT = 0.25  # of the newest observation in the share
-_NOT_WORD = re.compile(r"[\W_]+")
 
 
 class Preflight:
@@ -41,7 +41,7 @@ class Preflight:
         # The audio in which words came, newest last: how loud it is, is computed once it matters.
         self._spoken: deque[tuple[bytes, ...]] = deque(maxlen=_SPOKEN)
         self._text = self._claimed = ""
-        self._key = self._claimed_key = ""  # what is compared of these two
+        self._key = self._claimed_key = _NO_WORDS  # what is compared of these two
         self._changed_at = 0.0
 
     def audio(self, data: bytes, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Preflight:
         """The open segment reads like this now."""
         if text == self._text:
             return
-        key = _key(text)
+        key = plain_words(text)
         if key != self._key:
             self._changed_at = now
             self._spoken.append(self._newest())
@@ -65,10 +65,11 @@ class Preflight:
         """The segment reads like this for good."""
         guess = self._claimed_key if self._claimed else self._key
         if (self._claimed or self._text) and text:
-            hit = guess == _key(text)
+            hit = guess == plain_words(text)
             self.share += _WEIGHT * (hit - self.share)
             self.kept += bool(self._claimed) and hit
-        self._text = self._claimed = self._key = self._claimed_key = ""
+        self._text = self._claimed = ""
+        self._key = self._claimed_key = _NO_WORDS
 
     @property
     def deadline(self) -> float | None:
@@ -103,7 +104,3 @@ class Preflight:
 
 def _loudness(pieces: tuple[bytes, ...]) -> float:
     return loudness(b"".join(pieces), "linear16")
-
-
-def _key(text: str) -> str:
-    return _NOT_WORD.sub(" ", text).casefold().strip()

@@ -97,13 +97,17 @@ def test_a_cloud_url_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("retries", "ever", "first"), [(0, 1, 1), (1, 2, 2), (3, None, 4), (5, None, 6)]
+    ("retries", "ever", "first", "seconds"),
+    [(0, 1, 1, 0.0), (1, 2, 2, 0.0), (3, None, 4, 3.1), (5, None, 6, 6.1)],
 )
-def test_patience_is_the_frameworks(retries: int, ever: int | None, first: int) -> None:
+def test_patience_is_the_frameworks(
+    retries: int, ever: int | None, first: int, seconds: float
+) -> None:
     options = for_connection(
         settings().options, APIConnectOptions(max_retry=retries, retry_interval=1.5, timeout=3.0)
     )
     assert (options.retry.max_attempts, options.retry.max_first_attempts) == (ever, first)
+    assert options.retry.first_seconds == seconds
     assert (options.retry.cap, options.timeouts.connect) == (1.5, 3.0)
 
 
