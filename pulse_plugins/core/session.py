@@ -105,6 +105,7 @@ class Session:
         self._watchdog = Watchdog(options.timeouts.stall)
         self._link: Link | None = None
         self._switch: Switch | None = None
+        self._former: PulseOptions | None = None  # before those that no connection was made with
         self._last_link = 0
         self._endpoints = endpoints or Endpoints()
         self._other_regions: set[str] = set()  # base URLs that do not serve the language
@@ -172,6 +173,8 @@ class Session:
             self._switch = Switch(options, Backoff(options.retry, self._random))
             self._open_standby(now)
         else:
+            if self.state not in (State.IDLE, State.QUEUED):
+                self._former = self._former or self.options
             self._adopt(options)
             if self._link is not None:  # it is still connecting: nothing was sent on it
                 self._close(self._link)
@@ -213,7 +216,7 @@ class Session:
             self._begin_switch(now)
             return
         failed_over = self._failed_url not in (None, link.url)
-        self._failed_url = self._failure = None
+        self._failed_url = self._failure = self._former = None
         self.events.append(Connected(self._outage.attempt, seconds, link.url, failed_over))
         self.state = State.OPEN
         self._begin(link, now)
@@ -284,6 +287,9 @@ class Session:
             self.state = State.WAITING
             self._outage.retry_at = now
             self.events.append(Reconnecting(self._outage.failures, error.code, 0.0, error))
+            return
+        if self._former is not None and isinstance(error, RequestRejectedError):
+            self._go_back(self._former, error, now)
             return
         self._fail_or_wait(error or from_close(1000), now, refused=refused)
 
@@ -410,12 +416,22 @@ class Session:
         self.commands.append(CloseLink(link.id))
 
     def _adopt(self, options: PulseOptions) -> None:
+        self._use(options)
+        self.events.append(OptionsApplied(self.timeline.seconds(self.timeline.cursor)))
+
+    def _use(self, options: PulseOptions) -> None:
         self.options = self._recognition.options = options
         self._recognition.transcripts.language = options.language
         self._outage.change(options.retry)
         self._watchdog.change(options.timeouts.stall)
         self._other_regions.clear()
-        self.events.append(OptionsApplied(self.timeline.seconds(self.timeline.cursor)))
+
+    def _go_back(self, former: PulseOptions, error: PulseError, now: float) -> None:
+        """The service refuses options that were changed while there was no connection."""
+        self._former = None
+        self._use(former)
+        self.events.append(OptionsRefused(error))
+        self._connect(now)
 
     def _rewind(self) -> None:
         self.timeline.rewind()
@@ -602,6 +618,8 @@ class Session:
             self._close(old)
             self._watchdog.rest()
             self._rewind()
+        if self._link is None or not self._link.is_open:
+            self._former = self._former or self.options
         self._adopt(switch.options)
         if self._link is None:
             self._connect(now)

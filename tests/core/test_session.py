@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from pulse_plugins.core.errors import (
@@ -26,8 +28,8 @@ from pulse_plugins.core.events import (
     Reconnecting,
     Recovered,
 )
-from pulse_plugins.core.options import Limits, Timeouts
-from pulse_plugins.core.session import State
+from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.session import Session, State
 from tests.support.call import Call
 from tests.support.hearing import RATE
 
@@ -551,6 +553,40 @@ def test_refused_options_leave_the_old_ones_in_force() -> None:
     call.say(1)
     call.hear(server.final())
     assert call.words == ["w1"]
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_options_that_are_refused_when_there_is_no_connection_go_back_too(
+    connected: bool,
+) -> None:
+    call = Call()
+    if connected:
+        call.connect()
+        call.drop()
+        call.pass_time(0.0)
+    former = call.session.options
+    call.session.update(former.changed(language="de"), call.now)
+    call.settle()
+    call.say(1)
+    call.refuse(from_status(400))
+    assert [type(error) for error in (e.error for e in call.all(OptionsRefused))] == [
+        RequestRejectedError
+    ]
+    assert call.session.options == former
+    server = call.connect()
+    call.pass_time(0.5)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
+def test_options_that_were_changed_before_the_start_are_refused_for_good() -> None:
+    session = Session(PulseOptions(base_url="ws://127.0.0.1:1"), Random(0))
+    session.update(session.options.changed(language="de"), 0.0)
+    session.start(0.0)
+    [opening] = session.take_commands()
+    session.disconnected(opening.link, from_status(400), 0.1)
+    assert session.state is State.CLOSED
+    assert isinstance(session.error, RequestRejectedError)
 
 
 def test_a_change_of_the_bytes_on_the_wire_is_refused_with_advice() -> None:
