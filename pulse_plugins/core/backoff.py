@@ -44,7 +44,7 @@ class RetryPolicy:
         Raises:
             ConfigurationError: A delay is no number or negative, or `max_attempts` below 1.
         """
-        check_types(self)
+        check_types(self, endless=True)
         slow = (self.slow_base, self.slow_cap, self.retry_after_cap)
         if min(self.base, self.cap, *slow, self.first_seconds) < 0:
             raise ConfigurationError("RetryPolicy: delays cannot be negative")

@@ -193,7 +193,8 @@ def from_close(code: int | None, reason: str = "") -> PulseError:
 
 # In-band errors carry prose; these stems decide. Order matters: the first that is found wins.
 _BY_WORDS: tuple[tuple[tuple[str, ...], int], ...] = (
-    (("unauthor", "api key", "api_key", "apikey", "access token", "auth token", "credential"), 401),
+    (("unauthor", "api key", "api_key", "apikey", "credential"), 401),
+    (("access token", "auth token", "invalid token", "token expired"), 401),
     (("credit", "payment", "billing", "quota", "balance"), 402),
     (("concurren", "rate limit", "too many", "try again", "later"), 429),
     (("forbidden", "not allowed", "access denied", "permission"), 403),

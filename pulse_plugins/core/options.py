@@ -10,6 +10,8 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from math import inf
+from numbers import Real
 from types import NoneType
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -76,9 +78,9 @@ class Limits:
         Raises:
             ConfigurationError: A bound is no number, or too small to work with.
         """
-        check_types(self)
-        if self.replay_seconds < 1.0:
-            raise ConfigurationError("Limits: replay_seconds must be at least 1")
+        check_types(self, endless=True)
+        if not 1.0 <= self.replay_seconds < inf:
+            raise ConfigurationError("Limits: replay_seconds must be at least 1, and bounded")
         if min(self.release_seconds, self.backlog_seconds) <= 0 or self.message_bytes < 1024:
             raise ConfigurationError("Limits: every bound must be positive")
         if self.queue_seconds <= 0 or (self.max_streams is not None and self.max_streams < 1):
@@ -192,6 +194,8 @@ class PulseOptions:
 
     def __post_init__(self) -> None:
         """Check every option and settle the derived ones."""
+        if self.model is None:
+            object.__setattr__(self, "model", "pulse")  # that which the service has by default
         check_types(self)
         dialect(self.dialect)
         object.__setattr__(self, "api_key", clean_key(self.api_key))
@@ -207,6 +211,8 @@ class PulseOptions:
             raise ConfigurationError(
                 f"model='pulse-2' is English only: language={self.language!r} needs model='pulse'"
             )
+        if isinstance(self.base_url, Iterable) and not isinstance(self.base_url, (str, bytes)):
+            object.__setattr__(self, "base_url", tuple(self.base_url))
         if not self.urls:
             raise ConfigurationError("base_url is empty: name at least one")
         for url in self.urls:
@@ -237,7 +243,7 @@ class PulseOptions:
     def urls(self) -> tuple[str, ...]:
         """The base URLs in order of preference."""
         given = self.base_url
-        return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        return given if isinstance(given, tuple) else (given,)
 
     @property
     def redacts(self) -> bool:
@@ -318,7 +324,7 @@ def _keywords(given: Keywords | None) -> tuple[tuple[str, float | None], ...] | 
     if given is None:
         return None
     if isinstance(given, str):
-        entries: list[tuple[str, float | None]] = [
+        entries: list[tuple[Any, Any]] = [
             _split_keyword(part) for part in given.split(",") if part.strip()
         ]
     elif isinstance(given, Mapping):
@@ -327,10 +333,11 @@ def _keywords(given: Keywords | None) -> tuple[tuple[str, float | None], ...] | 
         entries = [_split_keyword(e) if isinstance(e, str) else _pair(e) for e in given]
     if len(entries) > MAX_KEYWORDS:
         raise ConfigurationError(f"{len(entries)} keywords: at most {MAX_KEYWORDS} per session")
-    checked = []
-    for word, boost in entries:
-        if not isinstance(word, str) or not isinstance(boost, (int, float, NoneType)):
+    checked: list[tuple[str, float | None]] = []
+    for word, given_boost in entries:
+        if not isinstance(word, str) or not isinstance(given_boost, (Real, NoneType)):
             raise ConfigurationError("keywords are words, each with a number, its boost, or None")
+        boost = None if given_boost is None else float(given_boost)
         if not word.strip() or "," in word or ":" in word:
             raise ConfigurationError(
                 f"keyword {word!r}: it must not be empty or hold ',' or ':', which the wire uses"

@@ -21,6 +21,8 @@ from pulse_plugins.core.timeline import Timeline
 from pulse_plugins.core.transcripts import Segment, Transcripts
 from pulse_plugins.core.turns import Request, Turns
 
+_UNMISTAKABLE = 0.3  # seconds of loud audio; less may be a click or a cough
+_MOMENT = 0.4  # seconds; what was on its way when a finalize was answered is here by then
 _DOUBT = 1.0  # seconds; an interim or final comes at most so long after its last word
 
 
@@ -60,7 +62,9 @@ class Recognition:
         timeline = self.timeline
         sent = timeline.cursor / timeline.bytes_per_second
         if not (message.is_final or message.is_last):
-            interim = self.transcripts.interim(message, sent=sent)
+            interim = self.transcripts.interim(
+                message, sent=sent, cut_now=self._is_answer_fresh(now)
+            )
             if interim is not None:
                 self._events.append(interim)
                 if self.turns.waiting:
@@ -68,12 +72,14 @@ class Recognition:
             return
         waiting = self.turns.oldest()
         before = self.transcripts.delivered_until
-        answered = waiting if message.from_finalize and self.turns.is_certain else None
+        answered = waiting if message.from_finalize else None
         segment = self.transcripts.final(
             message,
             link.clock,
             sent=sent,
             until=None if answered is None else timeline.seconds(answered.mark),
+            certain=self.turns.is_certain,
+            cut_now=waiting is not None or self.turns.late > 0 or self._is_answer_fresh(now),
         )
         if segment.words:
             self._speech.learn(segment.words[0].start, segment.end)
@@ -100,7 +106,7 @@ class Recognition:
             if request.deadline is None or request.deadline > now:
                 return
             is_open = self._is_open_before(request.mark)
-            if not is_open and not self.turns.answers_empty:
+            if not (is_open or request.doubted or self.turns.answers_empty):
                 self.turns.answers_empty = False  # this server says nothing to an empty request
             request_id = self.turns.give_up(request)
             if request_id is not None and is_open:
@@ -133,6 +139,16 @@ class Recognition:
         seconds = self.timeline.seconds
         return self._speech.is_loud(seconds(start), seconds(end), at_least=at_least)
 
+    def unsaid_from(self) -> int | None:
+        """Where speech begins that was sent and whose words did not come, if there is any."""
+        if self.transcripts.open_text:
+            return None  # an interim says what was heard
+        timeline = self.timeline
+        start = max(self.transcripts.delivered_until, timeline.seconds(timeline.start))
+        end = timeline.seconds(timeline.cursor)
+        onset = self._speech.onset(start, end, at_least=_UNMISTAKABLE)
+        return None if onset is None else timeline.position(onset)
+
     def release_old(self) -> None:
         """Let go of old audio that was heard and brought no words."""
         timeline = self.timeline
@@ -144,6 +160,9 @@ class Recognition:
             timeline.release(until)
         elif older > timeline.start:
             timeline.release(older)
+
+    def _is_answer_fresh(self, now: float) -> bool:
+        return now - self.turns.answered_at < _MOMENT
 
     def _completed_by(self, message: Transcript, segment: Segment, now: float) -> Request | None:
         """The newest request that this final completes, or None."""
@@ -173,7 +192,8 @@ class Recognition:
         if segment.repeated and segment.vague:
             return None  # the replay says again what was said: its words are before the question
         if segment.vague and turns.is_too_soon(waiting, now):
-            return None  # it says what was cut before, and not how far that reached
+            waiting.doubted = True  # it may say what was cut before, and not how far that reached
+            return None
         if is_empty:
             turns.answers_empty = True
         return waiting
@@ -204,14 +224,12 @@ class Recognition:
 
         Args:
             now: The session's clock.
-            after_final: A final has just come. Where answers are not marked this may have been it:
-                words can end sooner than the server's times for them say.
+            after_final: A final has just come. Where answers are not marked this may have been it.
         """
         request = self.turns.oldest()
         if request is None or request.deadline is None or request.sent_at is None:
             return
-        nothing_open = after_final and not (self.turns.flag_seen or self.transcripts.open_text)
-        if self._is_open_before(request.mark) and not nothing_open:
+        if self._is_open_before(request.mark) and not (after_final and self._may_end(request)):
             request.deadline = request.sent_at + self.options.timeouts.finalize
         else:
             patience = self.options.timeouts.finalize_grace
@@ -232,6 +250,14 @@ class Recognition:
         start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
         at, until = self.timeline.seconds(mark), self.timeline.seconds(self.timeline.cursor)
         return self._speech.has_speech(start, at) or not self._speech.has_speech(at, until)
+
+    def _may_end(self, request: Request) -> bool:
+        """Whether the words until now can be all: they may sound longer than their times say."""
+        if self.turns.flag_seen or self.transcripts.open_text:
+            return False
+        seconds = self.timeline.seconds
+        start = max(self.transcripts.delivered_until, seconds(self.timeline.start))
+        return not self._speech.has_word(start, seconds(request.mark))
 
     def _promote(self, mark: int, request_id: int | None) -> None:
         text = self.transcripts.promote(self.timeline.seconds(mark))

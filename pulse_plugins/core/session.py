@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from dataclasses import replace
 from random import Random
 
 from pulse_plugins.core.audio import silence
@@ -111,6 +112,8 @@ class Session:
         self._other_regions: set[str] = set()  # base URLs that do not serve the language
         self._failed_url: str | None = None  # of the last try, until a connection is open
         self._failure: PulseError | None = None  # why, until then
+        self._doubted = False  # a rejection was taken for a failure of the server
+        self._had_its_say = False  # the last server closed in good order after our goodbye
         self._ending = False
         self.close_seconds = options.timeouts.close  # what `end` may take
         self._close_by = self._close_at_last = 0.0
@@ -170,7 +173,8 @@ class Session:
         if options.same_connection(self.options) or self._ending:
             self._adopt(options)
         elif self.state is State.OPEN:
-            self._switch = Switch(options, Backoff(options.retry, self._random))
+            retry = replace(options.retry, first_seconds=0.0)  # the old connection listens on
+            self._switch = Switch(options, Backoff(retry, self._random))
             self._open_standby(now)
         else:
             if self.state not in (State.IDLE, State.QUEUED):
@@ -226,6 +230,8 @@ class Session:
         link = self._find(link_id)
         if link is None or not link.is_open:
             return
+        if not link.worked and link is self._link and now - link.opened_at >= _PROVEN:
+            self._worked(link)
         match message := parse(data):
             case Transcript():
                 if self._hears(link, now, proof=bool(message.text)):
@@ -269,13 +275,19 @@ class Session:
         if self._ending and self._is_over(link, error):
             self._finish()  # only the goodbye was lost: every word is here
             return
+        had_its_say = was_open and error is None and link.closing_at is not None
+        if had_its_say and self._had_its_say:
+            self._finish()  # two have heard all, and have nothing more to say
+            return
+        self._had_its_say = had_its_say
         self._outage.began(now)
         if self._switch is not None:
             if error is not None:
                 self._blame(link, error, now)
             self._take_over(now)
             return
-        if error is None and link.worked and not self._has_open_words():
+        lasted = link.worked or (was_open and now - link.opened_at >= _STEADY)
+        if error is None and lasted and not self._has_open_words():
             self.state = State.DORMANT  # an idle close is no failure; audio wakes it up
             self._outage.slept()
             return
@@ -495,9 +507,8 @@ class Session:
 
     def _reported(self, link: Link, error: PulseError, now: float) -> None:
         """The server sent an error message; it closes the connection after one (D-LIVE)."""
-        if isinstance(error, RequestRejectedError) and link.worked:
-            # It has worked with these very options: the fault is the server's, or the next
-            # handshake says that it is not.
+        if link.worked and self._is_doubtful(error):
+            # It has worked with these very options: the fault is the server's.
             error = ServerError(
                 "the service reports an error in mid-stream",
                 code="error_message",
@@ -505,6 +516,15 @@ class Session:
             )
         self.commands.append(CloseLink(link.id))
         self.disconnected(link.id, error, now)
+
+    def _is_doubtful(self, error: PulseError) -> bool:
+        """Whether a rejection may be only worded like one; what is repeated is meant."""
+        if type(error) is RequestRejectedError:
+            return True
+        if not isinstance(error, RequestRejectedError) or isinstance(error, RegionError):
+            return False
+        doubted, self._doubted = self._doubted, True
+        return not doubted
 
     def _fail_or_wait(self, error: PulseError, now: float, *, refused: bool) -> None:
         most = self.options.timeouts.max_outage
@@ -523,7 +543,8 @@ class Session:
 
     def _run_out(self) -> None:
         """The time for the last words is over; without a connection they could not even come."""
-        if self.state is not _OPEN and not self._is_all_heard():
+        words_missing = self._recognition.may_hold_words(self.timeline.end)
+        if self.state is not _OPEN and words_missing and not self._had_its_say:
             self.error = self._failure or ConnectTimeoutError(
                 "the input ended and there was no connection in time for the last words"
             )
@@ -531,11 +552,9 @@ class Session:
 
     def _finish(self) -> None:
         """Answer what is asked, account for every byte, and close."""
-        recognition = self._recognition
-        promised = bool(recognition.transcripts.open_text)  # an interim says what was heard
-        unsaid = not promised and recognition.is_speech_open(self.timeline.cursor)
-        recognition.end()
-        self._shut(self.timeline.start if unsaid else self.timeline.cursor)
+        unsaid = self._recognition.unsaid_from()
+        self._recognition.end()
+        self._shut(self.timeline.cursor if unsaid is None else unsaid)
 
     def _shut(self, understood: int) -> None:
         """End.
@@ -656,6 +675,9 @@ class Session:
         self.sent_bytes += size
         if at < heard:
             self.replayed_bytes += min(size, heard - at)
+        elif self._ending:  # it goes on, however slowly
+            going_on = now + self.options.timeouts.close
+            self._close_by = min(max(self._close_by, going_on), self._close_at_last)
         if self._outage.is_on:
             self._report_recovery(now)
         return packet
@@ -707,10 +729,6 @@ class Session:
     def _ends_at(self) -> float:
         """When to stop waiting for the last words."""
         link = self._link
-        if link is not None and link.is_open and (self.timeline.unsent or link.closing_at):
-            # It goes on, however slowly.
-            going_on = link.last_sent_at + self.options.timeouts.close
-            self._close_by = min(max(self._close_by, going_on), self._close_at_last)
         if link is None or link.closing_at is None or self._has_open_words():
             return self._close_by
         quiet_since = max(link.closing_at, link.last_heard_at)

@@ -18,6 +18,7 @@ from pulse_plugins.core.timeline import Timeline
 _FRAME: Final = 0.02  # seconds
 _MARGIN: Final = 0.06  # word times are this coarse: the end of a word is not new speech
 _SHORTEST: Final = 0.06  # seconds; shorter is a click
+_WORD: Final = 0.12  # seconds; no word is shorter
 _LEARNED: Final = 3.0  # seconds; the newest words tell enough, however long the final is
 _RELATIVE: Final = 0.15  # of the loudness of recognized words
 _LOUD_PART: Final = 0.75  # what was recognized holds pauses between words too
@@ -67,9 +68,24 @@ class SpeechLevel:
         levels = self._levels(start + _MARGIN, end)
         return _lasts(levels, self._like_words(self._perhaps()), _SHORTEST)
 
+    def has_word(self, start: float, end: float) -> bool:
+        """The same, of speech that is long enough for a word, though the times may be imprecise."""
+        levels = self._levels(start + _MARGIN, end)
+        return _lasts(levels, self._like_words(self._perhaps()), _WORD)
+
     def is_loud(self, start: float, end: float, *, at_least: float) -> bool:
         """Whether there are that many seconds of speech that no server could miss."""
         return _lasts(self._levels(start, end), self._like_words(_ABSOLUTE), at_least)
+
+    def onset(self, start: float, end: float, *, at_least: float) -> float | None:
+        """Where speech that no server could miss begins, if there are so many seconds of it."""
+        if not self.is_loud(start, end, at_least=at_least):
+            return None
+        threshold = self._like_words(_ABSOLUTE)
+        levels = self._levels(start, end)
+        first = next(number for number, level in enumerate(levels) if level > threshold)
+        last = self.timeline.position(end) // self._frame_bytes
+        return (last - len(levels) + first) * _FRAME
 
     def may_have_speech(self, start: float, end: float) -> bool:
         """Whether a quiet word may lie between two stream_times; noise may look so too."""

@@ -110,6 +110,8 @@ class PulseStream:
         for at in range(0, max(len(data), 1), piece):
             self.push(data[at : at + piece])
             await self.drain()
+            if self.closed:
+                break  # who iterates is told why
 
     async def drain(self) -> None:
         """Wait while more than `limits.backlog_seconds` is not yet sent."""

@@ -15,7 +15,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import ceil, inf, isfinite
 
 from pulse_plugins.core.events import Interim, Utterance, Word
 from pulse_plugins.core.languages import spaceless
@@ -29,6 +29,7 @@ _SLIVER = 0.015
 _AHEAD = 0.5  # seconds; no word is so far ahead of the audio that was sent
 _SAME_PLACE = 0.08  # seconds between two reports of one word's start
 _TAIL = 256  # words, or characters of a language without spaces, that such a replay may say again
+_FASTEST = 8.0  # words a second; three times as many characters where there are no spaces
 _ROUNDING = 1e-3  # seconds; more than a sample
 _MOMENT = 0.35  # seconds of audio; nobody says the same again, and is understood, so soon
 _HAS_WORD = re.compile(r"\w")
@@ -73,17 +74,18 @@ class Transcripts:
         self.open_text = ""  # the newest interim of the open segment
         self._seen: list[tuple[int, float]] = []  # words in an interim, audio sent when it came
 
-    def interim(self, message: Transcript, *, sent: float) -> Interim | None:
+    def interim(self, message: Transcript, *, sent: float, cut_now: bool = False) -> Interim | None:
         """The open segment as it looks now, or None when it says nothing new.
 
         Args:
             message: An interim.
             sent: stream_time up to which this connection was sent audio.
+            cut_now: A finalize was answered this moment, so that it may have been overtaken.
         """
         text = message.text
         if not _HAS_WORD.search(text):
             return None
-        if not self._seen and self._is_soon(sent) and self._ends_with(text):
+        if cut_now and not self._seen and self._is_soon(sent) and self._ends_with(text):
             return None
         count = len(text.split())
         if not self._seen or count > self._seen[-1][0]:
@@ -104,7 +106,10 @@ class Transcripts:
         self._seen = []
         self._last_sent = -inf
         self._fresh = bool(self._recent)
-        self._repeats = [word for word, until in self._tail if until > start + _ROUNDING]
+        words = [word for word, until in self._tail if until > start + _ROUNDING]
+        rate = _FASTEST * (3 if spaceless(self.language) else 1)
+        most = 1 + ceil(rate * (self._tail[-1][1] - start)) if words else 0
+        self._repeats = words[-most:] if most > 0 else []
 
     def final(
         self,
@@ -113,6 +118,8 @@ class Transcripts:
         *,
         sent: float,
         until: float | None = None,
+        certain: bool = True,
+        cut_now: bool = False,
     ) -> Segment:
         """Place a final on the stream.
 
@@ -120,7 +127,10 @@ class Transcripts:
             message: A final.
             clock: The clock of the connection it came on.
             sent: stream_time up to which that connection was sent audio.
-            until: stream_time of the finalize that this answers, where that is certain.
+            until: stream_time of the finalize that this answers, where the server says so.
+            certain: It can answer no later one.
+            cut_now: A finalize is outstanding or was answered this moment, so that two finals may
+                say the same.
         """
         text = message.text if _HAS_WORD.search(message.text) else ""
         words = self._timed(message.words, clock, sent) if text else None
@@ -130,7 +140,8 @@ class Transcripts:
             return Segment("", (), end, end, covered=0.0)
         if words is None:
             at_most = sent if until is None else min(sent, until)
-            return self._untimed(text, seen, at_most, sent)
+            twice = cut_now and not message.is_last and self._is_soon(sent)
+            return self._untimed(text, seen, at_most, sent, certain=certain, twice=twice)
         self._tail.clear()
         self._repeats = []
         new = self._new_words(words)
@@ -225,16 +236,24 @@ class Transcripts:
         )
 
     def _untimed(
-        self, text: str, seen: list[tuple[int, float]], at_most: float, sent: float
+        self,
+        text: str,
+        seen: list[tuple[int, float]],
+        at_most: float,
+        sent: float,
+        *,
+        certain: bool,
+        twice: bool,
     ) -> Segment:
         """A final without word times covers what was sent when its words were first seen."""
         count = len(text.split())
-        at = min(at_most, next((when for size, when in seen if size >= count), at_most))
-        if not seen and self._is_soon(sent) and plain(text) == plain(self._last_text):
+        first_seen = next((when for size, when in seen if size >= count), sent)
+        at = min(at_most, first_seen)
+        if twice and not seen and plain(text) == plain(self._last_text):
             return Segment("", (), at, at, covered=0.0, repeated=True)
         rest, self._repeats = self._without_repeats(self._without_echo(text))
         self._echo = []
-        self._remember_text(rest, at)
+        self._remember_text(rest, at if certain else first_seen)
         start = self.delivered_until
         self.delivered_until = max(start, at)
         self._last_text, self._last_sent = text, sent

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 _TOO_SOON: Final = 0.5  # of the time that the answer before took
@@ -22,12 +23,14 @@ class Request:
             share a message on the wire.
         sent_at: When this connection was asked, on the session's clock; None: not yet.
         deadline: When to stop waiting, on the session's clock; None while that is not decided.
+        doubted: A final came that may have been the answer.
     """
 
     id: int | None
     mark: int
     sent_at: float | None = None
     deadline: float | None = None
+    doubted: bool = False
 
 
 class Turns:
@@ -35,6 +38,7 @@ class Turns:
 
     Attributes:
         waiting: Oldest first.
+        answered_at: When the server answered one, on the session's clock.
     """
 
     def __init__(self) -> None:
@@ -43,6 +47,7 @@ class Turns:
         self.late = 0  # sent and given up: their answers may still come on this connection
         self.flag_seen = False  # this server marks its answers with from_finalize
         self.answers_empty: bool | None = None  # whether it answers when nothing is pending
+        self.answered_at = -inf
         self._took = 0.0  # seconds, from the newest request that was answered to its answer
 
     def request(self, mark: int) -> int:
@@ -125,6 +130,7 @@ class Turns:
     def answer(self, request: Request, now: float) -> int | None:
         """The server answers this request, and with it all older ones; the newest id, if any."""
         self._took = 0.0 if request.sent_at is None else now - request.sent_at
+        self.answered_at = now
         return self._close(request)
 
     def _close(self, request: Request) -> int | None:
@@ -138,7 +144,7 @@ class Turns:
 
     def give_up(self, request: Request) -> int | None:
         """No answer came in time; one may still come."""
-        self.late += 1
+        self.late += not request.doubted
         self._took = 0.0
         return self._close(request)
 
@@ -148,6 +154,7 @@ class Turns:
         self.waiting = deque(r for r in self.waiting if r.id is not None)
         for request in self.waiting:
             request.sent_at = request.deadline = None
+            request.doubted = False
 
     def answer_all(self) -> int | None:
         """The stream ends: the id of the newest request, which answers all of them."""

@@ -71,6 +71,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: A name or value cannot be in an HTTP header.
     """
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError("headers takes a mapping of names to values")
     for name, value in headers.items():
         if not all(isinstance(part, str) and _is_plain(part) for part in (name, value)):
             raise ConfigurationError("headers: names and values must be printable ASCII")
@@ -82,6 +84,8 @@ def check_query(extra: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: A name or value cannot be written in a URL.
     """
+    if not isinstance(extra, Mapping):
+        raise ConfigurationError("extra takes a mapping of names to values")
     for name, value in extra.items():
         try:
             f"{name}{value}".encode()

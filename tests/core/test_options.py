@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pulse_plugins.core.backoff import RetryPolicy
@@ -69,6 +70,20 @@ def test_the_cloud_is_not_called_without_a_key(monkeypatch: pytest.MonkeyPatch) 
 def test_a_bound_that_is_no_number_is_refused(kind: type, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         kind(**wrong)
+
+
+def test_numbers_and_addresses_may_be_of_any_kind() -> None:
+    given: dict[str, Any] = {
+        "base_url": ["ws://127.0.0.1:1", "ws://127.0.0.1:2"],
+        "sample_rate": np.int64(8000),
+        "keywords": {"a": np.float32(2)},
+        "model": None,
+        "limits": Limits(queue_seconds=float("inf")),
+    }
+    options = PulseOptions(**given)
+    assert options.urls == ("ws://127.0.0.1:1", "ws://127.0.0.1:2")
+    assert options.query()["keywords"] == "a:2"
+    assert options.query()["sample_rate"] == "8000"
 
 
 def test_a_key_from_a_file_may_end_its_line() -> None:

@@ -222,13 +222,69 @@ def test_a_word_that_ends_before_its_sound_does_answers_soon() -> None:
     call = Call(flags=False)
     server = call.connect()
     call.say(1, 2)
-    call.feed(spoken(1)[: RATE // 2])  # 0.25 s that the server counts to no word
+    call.feed(spoken(1)[: RATE * 2 * 16 // 100])  # 0.16 s that the server counts to no word
     request = call.finalize()
     call.pass_time(0.12)
     call.hear(server.final(server.words()[:2]))
     call.pass_time(0.31)
     assert call.answered == [request]
     assert call.words == ["w1", "w2"]
+
+
+def test_a_final_with_a_word_still_to_come_answers_nothing() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    request = call.finalize()
+    call.pass_time(0.06)
+    call.hear(server.final(server.words()[:2]))  # its own, as it counts words
+    call.pass_time(0.8)
+    assert call.answered == []
+    call.hear(server.answer())
+    assert call.answered == [request]
+    assert call.finals[-1].text == "w3"
+
+
+def test_two_short_words_of_one_chunk_are_two() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 0, 1, 0)
+    call.hear(server.final(server.words()[:1]))
+    call.hear(server.final(server.words()[:1]))
+    call.end()
+    call.hear({"transcript": "w1", "is_final": True, "is_last": True})
+    assert call.words == ["w1", "w1", "w1"]
+
+
+def test_a_short_answer_after_a_drop_is_no_part_of_a_long_sentence_before() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(*range(1, 21))
+    call.say(0, 0, 0, 0)
+    call.hear(server.final())
+    call.drop()
+    call.pass_time(0.1)
+    call.connect()
+    call.say(3, 0)
+    call.hear({"transcript": "w3", "is_final": True})
+    assert call.words[-2:] == ["w20", "w3"]
+
+
+def test_an_answer_that_was_doubted_teaches_nothing() -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.pass_time(1.0)
+    call.hear(server.answer())
+    call.say(2)
+    second = call.finalize()
+    call.pass_time(0.3)
+    call.hear(server.answer())  # much sooner than the one before
+    call.pass_time(0.4)
+    assert call.answered[-1] == second
+    assert call.session._recognition.turns.late == 0
+    assert call.session._recognition.turns.answers_empty is None
 
 
 def test_speech_after_an_empty_finalize_does_not_answer_it() -> None:

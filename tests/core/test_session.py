@@ -6,12 +6,15 @@ from random import Random
 
 import pytest
 
+from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectTimeoutError,
+    PaymentRequiredError,
     PulseError,
     RateLimitError,
+    RegionError,
     RequestRejectedError,
     ServerError,
     from_close,
@@ -324,6 +327,127 @@ def test_an_error_in_a_call_that_works_ends_the_connection_alone(prose: str) -> 
     call.pass_time(0.5)
     call.hear(server.final())
     assert call.words == ["w1"]
+
+
+@pytest.mark.parametrize("prose", ["insufficient credits", "Unauthorized: api key revoked"])
+def test_a_rejection_that_is_repeated_is_meant(prose: str) -> None:
+    call = Call()
+    tries = 0
+    while call.session.state is not State.CLOSED:
+        tries += 1
+        call.connect()
+        call.hear({"type": "speech_started", "timestamp": 0.0})
+        call.hear({"type": "error", "message": prose})
+        call.pass_time(3.0)
+    assert tries == 2
+    assert isinstance(call.session.error, PaymentRequiredError | AuthenticationError)
+
+
+def test_a_language_that_is_not_served_ends_a_call_that_works_at_once() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.hear({"type": "error", "error_code": "LANGUAGE_NOT_ENABLED_IN_REGION", "message": "no"})
+    assert isinstance(call.session.error, RegionError)
+
+
+def test_a_connection_that_lived_in_silence_has_worked() -> None:
+    call = Call()
+    call.connect()
+    call.hear({"transcript": "", "is_final": False})
+    call.say(*[0] * 30)
+    call.hear({"type": "error", "message": "Unknown error in decoder"})
+    assert call.session.state is not State.CLOSED
+    call.pass_time(0.1)
+    server = call.connect()
+    call.say(1)
+    call.pass_time(2.0)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
+def test_a_goodbye_that_is_answered_by_a_close_alone_is_repeated_once() -> None:
+    call = Call(timeouts=Timeouts(close=5.0))
+    call.connect()
+    call.say(1)
+    call.end()
+    began = call.now
+    for _ in range(2):
+        call.drop(None)
+        call.pass_time(0.1)
+        if call.opening:
+            call.connect()
+            call.pass_time(0.2)
+    assert call.session.state is State.CLOSED
+    assert call.session.error is None
+    assert call.now - began < 1.0
+
+
+def test_silence_at_the_end_needs_no_connection() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.hear(server.answer())
+    call.drop()
+    call.say(0, 0)
+    call.end()
+    call.pass_time(5.0)
+    assert call.session.state is State.CLOSED
+    assert call.session.error is None
+
+
+def test_a_click_at_the_end_is_no_lost_speech() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    server = call.connect()
+    call.say(1, 2, 3)
+    call.finalize()
+    call.hear(server.answer())
+    call.say(*[0] * 20)
+    call.say(4)  # as long as a click may be
+    call.end()
+    call.pass_time(20.0)
+    assert call.session.state is State.CLOSED
+    assert call.lost == 0.0
+
+
+def test_lost_speech_begins_where_it_does() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.hear(server.answer())
+    call.say(*[0] * 20)
+    call.say(2, 3)
+    call.end()
+    call.pass_time(20.0)
+    [lost] = call.all(AudioLost)
+    assert lost.start == pytest.approx(4.2)
+    assert lost.duration == pytest.approx(0.4)
+
+
+def test_an_update_that_cannot_be_made_is_refused_in_time() -> None:
+    retry = RetryPolicy(max_first_attempts=3, first_seconds=4.0)
+    call = Call(retry=retry)
+    call.connect()
+    call.session.update(call.session.options.changed(language="de"), call.now)
+    call.settle()
+    for _ in range(3):
+        call.refuse(from_status(503))
+        call.pass_time(2.5)
+    assert len(call.all(OptionsRefused)) == 1
+
+
+def test_a_silent_caller_is_not_given_up_by_a_server_that_closes_idle_connections() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    for _ in range(20):
+        call.connect()
+        call.say(*[0] * 15)
+        call.drop(None)
+        call.say(0)
+    assert call.session.state is not State.CLOSED
+    assert call.all(Reconnecting) == []
 
 
 def test_speech_that_no_server_ever_answered_is_reported_lost() -> None:

@@ -114,6 +114,17 @@ async def test_who_stops_waiting_for_the_end_leaves_nothing_behind() -> None:
         assert tasks_of(stream) == []
 
 
+async def test_who_sends_much_learns_why_the_stream_failed() -> None:
+    async with PulseServer(ServerOptions(recognizer="scripted", api_key="right")) as server:
+        stream = PulseStream(PulseOptions(api_key="wrong", base_url=server.url))
+        stream.start()
+        async with asyncio.timeout(10):
+            await stream.send(bytes(32_000 * 60))
+        with pytest.raises(AuthenticationError):
+            await read(stream)
+        await stream.wait_closed()
+
+
 async def test_audio_counts_in_bytes_whatever_holds_it() -> None:
     stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
     stream.push(memoryview(bytes(3200)).cast("h"))
