@@ -21,6 +21,7 @@ from rich.text import Text
 
 from pulse_plugins.cli import media, target
 from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.cli.interrupts import first_interrupt
 from pulse_plugins.core.audio import AudioFormat
 from pulse_plugins.core.backoff import RetryPolicy
 from pulse_plugins.core.events import (
@@ -55,7 +56,8 @@ def command(
 ) -> int:
     """Show captions while somebody speaks.
 
-    Grey text may still change, white text stays. Ctrl-C ends it, and the last words still come.
+    Grey text may still change, white text stays. Ctrl-C ends it, and the last words still come;
+    a second Ctrl-C does not wait for them.
 
     [bold]Examples[/]
 
@@ -82,12 +84,22 @@ async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_js
         finally:
             stream.end()
 
+    interrupted = False
+
+    def finish() -> None:
+        nonlocal interrupted
+        interrupted = True
+        feeding.cancel()  # which ends the stream's input, and its last words come
+
     console = Console(highlight=False, quiet=as_json)
     source = AudioFormat("linear16", options.sample_rate)
     async with PulseStream(options, source=source, name="live") as stream:
         feeding = asyncio.create_task(feed(stream))
         try:
-            with Live("", console=console, transient=True, refresh_per_second=12) as screen:
+            with (
+                first_interrupt(finish),
+                Live("", console=console, transient=True, refresh_per_second=12) as screen,
+            ):
                 async for event in stream:
                     if as_json:
                         _tell(event)
@@ -99,7 +111,7 @@ async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_js
     for error in ended:
         if isinstance(error, Exception):
             raise error
-    return Exit.OK
+    return Exit.INTERRUPTED if interrupted else Exit.OK
 
 
 def _show(event: Event, screen: Live) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, Generator
 from itertools import chain
 from pathlib import Path
 
 from pulse_plugins.cli.exits import CommandError, Exit, needs
+from pulse_plugins.cli.threads import in_thread
 
 SUFFIXES = frozenset(
     ".aac .aif .aiff .amr .au .flac .m4a .mka .mkv .mov .mp2 .mp3 .mp4 .oga .ogg .opus .wav .webm "
@@ -92,8 +92,6 @@ async def pcm(source: str, rate: int) -> AsyncGenerator[bytes, None]:
         CommandError: It is no audio, or is broken.
     """
     pieces = _decode(source, rate)
-    try:
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            yield piece
-    finally:
-        await asyncio.to_thread(pieces.close)
+    # Nothing closes it here: a read that is still under way would refuse. Who drops it last does.
+    while (piece := await in_thread(lambda: next(pieces, None))) is not None:
+        yield piece

@@ -13,6 +13,7 @@ import pytest
 
 from pulse_plugins.cli import live
 from pulse_plugins.cli.exits import Exit
+from pulse_plugins.core.options import Timeouts
 from tests.cli.rig import command, program, record, server, words
 
 
@@ -38,14 +39,34 @@ async def test_captions_for_people(tmp_path: Path, capsys: pytest.CaptureFixture
     assert words(20, 1)[0] in capsys.readouterr().out.lower()
 
 
-async def test_control_c_ends_it(tmp_path: Path) -> None:
+async def test_control_c_ends_it_and_the_last_words_still_come(tmp_path: Path) -> None:
     source = record(tmp_path / "a.wav", 20, count=60)
-    async with server() as local:
-        words_ = ("live", "--file", str(source), "--json", "--url", local.url)
-        async with program(*words_) as running:
-            await running.line()
+    async with server(latency_final=0.5) as local:
+        arguments = ("live", "--file", str(source), "--json", "--url", local.url)
+        async with program(*arguments) as running:
+            while '"Interim"' not in await running.line():
+                pass
             running.interrupt()
             ended = await running.ended()
+    assert ended.code == Exit.INTERRUPTED
+    assert ended.err == "stopped\n"
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    finals = " ".join(event["text"] for event in events if event["event"] == "Final")
+    assert "".join(filter(str.isalpha, finals.lower())).startswith(words(20, 1)[0])
+
+
+async def test_a_second_control_c_waits_for_no_words(tmp_path: Path) -> None:
+    source = record(tmp_path / "a.wav", 20, count=60)
+    async with server(faults=["blackhole@word=1"]) as local:
+        arguments = ("live", "--file", str(source), "--json", "--url", local.url)
+        async with program(*arguments) as running:
+            await local.wait_for(lambda each: bool(each.faults.happened), timeout=40)
+            running.interrupt()
+            await local.wait_for(lambda each: bool(each.connections[0].controls))
+            begin = time.monotonic()
+            running.interrupt()
+            ended = await running.ended()
+            assert time.monotonic() - begin < Timeouts().close / 2
     assert ended.code == Exit.INTERRUPTED
     assert "Traceback" not in ended.err
 
