@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pulse_plugins.cli import captions, media, outputs, target
 from pulse_plugins.cli.exits import CommandError, Exit, code_of
+from pulse_plugins.cli.threads import in_thread
 from pulse_plugins.cli.transcription import (
     FILE_LIMITS,
     FILE_RETRY,
@@ -155,7 +157,7 @@ class _Work:
             return Outcome(source, error=self._refused)
         bar = self._bars.add_task(escape(Path(source).name), total=None)
         try:
-            self._bars.update(bar, total=await asyncio.to_thread(media.duration, source))
+            self._bars.update(bar, total=await in_thread(partial(media.duration, source)))
             transcript = await self._read(
                 source, self._wanted, lambda seconds: self._bars.advance(bar, seconds)
             )

@@ -279,3 +279,24 @@ async def test_nowhere_to_connect_is_told_apart(tmp_path: Path) -> None:
     await listener.wait_closed()
     arguments = ["transcribe", str(source), "--url", f"ws://127.0.0.1:{port}"]
     assert await command(*arguments) == Exit.CONNECTION
+
+
+async def test_control_c_ends_the_wait_for_a_url_that_never_answers() -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()  # until the client is gone
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as mute:
+        port = mute.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}/call.wav"
+        async with program("transcribe", url, "--url", "ws://127.0.0.1:9") as running:
+            async with asyncio.timeout(40):
+                await asked.wait()
+            running.interrupt()
+            async with asyncio.timeout(10):  # the wait itself would last twenty seconds
+                ended = await running.ended()
+    assert ended.code == Exit.INTERRUPTED
+    assert ended.err == "stopped\n"
