@@ -34,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 _SLICE_SECONDS = 0.1  # audio decoded at a time, so that one long message keeps nobody waiting
 _INBOX, _OUTBOX = 16, 256  # messages that may wait
 _CLOSE_TIMEOUT = 2.0
+_LOOK = 0.05  # seconds between two looks whether a client is still there, while nothing is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Link:
         self._outbox: asyncio.Queue[tuple[float, str | bytes | _Close]] = asyncio.Queue(_OUTBOX)
         self._flowing = asyncio.Event()  # cleared while a stall lasts
         self._flowing.set()
+        self._resuming: asyncio.TimerHandle | None = None  # sets it again
         self._deaf = False  # a black hole
         self._late = 0.0  # seconds by which the next final is to be late
         self._due = 0.0  # when the last message leaves; none overtakes it
@@ -94,6 +96,8 @@ class Link:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            if self._resuming is not None:
+                self._resuming.cancel()
             for task in (*tasks, worker):
                 task.cancel()
             results = await asyncio.gather(*tasks, worker, return_exceptions=True)
@@ -111,6 +115,7 @@ class Link:
     async def shut(self) -> None:
         """The server is stopping: say goodbye, and do not wait long for the answer."""
         self._record.close_code = self._record.close_code or 1001
+        self._flowing.set()  # a stall that is not over would keep the goodbye waiting
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._socket.close(code=1001)
@@ -131,11 +136,16 @@ class Link:
         idle = self._options.idle_timeout
         deadline = None if idle is None else clock() + idle
         while True:
-            await self._flowing.wait()
+            if not self._flowing.is_set():
+                if not await self._resumed():
+                    return None
+                deadline = None if idle is None else clock() + idle
             try:
                 async with asyncio.timeout_at(None if self._deaf else deadline):
                     message = await self._socket.receive()
             except TimeoutError:
+                if not self._flowing.is_set():
+                    continue  # who may not be heard is not idle
                 return await self._hang_up(_Close(1000, "idle"))
             match message.type:
                 case WSMsgType.PING:
@@ -159,6 +169,19 @@ class Link:
             if idle is not None:
                 deadline = clock() + idle
             self._changed()
+
+    async def _resumed(self) -> bool:
+        """Wait while a stall lasts; whether the client is still there then.
+
+        Its end is noticed unless it left more unread than the operating system and aiohttp hold.
+        """
+        while not self._flowing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._flowing.wait(), _LOOK)
+            transport = self._request.transport
+            if transport is None or transport.is_closing():
+                return False
+        return True
 
     async def _take(self, message: bytes | str) -> None:
         if not self._deaf:
@@ -293,8 +316,7 @@ class Link:
     async def _happen(self, fault: Fault) -> None:
         match fault.kind:
             case Kind.STALL:
-                self._flowing.clear()
-                asyncio.get_running_loop().call_later(fault.number, self._flowing.set)
+                self._stall(fault.number)
             case Kind.LATE_FINAL:
                 self._late += fault.number
             case Kind.GARBAGE:
@@ -315,6 +337,16 @@ class Link:
             case _:
                 self._reset()
                 raise _GoneError
+
+    def _stall(self, seconds: float) -> None:
+        """Read and write nothing for so long; a shorter stall does not end a longer one."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        if self._resuming is not None:
+            end = max(end, self._resuming.when())
+            self._resuming.cancel()
+        self._flowing.clear()
+        self._resuming = loop.call_at(end, self._flowing.set)
 
     def _reset(self) -> None:
         """End the TCP connection with a reset: no close frame, and what waits is lost."""

@@ -202,6 +202,44 @@ async def test_a_stall_stops_both_ways_and_then_all_comes() -> None:
         assert spoken(await client.finish()) == words(0, 1, 2)
 
 
+async def test_a_server_that_stops_does_not_wait_for_the_end_of_a_stall() -> None:
+    running = server("stall=60@audio=0.1")
+    await running.start()
+    async with calling(running) as client:
+        await client.say(speak(range(3)))
+        await running.wait_for(lambda s: bool(s.faults.happened))
+        async with asyncio.timeout(2):
+            await running.aclose()
+        await client.rest()
+        assert client.close_code == 1001
+    assert running.connections[0].closed
+    assert not [t for t in asyncio.all_tasks() if t.get_name().startswith("pulse-local")]
+
+
+async def test_a_client_that_leaves_during_a_stall_is_gone_at_once() -> None:
+    async with server("stall=60@audio=0.1") as running:
+        async with calling(running) as client:
+            await client.say(speak(range(1)))
+            await running.wait_for(lambda s: bool(s.faults.happened))
+            await client.say(speak(range(1)), packet=7680)  # the reader takes one more
+            await client.socket.send(b"")  # and then waits
+            client.socket.transport.abort()
+        await running.wait_for(lambda s: s.connections[0].closed, timeout=5)
+        assert running.connections[0].close_code == 1006
+
+
+async def test_a_stall_that_outlasts_the_idle_timeout_is_no_silence_of_the_client() -> None:
+    options = ServerOptions(recognizer=ScriptedRecognizer(), idle_timeout=0.3)
+    async with (
+        PulseServer(options, faults=["stall=0.6@word=1"]) as running,
+        calling(running) as client,
+    ):
+        await client.say(speak(range(1)))
+        await client.next()  # comes when the stall is over
+        await client.say(speak(range(1, 3)))
+        assert spoken(await client.finish()) == words(0, 1, 2)
+
+
 async def test_a_black_hole_reads_and_never_answers() -> None:
     async with server("blackhole@word=2") as running, calling(running) as client:
         await client.say(speak(range(1)))
