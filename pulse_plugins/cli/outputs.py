@@ -42,6 +42,8 @@ def is_done(source: str, target: Path) -> bool:
 def write(target: Path, text: str) -> None:
     """Put the text there in one step: a reader sees the old file, none, or the whole new one.
 
+    What UTF-8 cannot say, such as a byte of a file's name, is escaped as in JSON.
+
     Raises:
         OSError: The disk is full, or writing is not permitted; nothing half-written is left.
     """
@@ -49,7 +51,7 @@ def write(target: Path, text: str) -> None:
     # The same name every time: what a killed run left there, the next one overwrites.
     part = target.with_name(f".{target.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

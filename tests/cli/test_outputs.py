@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 from pathlib import Path
 
@@ -34,11 +36,17 @@ def test_a_transcript_is_done_until_its_recording_changes(tmp_path: Path) -> Non
     assert not outputs.is_done(str(source), target)
 
 
-def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     target = tmp_path / "a.txt"
     outputs.write(target, "old\n")
-    with pytest.raises(UnicodeEncodeError):
-        outputs.write(target, "new \ud800")  # a lone surrogate: writing fails half-way
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        outputs.write(target, "new\n")
     assert target.read_text() == "old\n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
@@ -54,3 +62,11 @@ def test_others_may_read_it_as_the_umask_says(tmp_path: Path) -> None:
     plain.write_text("")
     outputs.write(tmp_path / "ours", "")
     assert (tmp_path / "ours").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_name_that_is_no_utf8_is_escaped_so_that_json_gives_it_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"bad\xff.wav")
+    target = outputs.plan([name], tmp_path, ".json")[name]
+    outputs.write(target, json.dumps({"source": name, "text": "é"}, ensure_ascii=False))
+    written = json.loads(target.read_text(encoding="utf-8"))
+    assert written == {"source": name, "text": "é"}
