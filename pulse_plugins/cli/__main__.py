@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+
+_INTERRUPTED = 130  # `Exit.INTERRUPTED`, before it can be imported
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    _make_writable()
     try:
         from pulse_plugins.cli.application import run
+
+        sys.exit(run())
+    except KeyboardInterrupt:  # during the imports, which take their time
+        print("stopped", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("typer", "rich", "click"):
             raise
@@ -17,7 +27,19 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(3)
-    sys.exit(run())
+
+
+def _make_writable() -> None:
+    """Let every character be written: escaped where the encoding lacks it, as cp1252 does.
+
+    A stream that the shell has closed (`>&-`) takes everything and keeps nothing.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):  # others are a test's or an embedder's
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ import sys
 import pytest
 
 from pulse_plugins.cli import bench, exits
+from pulse_plugins.cli.__main__ import main
 from pulse_plugins.cli.application import run
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.core import errors
 from pulse_plugins.version import __version__
+from tests.cli.rig import program
 
 COMMANDS = ["demo", "transcribe", "live", "serve", "doctor", "bench"]
 
@@ -88,3 +90,34 @@ def test_help_after_a_benchmarks_name_is_the_benchmarks(capfd: pytest.CaptureFix
     assert "three scenarios" in capfd.readouterr().out
     assert run(["bench", "--help"]) == Exit.OK
     assert "needs a checkout" in capfd.readouterr().out
+
+
+async def test_a_character_that_the_terminal_lacks_is_escaped() -> None:
+    async with program("doctor", "--url", "wss://x.smallest.ai", PYTHONIOENCODING="ascii") as it:
+        ended = await it.ended()
+    assert ended.code == Exit.CONFIGURATION  # there is no key
+    assert "\\u2192 export SMALLEST_API_KEY=\\u2026" in ended.out
+    assert "Traceback" not in ended.err
+
+
+async def test_a_closed_standard_output_is_no_error() -> None:
+    shell = ("sh", "-c", 'exec "$@" >&-', "sh")
+    async with program("--version", before=shell) as running:
+        ended = await running.ended()
+    assert (ended.code, ended.err) == (Exit.OK, "")
+
+
+def test_control_c_during_the_imports_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "pulse_plugins.cli.application":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "pulse_plugins.cli.application")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == Exit.INTERRUPTED
+    assert capsys.readouterr().err == "stopped\n"
