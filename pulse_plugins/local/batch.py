@@ -102,7 +102,7 @@ def _samples(
             raise RefusedError(400, "the audio cannot be decoded", "AudioDecodeError")
         wire = WireAudio(asked.encoding, asked.sample_rate, rate)
         try:
-            return np.concatenate((wire.feed(body), wire.flush())), rate
+            return np.concatenate((*wire.feed(body), wire.flush())), rate
         except ValueError as error:
             raise RefusedError(400, str(error), "AudioDecodeError") from error
     samples, native = decoded

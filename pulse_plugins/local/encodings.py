@@ -48,6 +48,10 @@ MULAW = _mulaw_table()
 ALAW = _alaw_table()
 
 
+class EncodingError(ValueError):
+    """Bytes that are not in the encoding that was named."""
+
+
 class WireAudio:
     """Turns the messages of one connection into samples at the recognizer's rate.
 
@@ -76,13 +80,20 @@ class WireAudio:
         self._rate = rate
         self._resampler = self._new_resampler()
 
-    def feed(self, data: bytes) -> Samples:
-        """The samples of one binary message.
+    def feed(self, data: bytes) -> Iterator[Samples]:
+        """The samples of one binary message, in pieces that each take a few milliseconds.
+
+        A small message can hold hours of Opus, so a piece is a packet or an Ogg page of them.
 
         Raises:
-            ValueError: It is no Opus.
+            EncodingError: It is no Opus.
         """
-        return self._resample(self._decode(data), last=False)
+        if self._opus is None:
+            yield self._resample(self._plain(data), last=False)
+            return
+        pages = iter([[data]]) if self._pages is None else self._pages.feed(data)
+        for packets in pages:
+            yield self._resample(_decode_opus(self._opus, packets), last=False)
 
     def flush(self) -> Samples:
         """The samples that the resampler still holds back; audio may go on after it."""
@@ -102,10 +113,7 @@ class WireAudio:
             return samples
         return np.asarray(self._resampler.resample_chunk(samples, last=last), np.int16)
 
-    def _decode(self, data: bytes) -> Samples:
-        if self._opus is not None:
-            packets = [data] if self._pages is None else list(self._pages.feed(data))
-            return _decode_opus(self._opus, packets)
+    def _plain(self, data: bytes) -> Samples:
         data = self._left + data
         whole = len(data) - len(data) % self._width
         data, self._left = data[:whole], data[whole:]
@@ -146,7 +154,7 @@ def _decode_opus(codec: AudioCodecContext, packets: list[bytes]) -> Samples:
                 mono = samples.reshape(-1, channels) if len(samples) == 1 else samples.T
                 pieces.append(mono.mean(axis=1).astype(np.int16))
         except FFmpegError as error:
-            raise ValueError("a message is no Opus packet") from error
+            raise EncodingError("a message is no Opus packet") from error
     return np.concatenate(pieces)
 
 
@@ -156,22 +164,28 @@ class _OggPackets:
     _MAX = 1 << 20  # bytes that may wait for the rest of a page
 
     def __init__(self) -> None:
-        self._left = b""
+        self._left = bytearray()
         self._packet = b""
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterator[list[bytes]]:
+        """The packets that end in each page.
+
+        Raises:
+            EncodingError: It is no Ogg, or too large.
+        """
         self._left += data
         while len(self._left) >= 27:
             if self._left[:4] != b"OggS":
-                raise ValueError("a message is no Ogg page")
-            table = self._left[27 : 27 + self._left[26]]
+                raise EncodingError("a message is no Ogg page")
+            table = bytes(self._left[27 : 27 + self._left[26]])
             size = 27 + self._left[26] + sum(table)
             if len(table) < self._left[26] or len(self._left) < size:
                 break
-            page, self._left = self._left[27 + len(table) : size], self._left[size:]
-            yield from self._packets(page, table)
+            page = bytes(self._left[27 + len(table) : size])
+            del self._left[:size]
+            yield list(self._packets(page, table))
         if len(self._left) > self._MAX:
-            raise ValueError("an Ogg page is too large")
+            raise EncodingError("an Ogg page is too large")
 
     def _packets(self, page: bytes, table: bytes) -> Iterator[bytes]:
         place = 0
@@ -179,7 +193,7 @@ class _OggPackets:
             self._packet += page[place : place + length]
             place += length
             if len(self._packet) > self._MAX:
-                raise ValueError("an Ogg packet is too large")
+                raise EncodingError("an Ogg packet is too large")
             if length < 255:  # a shorter lace ends the packet
                 packet, self._packet = self._packet, b""
                 if not packet.startswith((b"OpusHead", b"OpusTags")):

@@ -21,7 +21,7 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 from numpy.typing import NDArray
 
 from pulse_plugins.local.connection import Connection, Cut, Outgoing
-from pulse_plugins.local.encodings import WireAudio
+from pulse_plugins.local.encodings import EncodingError, WireAudio
 from pulse_plugins.local.faults import Fault, Kind, Schedule, Trigger
 from pulse_plugins.local.messages import GARBAGE
 from pulse_plugins.local.parameters import Parameters
@@ -235,16 +235,18 @@ class Link:
             await self._inbox.get()
 
     async def _audio(self, decoder: Decoder, data: bytes) -> None:
+        chunk = self._options.chunk_seconds * self._rate
         try:
-            self._waiting.append(self._wire.feed(data))
-        except ValueError as error:
+            for piece in self._wire.feed(data):
+                self._waiting.append(piece)
+                if sum(map(len, self._waiting)) >= chunk:
+                    await self._hear_waiting(decoder)
+                await asyncio.sleep(0)  # the next piece is not decoded before others had their turn
+        except EncodingError as error:
             self._connection.refuse(f"AudioDecodeError: {error}")
             await self._send_messages()
             await self._outbox.put((self._due, _Close(1003)))
             raise _GoneError from error
-        chunk = self._options.chunk_seconds * self._rate
-        if sum(map(len, self._waiting)) >= chunk:
-            await self._hear_waiting(decoder)
 
     async def _hear_waiting(self, decoder: Decoder) -> None:
         """Decode what has come together, slice by slice, stopping where a fault is due."""

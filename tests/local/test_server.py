@@ -443,6 +443,25 @@ async def test_opus_is_decoded(encoding: Literal["opus", "ogg_opus"]) -> None:
         assert spoken(await client.finish()) == "please book a table for four".split()
 
 
+async def test_a_message_with_hours_of_opus_keeps_nobody_else_waiting() -> None:
+    pytest.importorskip("av")
+    page = b"OggS" + struct.pack("<HqIII", 0, 0, 1, 0, 0) + bytes([255]) + b"\x01" * 255
+    page += b"\x08" * 255  # packets of one byte, each of which is some ten milliseconds of audio
+    clock = asyncio.get_running_loop().time
+    async with (
+        server() as running,
+        calling(running, encoding="ogg_opus", sample_rate=48_000) as rude,
+        calling(running) as polite,
+    ):
+        began = clock()
+        await rude.socket.send(page * (1_000_000 // len(page)))
+        await running.wait_for(lambda each: each.connections[0].audio_seconds > 0)
+        await polite.say(speak(range(2)))
+        assert spoken(await polite.finish()) == ["please", "book"]
+        assert clock() - began < 5
+        assert not running.connections[0].closed
+
+
 async def test_what_is_no_opus_ends_with_an_error() -> None:
     pytest.importorskip("av")
     async with server() as running, calling(running, encoding="ogg_opus") as client:
