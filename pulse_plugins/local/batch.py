@@ -7,21 +7,19 @@ Emotions, gender and speakers are not guessed, and so never in the answer.
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
+from pulse_plugins.local import uploads
 from pulse_plugins.local.connection import Connection, Cut
-from pulse_plugins.local.encodings import ENCODINGS, SAMPLE_RATES, WireAudio
-from pulse_plugins.local.link import decoder_rate
+from pulse_plugins.local.encodings import SAMPLE_RATES
 from pulse_plugins.local.messages import DialectName, Json
 from pulse_plugins.local.parameters import Parameters, RefusedError, read
-from pulse_plugins.local.recognizer import Recognizer
+from pulse_plugins.local.recognizer import Decoder, Recognizer
 from pulse_plugins.local.settings import ServerOptions
 from pulse_plugins.local.vad import SpeechDetector
 
@@ -47,14 +45,16 @@ def parameters(
     if asked.get("webhook_url"):
         raise RefusedError(400, "webhooks are not served by this local server")
     asked.setdefault("word_timestamps", "false")
-    if asked.get("encoding") not in ENCODINGS:
-        asked.pop("encoding", None)
     if asked.get("sample_rate", "") not in {str(rate) for rate in SAMPLE_RATES}:
         asked.pop("sample_rate", None)
     found = read(dialect, asked, languages=recognizer.languages, region=options.region)
     if found.language_error:
         raise RefusedError(400, found.language_error, "LANGUAGE_NOT_ENABLED_IN_REGION")
     return replace(found, full_transcript=True)
+
+
+class AbandonedError(Exception):
+    """Nobody waits for the answer any more."""
 
 
 async def transcribe(
@@ -64,6 +64,7 @@ async def transcribe(
     options: ServerOptions,
     *,
     raw: bool,
+    wanted: Callable[[], bool],
 ) -> dict[str, Json]:
     """Recognize an upload.
 
@@ -73,16 +74,20 @@ async def transcribe(
         recognizer: Whom to ask.
         options: The server's.
         raw: Whether the query named an encoding, so that the body may be bare samples.
+        wanted: Whether somebody still waits; asked again and again.
 
     Raises:
-        RefusedError: The body holds no audio that can be read.
+        RefusedError: The body holds no audio that can be read, or too much.
+        AbandonedError: The answer is no longer wanted.
     """
-    rate = decoder_rate(asked.sample_rate, recognizer.sample_rates)
     if not body:
         raise RefusedError(400, "no audio in the request", "NoAudio")
-    samples, rate = await asyncio.to_thread(_samples, body, asked, rate, recognizer, raw)
-    words, utterances, text = await _recognize(samples, rate, asked, recognizer, options)
-    duration = len(samples) / rate
+    upload = await asyncio.to_thread(uploads.read, body, asked, recognizer.sample_rates, raw=raw)
+    if upload.seconds > options.max_audio_seconds:
+        raise _too_long(options.max_audio_seconds)
+    work = _Recognition(upload.rate, asked, options, wanted)
+    words, utterances, text = await work.run(upload.pieces, recognizer)
+    duration = work.samples / upload.rate
     return {
         "status": "success",
         "transcription": text,
@@ -93,81 +98,58 @@ async def transcribe(
     }
 
 
-def _samples(
-    body: bytes, asked: Parameters, rate: int, recognizer: Recognizer, raw: bool
-) -> tuple[NDArray[np.int16], int]:
-    decoded = _decode_file(body)
-    if decoded is None:
-        if not raw:
-            raise RefusedError(400, "the audio cannot be decoded", "AudioDecodeError")
-        wire = WireAudio(asked.encoding, asked.sample_rate, rate)
+class _Recognition:
+    """A whole recording, segment by segment."""
+
+    def __init__(
+        self, rate: int, asked: Parameters, options: ServerOptions, wanted: Callable[[], bool]
+    ) -> None:
+        asked = replace(asked, sentence_timestamps=True, finalize_on_words=False, dialect="live")
+        self.samples = 0
+        self._rate = rate
+        self._asked = asked
+        self._limit = options.max_audio_seconds
+        self._wanted = wanted
+        self._connection = Connection(asked, replace(options, quirks=frozenset()), "batch")
+        self._speech = SpeechDetector(rate, silence_ms=asked.endpointing_timeout * 1000)
+
+    async def run(
+        self, pieces: Iterator[NDArray[np.int16]], recognizer: Recognizer
+    ) -> tuple[list[Json], list[Json], str]:
+        """The words, sentences and text."""
+        asked, connection = self._asked, self._connection
+        decoder = await recognizer.open(
+            sample_rate=self._rate, language=asked.recognized_as, keywords=asked.keywords
+        )
         try:
-            return np.concatenate((*wire.feed(body), wire.flush())), rate
-        except ValueError as error:
-            raise RefusedError(400, str(error), "AudioDecodeError") from error
-    samples, native = decoded
-    rate = decoder_rate(native, recognizer.sample_rates)
-    if native != rate:
-        samples = np.asarray(soxr.resample(samples, native, rate), np.int16)
-    return samples, rate
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                self.samples += len(piece)
+                if self.samples > self._limit * self._rate:
+                    raise _too_long(self._limit)
+                await self._hear(piece, decoder)
+            connection.finished(await decoder.finish_segment(), Cut.CLOSE)
+        finally:
+            await decoder.close()
+        finals = [json.loads(each.data) for each in connection.messages() if each.is_final]
+        words = [word for final in finals for word in final.get("words") or ()]
+        utterances = [each for final in finals for each in final.get("utterances") or ()]
+        return words, utterances, finals[-1]["full_transcript"] if finals else ""
 
-
-def _decode_file(body: bytes) -> tuple[NDArray[np.int16], int] | None:
-    """Mono samples and their rate; None where no container is recognized."""
-    import soundfile
-
-    try:
-        samples, rate = soundfile.read(io.BytesIO(body), dtype="int16", always_2d=True)
-        return samples.mean(axis=1).astype(np.int16), int(rate)
-    except soundfile.LibsndfileError:
-        pass
-    try:
-        import av
-    except ImportError:
-        return None
-    try:
-        with av.open(io.BytesIO(body), "r") as container:
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
-            pieces = [
-                piece.to_ndarray().reshape(-1)
-                for frame in container.decode(audio=0)
-                for piece in resampler.resample(frame)
-            ]
-            return np.concatenate(pieces).astype(np.int16), 48_000
-    except (av.FFmpegError, IndexError, ValueError):
-        return None
-
-
-async def _recognize(
-    samples: NDArray[np.int16],
-    rate: int,
-    asked: Parameters,
-    recognizer: Recognizer,
-    options: ServerOptions,
-) -> tuple[list[Json], list[Json], str]:
-    """The words, sentences and text of a whole recording, segment by segment."""
-    asked = replace(asked, sentence_timestamps=True, finalize_on_words=False, dialect="live")
-    connection = Connection(asked, replace(options, quirks=frozenset()), "batch")
-    speech = SpeechDetector(rate, silence_ms=asked.endpointing_timeout * 1000)
-    decoder = await recognizer.open(
-        sample_rate=rate, language=asked.recognized_as, keywords=asked.keywords
-    )
-    try:
-        size = round(_SLICE_SECONDS * rate)
-        for start in range(0, len(samples), size):
-            piece = samples[start : start + size]
-            edges = speech.feed(piece)
-            latest = await decoder.feed(piece)
-            connection.heard(edges, speech.silence)
+    async def _hear(self, piece: NDArray[np.int16], decoder: Decoder) -> None:
+        size = round(_SLICE_SECONDS * self._rate)
+        for start in range(0, len(piece), size):
+            if not self._wanted():
+                raise AbandonedError
+            samples = piece[start : start + size]
+            edges = self._speech.feed(samples)
+            latest = await decoder.feed(samples)
+            self._connection.heard(edges, self._speech.silence)
             if latest is not None:
-                connection.interim(latest)
-            if (cut := connection.due()) is not None:
-                connection.finished(await decoder.finish_segment(), cut)
+                self._connection.interim(latest)
+            if (cut := self._connection.due()) is not None:
+                self._connection.finished(await decoder.finish_segment(), cut)
             await asyncio.sleep(0)
-        connection.finished(await decoder.finish_segment(), Cut.CLOSE)
-    finally:
-        await decoder.close()
-    finals = [json.loads(each.data) for each in connection.messages() if each.is_final]
-    words = [word for final in finals for word in final.get("words") or ()]
-    utterances = [each for final in finals for each in final.get("utterances") or ()]
-    return words, utterances, finals[-1]["full_transcript"] if finals else ""
+
+
+def _too_long(limit: float) -> RefusedError:
+    return RefusedError(413, f"the audio is longer than {limit:g} s (max_audio_seconds)")

@@ -354,6 +354,7 @@ class PulseServer:
                     self._running,
                     self.options,
                     raw="encoding" in request.query,
+                    wanted=lambda: _is_connected(request),
                 )
                 return web.json_response(answer, headers={"x-request-id": str(uuid.uuid4())})
             except RefusedError as error:
@@ -361,7 +362,11 @@ class PulseServer:
             except ConfigurationError as error:
                 return refusal(RefusedError(400, str(error)))
             except web.HTTPRequestEntityTooLarge:
-                return refusal(RefusedError(413, "Audio data too large"))
+                limit = self.options.max_body_bytes
+                text = f"Audio data too large: more than {limit} bytes (max_body_bytes)"
+                return refusal(RefusedError(413, text))
+            except batch.AbandonedError:
+                return web.Response(status=499)  # nobody is there to read it
             finally:
                 self._busy -= 1
 
@@ -384,6 +389,10 @@ class PulseServer:
     def _check_room(self) -> None:
         if self._busy > self.options.max_connections:
             raise RefusedError(503, "Service unavailable: too many connections")
+
+
+def _is_connected(request: web.Request) -> bool:
+    return request.transport is not None and not request.transport.is_closing()
 
 
 async def serve(

@@ -34,7 +34,8 @@ class ServerOptions(Habits):
         control: Serve `/_control/faults` and `/_control/stats`, for tests in another process.
         max_connections: Of all kinds at once; one more gets 503.
         max_message_bytes: A longer WebSocket message is closed with 1009.
-        max_body_bytes: A longer upload is answered with 413.
+        max_body_bytes: A longer upload is answered with 413; the default is the service's limit.
+        max_audio_seconds: An upload of more audio is answered with 413, however small its file.
         send_timeout: Seconds that a client may leave a message unread before it is cut off.
     """
 
@@ -51,7 +52,8 @@ class ServerOptions(Habits):
     control: bool = False
     max_connections: int = 100
     max_message_bytes: int = 1 << 20
-    max_body_bytes: int = 64 << 20
+    max_body_bytes: int = 250 << 20
+    max_audio_seconds: float = 4 * 3600.0
     send_timeout: float = 30.0
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ class ServerOptions(Habits):
             "max_connections": 1,
             "max_message_bytes": 1024,
             "max_body_bytes": 1024,
+            "max_audio_seconds": 0.1,
             "max_words": 1,
             "idle_timeout": 0.01,
             "send_timeout": 0.01,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import aiohttp
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -844,6 +845,65 @@ async def test_uploads_need_a_key_and_have_a_limit() -> None:
         assert (await upload(running, bytes(20_000), model="pulse"))[0] == 413
         status, body = await upload(running, b"", model="pulse")
         assert (status, body["error_code"]) == (400, "NoAudio")
+
+
+def flac(seconds: float) -> bytes:
+    """Silence, which takes next to no bytes."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.zeros(round(seconds * 16_000), np.int16), 16_000, format="FLAC")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "status", "words"),
+    [
+        (flac(2.5), {}, 413, "max_audio_seconds"),
+        (bytes(80_000), {"encoding": "linear16"}, 413, "max_audio_seconds"),
+        (wav(speak([0]), 2**31 - 1), {}, 400, "sample rate"),
+        (wav(speak([0]), 1), {}, 400, "sample rate"),
+        (wav(speak([0])), {"encoding": "zzz"}, 400, "encoding"),
+        (bytes(300_000), {}, 413, "max_body_bytes"),
+    ],
+)
+async def test_uploads_have_limits_that_their_refusals_name(
+    body: bytes, query: dict[str, str], status: int, words: str
+) -> None:
+    async with server(max_audio_seconds=2.0, max_body_bytes=200_000) as running:
+        got, answer = await upload(running, body, model="pulse", **query)
+        assert (got, words in str(answer)) == (status, True)
+
+
+class _Slow(ScriptedRecognizer):
+    """Begins to hear when it is let, and counts what it has heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let, self.closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.samples = 0
+
+    async def open(self, **_: Any) -> Any:
+        return self
+
+    async def feed(self, pcm: NDArray[np.int16]) -> None:
+        self.asked.set()
+        await self.let.wait()
+        self.samples += len(pcm)
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+async def test_an_upload_is_given_up_with_its_client() -> None:
+    slow = _Slow()
+    async with asyncio.timeout(DEADLINE), server(slow) as running:
+        asking = asyncio.create_task(upload(running, flac(1800), model="pulse"))
+        await slow.asked.wait()
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+        slow.let.set()
+        await slow.closed.wait()
+    assert slow.samples < 60 * 16_000
 
 
 # Options
