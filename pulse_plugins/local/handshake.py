@@ -13,11 +13,19 @@ from pulse_plugins.local.parameters import CREDENTIALS, RefusedError
 
 
 def key_of(request: web.Request) -> str:
-    """The key of the header, or for browsers that of the query."""
+    """The key of the header, or for browsers that of the query; one that is no UTF-8 is none."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and key.strip():
-        return key.strip()
-    return request.query.get("token") or request.query.get("api_key") or ""
+    if scheme.lower() != "bearer" or not key.strip():
+        key = request.query.get("token") or request.query.get("api_key") or ""
+    return key.strip() if _is_utf8(key) else ""
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # aiohttp keeps such bytes as surrogates
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -148,6 +148,17 @@ async def test_a_missing_and_a_wrong_key_have_their_bodies() -> None:
         assert "right" not in repr(running.connections)
 
 
+@pytest.mark.parametrize("request_line", ["GET /waves/v1/stt/live", "POST /waves/v1/stt/"])
+@pytest.mark.parametrize("wanted", [None, "right"])
+async def test_a_key_that_is_no_utf8_is_unauthorized(request_line: str, wanted: str | None) -> None:
+    head = f"{request_line}?model=pulse&language=en HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+    async with asyncio.timeout(DEADLINE), server(api_key=wanted) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(head.encode() + b"Authorization: Bearer \xff\xfe\r\n\r\n")
+        assert b" 401 " in await reader.readline()
+        writer.close()
+
+
 async def test_any_key_will_do_unless_one_is_demanded() -> None:
     async with server() as running:
         assert (await refusal(running, key=None))[0] == 401
