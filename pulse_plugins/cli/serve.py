@@ -16,11 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from pulse_plugins.cli import target
-from pulse_plugins.cli.exits import CommandError, Exit, needs
+from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.local.faults import parse
+from pulse_plugins.local.link import decoder_rate
 from pulse_plugins.local.recognizer import Recognizer, load
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+
+_USUAL_RATE = 16_000  # Hz; what most clients send
 
 
 def command(
@@ -111,38 +114,53 @@ def command(
         return _list()
     for fault in faults or ():
         parse(fault)  # refused before anything is started
-    made: Recognizer | str = recognizer
+    files = {"language_model": language_model, "grammar": grammar, "dictionary": dictionary}
+    own: dict[str, object] = {}
     if recognizer == "pocketsphinx":
-        with needs("local", "the recognizer"):
-            made = load(
-                recognizer,
-                language_model=language_model,
-                grammar=grammar,
-                dictionary=dictionary,
-                decoders=decoders,
-            )
-    elif language_model or grammar or dictionary:
+        own = {**files, "decoders": decoders}
+    elif any(files.values()):
         raise CommandError("models and grammars are for --recognizer pocketsphinx", Exit.USAGE)
+    if any(setting.partition("=")[0].strip() == "recognizer" for setting in settings or ()):
+        raise CommandError("the recognizer is chosen with --recognizer", Exit.USAGE)
     more = {"strict": True} if strict else {}
     if control:
         more["control"] = True
+    made = load(recognizer, **own)
     options = ServerOptions.from_strings(settings or (), recognizer=made, **more)
     server = PulseServer(options, faults=faults or (), host=host, port=port)
     return asyncio.run(_run(server, made, as_json=as_json))
 
 
-async def _run(server: PulseServer, recognizer: Recognizer | str, *, as_json: bool) -> int:
+async def _run(server: PulseServer, recognizer: Recognizer, *, as_json: bool) -> int:
     stopped = asyncio.Event()
     with suppress(NotImplementedError, RuntimeError):  # not on Windows, and in no other thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     try:
+        await _warm(recognizer)
         async with server:
             _tell(server, as_json=as_json)
             await stopped.wait()
     finally:
-        if not isinstance(recognizer, str):
-            await recognizer.close()
+        await recognizer.close()
     return Exit.OK
+
+
+async def _warm(recognizer: Recognizer) -> None:
+    """Open a decoder once: what is broken shows before anybody calls, and no caller waits for it.
+
+    Raises:
+        CommandError: It cannot hear.
+    """
+    try:
+        language = "en" if "en" in recognizer.languages else min(recognizer.languages)
+        rate = decoder_rate(_USUAL_RATE, recognizer.sample_rates)
+        decoder = await recognizer.open(sample_rate=rate, language=language, keywords={})
+        await decoder.close()
+    except Exception as error:  # the recognizer can be anybody's
+        problem = f"{type(error).__name__}: {error}"
+        raise CommandError(
+            f"the recognizer does not start: {problem}", Exit.CONFIGURATION
+        ) from error
 
 
 def _tell(server: PulseServer, *, as_json: bool) -> None:

@@ -27,6 +27,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from math import inf
 from typing import cast
 
 from pulse_plugins.core.errors import ConfigurationError
@@ -94,7 +95,7 @@ class Fault:
         counts = (self.word, self.finalize, self.closing, self.connection)
         if any(count is not None and count < 1 for count in counts):
             raise ConfigurationError(f"fault {name}: counts begin at 1")
-        if (self.audio is not None and self.audio < 0) or self.times < 0:
+        if (self.audio is not None and not 0 <= self.audio < inf) or self.times < 0:
             raise ConfigurationError(f"fault {name}: audio and times are 0 or more")
         if self.kind in _VALUES:
             default, low, high = _VALUES[self.kind]

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.errors import ConfigurationError, PulseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,8 @@ def load(name: str, **options: object) -> Recognizer:
         options: Keyword arguments for its constructor or factory.
 
     Raises:
-        ConfigurationError: Nothing by that name can be imported, or a package it needs is missing.
+        ConfigurationError: Nothing by that name can be imported, a package it needs is missing, or
+            what it makes is no recognizer.
     """
     match name:
         case "pocketsphinx":
@@ -119,10 +120,24 @@ def load(name: str, **options: object) -> Recognizer:
             target = "pulse_plugins.local.scripted:ScriptedRecognizer"
         case _:
             target = name
-    return _import(target)(**options)
+    factory = _import(target)
+    try:
+        made: object = factory(**options)
+    except PulseError:
+        raise
+    except Exception as error:  # the factory can be anybody's
+        problem = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"recognizer {name!r} cannot be made: {problem}") from error
+    missing = [each for each in _CONTRACT if not hasattr(made, each)]
+    if missing:
+        raise ConfigurationError(f"{name!r} makes no recognizer: it has no {', '.join(missing)}")
+    return cast("Recognizer", made)
 
 
-def _import(target: str) -> Callable[..., Recognizer]:
+_CONTRACT = ("sample_rates", "languages", "open", "close")
+
+
+def _import(target: str) -> Callable[..., object]:
     """The factory behind `package.module:factory`."""
     module, colon, attribute = target.partition(":")
     if not (module and colon and attribute):
@@ -142,4 +157,4 @@ def _import(target: str) -> Callable[..., Recognizer]:
         raise ConfigurationError(f"recognizer {target!r}: {error}") from error
     if not callable(factory):
         raise ConfigurationError(f"recognizer {target!r} is not a class or function")
-    return cast("Callable[..., Recognizer]", factory)
+    return factory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -77,7 +78,7 @@ class ServerOptions(Habits):
         }
         for name, low in least.items():
             value = getattr(self, name)
-            if value is not None and value < low:
+            if value is not None and not low <= value < inf:  # which no nan is
                 raise ConfigurationError(f"{name}={value}: use {low:g} or more")
         if self.region not in REGIONS:
             raise ConfigurationError(f"region={self.region!r}: use {', '.join(REGIONS)}")

@@ -222,6 +222,13 @@ def boosted_probability(boost: float) -> float:
     return float(min(10.0 ** (boost - 5.0), 0.5))
 
 
+def _loaded(setup: Setup) -> SegmentDecoder:
+    try:
+        return SegmentDecoder(setup)
+    except (RuntimeError, ValueError) as error:  # what pocketsphinx makes of a broken file
+        raise SystemExit(f"a model, grammar or dictionary is broken: {error}") from None
+
+
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until the input ends."""
     decoder: SegmentDecoder | None = None
@@ -234,7 +241,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
             case b"O":
                 wanted: Setup = json.loads(body)
                 if decoder is None or wanted != setup:
-                    decoder, setup = SegmentDecoder(wanted), wanted
+                    decoder, setup = _loaded(wanted), wanted
                 else:
                     decoder.reset()
             case b"F" if decoder is not None:

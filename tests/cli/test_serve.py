@@ -41,6 +41,13 @@ async def test_control_c_ends_it(tmp_path: Path) -> None:
     [
         (("--fault", "explode@audio=1"), Exit.CONFIGURATION, "unknown"),
         (("-s", "latency=1"), Exit.CONFIGURATION, "NAME=VALUE"),
+        (("-s", "latency_final=nan"), Exit.CONFIGURATION, "latency_final"),
+        (("-s", "send_timeout=inf"), Exit.CONFIGURATION, "send_timeout"),
+        (("--fault", "drop@audio=inf"), Exit.CONFIGURATION, "audio"),
+        (("--fault", "drop@audio=nan"), Exit.CONFIGURATION, "audio"),
+        (("-s", "recognizer=foo"), Exit.USAGE, "--recognizer"),
+        (("-r", "json:dumps"), Exit.CONFIGURATION, "json:dumps"),
+        (("-r", "builtins:dict"), Exit.CONFIGURATION, "no recognizer"),
         (("-s", "latency_final=-1"), Exit.CONFIGURATION, "latency_final"),
         (("-r", "no_such_module:make"), Exit.CONFIGURATION, "no_such_module"),
         (("--language-model", "bookings"), Exit.USAGE, "pocketsphinx"),
@@ -54,6 +61,17 @@ async def test_what_cannot_work_is_one_line(
     shown = capsys.readouterr().err
     assert text in shown
     assert len(shown.strip().splitlines()) == 1
+
+
+async def test_a_broken_grammar_is_refused_before_it_listens(tmp_path: Path) -> None:
+    grammar = tmp_path / "broken.gram"
+    grammar.write_text("no grammar")
+    async with program("serve", "--port", "0", "--json", "--grammar", str(grammar)) as running:
+        ended = await running.ended()
+    assert ended.code == Exit.CONFIGURATION
+    assert json.loads(ended.out)["event"] == "error"
+    assert "broken" in ended.err
+    assert "Traceback" not in ended.err
 
 
 async def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,8 +23,17 @@ class Recognizer:
     def __init__(self, size="tiny"):
         self.size = size
 
-def not_called():
-    raise AssertionError
+    async def open(self, **asked):
+        raise AssertionError
+
+    async def close(self):
+        pass
+
+def not_a_recognizer():
+    return {}
+
+def cannot_be_made():
+    raise OSError("no graphics card")
 
 number = 3
 """
@@ -57,6 +66,8 @@ def test_a_dotted_name_loads_a_recognizer_of_the_user_with_options(their_module:
         "their_recognizer:",
         "their_recognizer:Missing",
         "their_recognizer:number",
+        "their_recognizer:not_a_recognizer",
+        "their_recognizer:cannot_be_made",
         "no_such_package.here:Recognizer",
     ],
 )
