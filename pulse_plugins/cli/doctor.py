@@ -31,7 +31,8 @@ def command(
         bool, typer.Option("--offline", help="Look at this machine only; connect to nothing.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.5, help="Seconds for each look at the network.")
+        float,
+        typer.Option("--timeout", min=0.5, max=600, help="Seconds for each look at the network."),
     ] = 5.0,
     as_json: target.Json = False,
 ) -> int:

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Generator
 from itertools import chain
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pulse_plugins.cli.exits import CommandError, Exit, needs
 from pulse_plugins.cli.threads import in_thread
@@ -23,21 +24,32 @@ def is_url(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
+def _is_host_named(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
+
+
 def find(sources: list[str]) -> list[str]:
     """The recordings that the arguments name; a directory stands for all that are in it.
 
     Raises:
-        CommandError: An argument names nothing, or a directory without any recording.
+        CommandError: An argument names nothing, a URL that cannot be, or a directory without any
+            recording.
         OSError: A directory may not be read.
     """
     found: list[str] = []
     for source in sources:
         path = Path(source)
+        if is_url(source) and not _is_host_named(source):
+            raise CommandError(f"{source}: this URL names no host", Exit.USAGE)
         if is_url(source) or path.is_file():
             found.append(source)
         elif path.is_dir():
             os.scandir(path).close()  # one that may not be read is not one without audio
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            named = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            inside = sorted(p for p in named if p.is_file())
             if not inside:
                 raise CommandError(f"{source}: no audio in this directory", Exit.USAGE)
             found += [str(p) for p in inside]

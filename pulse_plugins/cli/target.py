@@ -71,7 +71,10 @@ def options(
 
 def is_cloud(url: str) -> bool:
     """Whether this is the service itself, whose key goes nowhere else."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False  # it is no URL, which the options will say
     return host == "smallest.ai" or host.endswith(".smallest.ai")
 
 

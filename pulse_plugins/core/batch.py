@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -301,11 +302,13 @@ class _Upload:
                 return cls(body, len(body), "application/json", None, is_link=True)
             case Path():
                 try:
-                    size = (await asyncio.to_thread(audio.stat)).st_size
-                except OSError as problem:
-                    raise ConfigurationError(
-                        f"the recording cannot be read: {problem.strerror}"
-                    ) from None
+                    found = await asyncio.to_thread(audio.stat)
+                except (OSError, ValueError) as problem:  # a ValueError: the name holds a NUL
+                    why = getattr(problem, "strerror", None) or "no file has such a name"
+                    raise ConfigurationError(f"the recording cannot be read: {why}") from None
+                if stat.S_ISDIR(found.st_mode):
+                    raise ConfigurationError("the recording cannot be read: it is a directory")
+                size = found.st_size
             case bytes() | bytearray():
                 size = len(audio)
             case memoryview():
@@ -363,7 +366,10 @@ class _Upload:
 
 
 def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that hold no address
+        return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 

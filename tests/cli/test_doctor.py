@@ -141,6 +141,18 @@ async def test_an_option_that_cannot_work(capsys: pytest.CaptureFixture[str]) ->
     assert "out of range" in found["options"]["found"]
 
 
+async def test_a_url_that_cannot_be_is_an_option_that_cannot_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert await command("doctor", "--url", "ws://[::1") == Exit.CONFIGURATION
+    assert "host" in capsys.readouterr().out
+
+
+async def test_nobody_waits_for_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await command("doctor", "--timeout", "inf") == Exit.USAGE
+    assert "--timeout" in capsys.readouterr().err
+
+
 async def test_the_cloud_s_key_goes_to_no_other_server(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

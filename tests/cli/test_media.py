@@ -86,7 +86,7 @@ async def test_a_video_without_sound_says_so(tmp_path: Path) -> None:
 
 
 def test_a_directory_stands_for_the_recordings_in_it(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "folder.mp3").mkdir(parents=True)
     for name in ("b.MP3", "a.wav", "notes.txt", "deep/c.opus"):
         (tmp_path / name).write_bytes(b"")
     found = media.find([str(tmp_path), str(tmp_path / "a.wav")])
@@ -98,4 +98,11 @@ def test_nothing_to_do_is_wrong_usage(what: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CommandError) as caught:
         media.find([str(tmp_path / what)])
+    assert caught.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "https:///call.wav"])
+def test_a_url_that_cannot_be_is_wrong_usage(url: str) -> None:
+    with pytest.raises(CommandError, match="URL") as caught:
+        media.find([url])
     assert caught.value.code is Exit.USAGE

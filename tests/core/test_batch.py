@@ -254,6 +254,9 @@ async def test_what_cannot_work_is_found_before_anything_is_sent(
             (huge, "250 MB"),
             (b"", "empty"),
             (tmp_path / "none.wav", "No such file"),
+            (tmp_path / "no\0file.wav", "name"),
+            (tmp_path, "directory"),
+            ("http://[::1", "URL"),
             ("call.wav", r"pathlib\.Path"),
         ):
             with pytest.raises(ConfigurationError, match=words):
