@@ -7,13 +7,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
+from unicodedata import east_asian_width
 
 from pulse_plugins.core.events import Final, Word
+from pulse_plugins.core.languages import spaceless
 
 Format = Literal["text", "json", "srt", "vtt"]
 SUFFIX: dict[Format, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
+VTT_HEAD = "WEBVTT\n\n"
+"""How a file of this format begins, once."""
 
-_LINE = 42  # characters that a caption line may have
+_LINE = 42  # columns that a caption line may have
 _CAPTION = 74  # and a caption: a little less than two, because lines break between words
 _LONGEST = 6.0  # seconds that a caption stays
 _SHORTEST = 0.4
@@ -55,7 +59,7 @@ def render(finals: Sequence[Final], form: Format, *, source: str, seconds: float
                 for number, cue in blocks
             )
         case "vtt":
-            return "WEBVTT\n\n" + "".join(
+            return VTT_HEAD + "".join(
                 f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n"
                 f"{html.escape(cue.text, quote=False)}\n\n"
                 for cue in cues(finals)
@@ -76,33 +80,44 @@ def cues(finals: Sequence[Final]) -> list[Cue]:
 
 
 def _of(final: Final) -> list[Cue]:
+    gap = _gap(final)
     if not final.words:
-        return [Cue(final.start, max(final.end, final.start), _two_lines(final.text.split()))]
+        parts = final.text.split() if gap else list(final.text)
+        return [Cue(final.start, max(final.end, final.start), _two_lines(parts, gap))]
     found: list[Cue] = []
     open_words: list[Word] = []
     for word in final.words:
-        longer = sum(len(each.text) + 1 for each in open_words) + len(word.text)
+        longer = _width(gap.join(each.text for each in (*open_words, word)))
         if open_words and (longer > _CAPTION or word.end - open_words[0].start > _LONGEST):
-            found.append(_cue(open_words))
+            found.append(_cue(open_words, gap))
             open_words = []
         open_words.append(word)
-    return [*found, _cue(open_words)]
+    return [*found, _cue(open_words, gap)]
 
 
-def _cue(words: list[Word]) -> Cue:
-    return Cue(words[0].start, words[-1].end, _two_lines([word.text for word in words]))
+def _gap(final: Final) -> str:
+    """What stands between two words: nothing in Chinese or Japanese."""
+    one = len(final.words) > 1 and not any(map(str.isspace, final.text.strip()))
+    return "" if one or spaceless(final.language or "") else " "
 
 
-def _two_lines(words: list[str]) -> str:
-    """Break once, at the word nearest to the middle, where one line would be too long."""
-    text = " ".join(words)
-    if len(text) <= _LINE:
+def _cue(words: list[Word], gap: str) -> Cue:
+    return Cue(words[0].start, words[-1].end, _two_lines([word.text for word in words], gap))
+
+
+def _two_lines(parts: list[str], gap: str) -> str:
+    """Break once, between the parts nearest to the middle, where one line would be too long."""
+    text = gap.join(parts)
+    if _width(text) <= _LINE or len(parts) < 2:
         return text
-    breaks = [index for index, letter in enumerate(text) if letter == " "]
-    if not breaks:
-        return text
-    middle = min(breaks, key=lambda index: abs(index - len(text) // 2))
-    return f"{text[:middle]}\n{text[middle + 1 :]}"
+    half = _width(text) // 2
+    middle = min(range(1, len(parts)), key=lambda n: abs(_width(gap.join(parts[:n])) - half))
+    return f"{gap.join(parts[:middle])}\n{gap.join(parts[middle:])}"
+
+
+def _width(text: str) -> int:
+    """Columns on a screen: a Chinese or Japanese character takes two."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _time(seconds: float, point: str) -> str:

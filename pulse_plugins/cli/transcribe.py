@@ -194,6 +194,7 @@ def _tell(
 ) -> Exit:
     """Show what came out, and give the exit code: that of the first failure."""
     notes = Console(stderr=True)
+    head = ""
     for outcome in outcomes:
         if as_json:
             print(outcome.as_json())
@@ -206,7 +207,8 @@ def _tell(
             text = captions.render(
                 transcript.finals, form, source=outcome.source, seconds=transcript.seconds
             )
-            print(text, end="")
+            print(text.removeprefix(head), end="")
+            head = captions.VTT_HEAD  # standard output is one file, and begins once
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     skipped = sum(outcome.skipped for outcome in outcomes)
     if not as_json and (len(outcomes) > 1 or not to_terminal):

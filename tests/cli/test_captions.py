@@ -94,3 +94,20 @@ def test_json_has_the_words_with_their_times() -> None:
     assert made["text"] == "one two"
     assert [word["text"] for word in made["segments"][0]["words"]] == ["one", "two"]
     assert made["segments"][0]["words"][0]["start"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("language", "with_words"), [("zh", True), ("zh", False), ("yue", True), (None, True)]
+)
+def test_chinese_has_no_spaces_and_breaks_between_characters(
+    language: str | None, with_words: bool
+) -> None:
+    text = "我想预订明天晚上七点半的四人餐桌请给我们安排靠窗的位置谢谢您"
+    words = tuple(
+        Word(letter, number * 0.1, number * 0.1 + 0.1) for number, letter in enumerate(text)
+    )
+    heard = Final(text, 0.0, 4.0, words if with_words else (), language=language)
+    (cue,) = cues([heard])
+    first, second = cue.text.split("\n")
+    assert first + second == text
+    assert max(len(first), len(second)) <= 21  # as wide as 42 Latin letters

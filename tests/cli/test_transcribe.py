@@ -300,3 +300,15 @@ async def test_control_c_ends_the_wait_for_a_url_that_never_answers() -> None:
                 ended = await running.ended()
     assert ended.code == Exit.INTERRUPTED
     assert ended.err == "stopped\n"
+
+
+async def test_many_transcripts_on_standard_output_are_one_vtt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = [str(record(tmp_path / f"{number}.wav", number)) for number in range(2)]
+    async with server() as local:
+        assert await command("transcribe", *sources, "-f", "vtt", "--url", local.url) == Exit.OK
+    shown = capsys.readouterr().out
+    assert shown.startswith("WEBVTT\n\n")
+    assert shown.count("WEBVTT") == 1
+    assert len(webvtt.from_string(shown).captions) >= 2
