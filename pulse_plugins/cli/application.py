@@ -85,6 +85,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     except _UsageError as error:
+        if not given:
+            return Exit.USAGE  # the help has been shown, and says it all
         return report(CommandError(_one_line(error), Exit.USAGE), as_json="--json" in given)
     except (CommandError, PulseError, OSError) as error:
         return report(error, as_json="--json" in given)

@@ -43,7 +43,7 @@ def command(
     found = available()
     if not found:
         raise CommandError("no benchmarks here: they are in a checkout of the source", Exit.USAGE)
-    if "--help" in (name, *context.args) and name not in found:
+    if name not in found and {"-h", "--help"} & {name, *context.args}:
         print(context.get_help())
         return Exit.OK
     if name is None:

@@ -273,4 +273,6 @@ def _advice(error: PulseError, options: PulseOptions) -> str:
         case 404:
             return "try --dialect live, legacy or direct; or another path with -s stream_path=/…"
         case _:
-            return "try again; if it stays, ask the operator" if error.retryable else str(error)
+            if error.retryable:
+                return "try again; if it stays, ask the operator"
+            return "trying again will not help: correct what it names, or ask the operator"

@@ -121,3 +121,17 @@ def test_control_c_during_the_imports_is_no_traceback(
         main()
     assert caught.value.code == Exit.INTERRUPTED
     assert capsys.readouterr().err == "stopped\n"
+
+
+def test_without_a_command_the_help_is_shown_and_no_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run([]) == Exit.USAGE
+    shown = capsys.readouterr()
+    assert "transcribe" in shown.out
+    assert shown.err == ""
+
+
+def test_the_short_help_of_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "-h"]) == Exit.OK
+    assert "needs a checkout" in capsys.readouterr().out

@@ -24,7 +24,8 @@ async def examine(
     shown = capsys.readouterr()
     assert API_KEY not in shown.out + shown.err
     lines = [json.loads(line) for line in shown.out.splitlines()]
-    assert all(line["advice"] for line in lines if line["state"] == "bad")
+    bad = [line for line in lines if line["state"] == "bad"]
+    assert all(line["advice"] not in ("", line["found"]) for line in bad)
     return code, {line["check"]: line for line in lines}
 
 
@@ -77,6 +78,13 @@ async def test_a_wrong_key(
     assert code == Exit.CONFIGURATION
     assert found["handshake"]["state"] == "bad"
     assert "401" in found["handshake"]["found"]
+
+
+async def test_a_refusal_for_good(capsys: pytest.CaptureFixture[str]) -> None:
+    async with server(faults=["refuse=402"]) as local:
+        code, found = await examine(capsys, "--url", local.url)
+    assert code == Exit.CONFIGURATION
+    assert "will not help" in found["handshake"]["advice"]
 
 
 async def test_its_lines_are_all_that_it_says() -> None:
