@@ -129,9 +129,11 @@ class PocketSphinxRecognizer:
         await decoder.close()
 
     async def close(self) -> None:
-        """End all processes. Decoders still open stop working."""
+        """End all processes. Decoders still open stop working, and who waits for one is refused."""
         self._closed = True
         processes = [*self._idle, *self._lent]
+        for _ in self._lent:
+            self._free.release()  # nobody will give these back
         self._idle.clear()
         self._lent.clear()
         await asyncio.gather(*(process.kill() for process in processes))

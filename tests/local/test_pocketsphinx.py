@@ -137,6 +137,20 @@ async def test_a_used_decoder_is_as_new_for_the_next_call(
     assert [word.start for word in second.words] == pytest.approx(starts, abs=0.03)
 
 
+async def test_who_waits_for_a_decoder_is_refused_when_the_recognizer_closes() -> None:
+    recognizer = PocketSphinxRecognizer("bookings", decoders=1)
+    held = await recognizer.open(sample_rate=16_000, language="en")
+    waiting = [
+        asyncio.ensure_future(recognizer.open(sample_rate=16_000, language="en")) for _ in range(2)
+    ]
+    await asyncio.sleep(0)  # both wait
+    await recognizer.close()
+    for each in waiting:
+        with pytest.raises(ConfigurationError, match="closed"):
+            await asyncio.wait_for(each, 10)
+    await held.close()
+
+
 async def test_calls_at_once_do_not_mix_and_one_too_many_waits(
     bookings: PocketSphinxRecognizer,
 ) -> None:
