@@ -90,7 +90,7 @@ class PulseServer:
         self._port = port
         self._recognizer: Recognizer | None = None
         self._runner: web.AppRunner | None = None
-        self._links: set[Link] = set()
+        self._links: dict[Link, str | None] = {}  # with the hash of the key of each
         self._busy = 0
         self._handshakes = 0
         self._changed = asyncio.Event()
@@ -255,9 +255,7 @@ class PulseServer:
             raise RefusedError(int(fault.number), "refused on purpose")
         self._check_key(request)
         self._check_room()
-        limit = self.options.concurrency
-        full = limit is not None and len(self._links) >= limit
-        if full and self.options.concurrency_refusal == 429:
+        if self.options.concurrency_refusal == 429 and self._is_full(record):
             raise RefusedError(429, "Too many concurrent connections")
         asked = parameters.read(
             dialect,
@@ -307,7 +305,7 @@ class PulseServer:
             return web.Response(status=400)  # nobody is there to read it
         if (raw := request.get_extra_info("socket")) is not None:
             raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        code = self._close_at_once(asked)
+        code = self._close_at_once(asked, record)
         if code is not None:
             if asked.language_error:
                 text = messages.error(
@@ -318,18 +316,22 @@ class PulseServer:
             with suppress(ConnectionError):
                 await socket.close(code=code)
             return socket
-        self._links.add(link)
+        self._links[link] = record.key_hash
         self._changed.set()
         try:
             await link.run()
         finally:
-            self._links.discard(link)
+            del self._links[link]
         return socket
 
-    def _close_at_once(self, asked: Parameters) -> int | None:
-        """The close code for a connection that the service accepts only to close it."""
+    def _is_full(self, record: ConnectionRecord) -> bool:
+        """Whether the key of this handshake has all the connections that it may have."""
         limit = self.options.concurrency
-        if limit is not None and len(self._links) >= limit:
+        return limit is not None and list(self._links.values()).count(record.key_hash) >= limit
+
+    def _close_at_once(self, asked: Parameters, record: ConnectionRecord) -> int | None:
+        """The close code for a connection that the service accepts only to close it."""
+        if self._is_full(record):
             return 1008
         if asked.language_error:
             return 1008

@@ -267,6 +267,8 @@ async def test_one_connection_too_many_is_refused_in_either_way() -> None:
                 pass
         assert caught.value.response.status_code == 429
         assert caught.value.response.headers["Retry-After"] == "1"
+        async with calling(running, key="another") as theirs:  # the limit is that of a key
+            assert finals(await theirs.finish())
     async with (
         server(concurrency=1, concurrency_refusal=1008) as running,
         calling(running),
