@@ -37,7 +37,7 @@ class PrometheusEndpoint:
     """Serves the numbers until it is closed.
 
     Attributes:
-        url: Where they are.
+        url: Where they are, for this machine.
     """
 
     def __init__(self, port: int, address: str) -> None:
@@ -49,10 +49,14 @@ class PrometheusEndpoint:
         self._instrumentation = instrument(
             meter_provider=self._provider, tracer_provider=NoOpTracerProvider()
         )
-        self.url = f"http://{address}:{self._server.server_port}/metrics"
+        self.url = f"http://{_reachable(address)}:{self._server.server_port}/metrics"
+        self._closed = False
 
     def close(self) -> None:
-        """Serve no longer, and follow no further stream."""
+        """Serve no longer, and follow no further stream. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._instrumentation.close()
         self._server.shutdown()
         self._server.server_close()
@@ -71,6 +75,12 @@ def serve_prometheus(port: int = 9464, address: str = "127.0.0.1") -> Prometheus
         OSError: The port is taken.
     """
     return PrometheusEndpoint(port, address)
+
+
+def _reachable(address: str) -> str:
+    """What a URL calls an address; where it stands for all of them, this machine's own."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return f"[{host}]" if ":" in host else host
 
 
 def _served(port: int, address: str, registry: CollectorRegistry) -> tuple[WSGIServer, Thread]:

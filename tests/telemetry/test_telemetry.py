@@ -359,3 +359,22 @@ def test_a_port_that_is_taken_is_told() -> None:
             serve_prometheus(port=taken)
     finally:
         endpoint.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [("::1", "[::1]"), ("::", "[::1]"), ("0.0.0.0", "127.0.0.1")]
+)
+def test_the_endpoint_s_url_is_one_and_closing_twice_is_closing_once(
+    address: str, host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        endpoint = serve_prometheus(port=0, address=address)
+    except OSError:
+        pytest.skip(f"this machine has no {address}")
+    try:
+        assert endpoint.url.startswith(f"http://{host}:")
+        scrape(endpoint.url)  # it is answered there
+    finally:
+        endpoint.close()
+        endpoint.close()
+    assert caplog.records == []
