@@ -13,17 +13,17 @@ from contextlib import contextmanager
 def first_interrupt(finish: Callable[[], None]) -> Iterator[None]:
     """Let the first Ctrl-C call something instead of ending the program.
 
-    From then on, and after the block, Ctrl-C does again what it did before. Outside the main
-    thread, which alone hears signals, nothing changes.
+    From then on, and after the block, Ctrl-C does again what it did before. Nothing changes where
+    it is ignored, as in a shell's background, and outside the main thread, which alone hears it.
 
     Args:
         finish: Called in the running event loop, at most once.
     """
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
 
     def pressed(*_: object) -> None:
         signal.signal(signal.SIGINT, before)
