@@ -127,7 +127,8 @@ async def test_a_server_that_never_works_is_given_up(retries: int, least: int, m
         # With three retries not before the framework would have made its last.
         assert least <= server.handshakes <= most
         *tries_failed, lost, last = errors
-        assert [error.recoverable for error in tries_failed] == [True] * (server.handshakes - 1)
+        told = min(server.handshakes - 1, 5)  # what repeats is told rarely from then on
+        assert [error.recoverable for error in tries_failed] == [True] * told
         assert (lost.recoverable, "1.00 s of audio were lost" in str(lost.error)) == (True, True)
         assert not last.recoverable
         await stream.aclose()
