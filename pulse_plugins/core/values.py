@@ -5,7 +5,7 @@ The texts name the option and never its value, where that may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from math import isfinite, isnan
 from numbers import Integral, Real
@@ -71,11 +71,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: A name or value cannot be in an HTTP header.
     """
-    if not isinstance(headers, Mapping):
-        raise ConfigurationError("headers takes a mapping of names to values")
-    for name, value in headers.items():
-        if not all(isinstance(part, str) and _is_plain(part) for part in (name, value)):
-            raise ConfigurationError("headers: names and values must be printable ASCII")
+    _check_pairs("headers", headers, _is_plain, "printable ASCII")
 
 
 def check_query(extra: Mapping[str, str]) -> None:
@@ -84,13 +80,7 @@ def check_query(extra: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: A name or value cannot be written in a URL.
     """
-    if not isinstance(extra, Mapping):
-        raise ConfigurationError("extra takes a mapping of names to values")
-    for name, value in extra.items():
-        try:
-            f"{name}{value}".encode()
-        except UnicodeError:
-            raise ConfigurationError("extra: a value holds half of a character") from None
+    _check_pairs("extra", extra, _is_whole, "whole characters")
 
 
 def check_url(url: object) -> None:
@@ -117,3 +107,20 @@ def check_url(url: object) -> None:
 
 def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeError:
+        return False
+    return True
+
+
+def _check_pairs(
+    option: str, given: Mapping[str, str], fits: Callable[[str], bool], what: str
+) -> None:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{option} takes a mapping of names to values")
+    if not all(fits(str(part)) for pair in given.items() for part in pair):
+        raise ConfigurationError(f"{option}: names and values must be {what}")

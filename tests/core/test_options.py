@@ -40,7 +40,8 @@ LOCAL = "ws://127.0.0.1:1"
         ({"api_key": "ключ"}, "api_key holds characters"),
         ({"api_key": "a\r\nb: c"}, "api_key holds characters"),
         ({"headers": {"X-A": "b\r\nX-C: d"}}, "headers: names and values"),
-        ({"extra": {"a": "\ud800"}}, "half of a character"),
+        ({"headers": None}, "headers takes a mapping"),
+        ({"extra": {"a": "\ud800"}}, "must be whole characters"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(wrong: dict[str, Any], says: str) -> None:
