@@ -73,12 +73,13 @@ class Recognition:
         waiting = self.turns.oldest()
         before = self.transcripts.delivered_until
         answered = waiting if message.from_finalize else None
+        certain = self.turns.is_certain
         segment = self.transcripts.final(
             message,
             link.clock,
             sent=sent,
             until=None if answered is None else timeline.seconds(answered.mark),
-            certain=self.turns.is_certain,
+            certain=certain,
             cut_now=waiting is not None or self.turns.late > 0 or self._is_answer_fresh(now),
         )
         if segment.words:
@@ -89,6 +90,8 @@ class Recognition:
         settled = self._settled_by(segment, request)
         request_id = None if request is None else self.turns.answer(request, now)
         timeline.settle(settled)
+        if certain and request is not None and request.id is not None and settled >= request.mark:
+            self.transcripts.settled(timeline.seconds(settled))
         if segment.text or request_id is not None:
             self._emit_final(segment, request_id, message)
         self._reconsider(now, after_final=bool(segment.text))

@@ -21,7 +21,8 @@ _SHORTEST: Final = 0.06  # seconds; shorter is a click
 _WORD: Final = 0.12  # seconds; no word is shorter
 _LEARNED: Final = 3.0  # seconds; the newest words tell enough, however long the final is
 _RELATIVE: Final = 0.15  # of the loudness of recognized words
-_LOUD_PART: Final = 0.75  # what was recognized holds pauses between words too
+_LOUD_PART: Final = 0.75  # words are quieter where they begin and end
+_PAUSE: Final = 0.3  # of the loudest frame: what was recognized holds pauses too
 _ABSOLUTE: Final = 0.01  # of full scale (-40 dB): speech, while no word was recognized yet
 _ABOVE_PAUSES: Final = 4.0  # times as loud as the pauses: perhaps speech
 _PAUSES: Final = 0.1  # of audio is quieter than speech
@@ -56,7 +57,8 @@ class SpeechLevel:
         """Words were recognized between these stream_times; call it before they are settled."""
         levels = self._levels(max(start, end - _LEARNED), end)
         if levels:
-            self._words = _quantile(levels, _LOUD_PART)
+            quiet = _PAUSE * max(levels)  # most of it, where one word ends a long pause
+            self._words = _quantile([level for level in levels if level >= quiet], _LOUD_PART)
 
     def has_speech(self, start: float, end: float) -> bool:
         """Whether unexplained speech lies between two stream_times.

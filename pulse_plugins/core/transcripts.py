@@ -111,6 +111,11 @@ class Transcripts:
         most = 1 + ceil(rate * (self._tail[-1][1] - start)) if words else 0
         self._repeats = words[-most:] if most > 0 else []
 
+    def settled(self, until: float) -> None:
+        """All words that were delivered ended before this stream_time."""
+        self._tail = deque(((word, min(at, until)) for word, at in self._tail), maxlen=_TAIL)
+        self._repeats = []
+
     def final(
         self,
         message: Transcript,

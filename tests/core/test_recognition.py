@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from pulse_plugins.core.events import Final, Interim, SpeechStarted
+from pulse_plugins.core.events import Disconnected, Final, Interim, SpeechStarted
 from pulse_plugins.core.options import Limits, Timeouts
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
@@ -268,6 +268,44 @@ def test_a_short_answer_after_a_drop_is_no_part_of_a_long_sentence_before() -> N
     call.say(3, 0)
     call.hear({"transcript": "w3", "is_final": True})
     assert call.words[-2:] == ["w20", "w3"]
+
+
+@pytest.mark.parametrize("flags", [True, False])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_turn_may_begin_as_the_one_before_it_ended_though_the_line_drops(
+    flags: bool, number: int
+) -> None:
+    call = Call(timed=False, flags=flags)
+    server = call.connect()
+    call.say(1, 2, 0)
+    call.finalize()
+    call.say(0)
+    call.hear(server.answer())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.say(number, 0)
+    call.finalize()
+    call.say(0)
+    call.hear(server.answer())
+    assert call.words == ["w1", "w2", f"w{number}"]
+
+
+def test_one_word_over_the_noise_of_the_line_does_not_make_speech_of_it() -> None:
+    call = Call(timed=False, flags=False, timeouts=Timeouts(stall=2.0))
+    server = call.connect()
+    noise = struct.pack("<2h", 20, -20) * RATE  # 2 s
+    call.feed(noise)
+    call.say(1)
+    call.feed(noise[: RATE // 2])
+    request = call.finalize()
+    call.pass_time(0.12)
+    call.hear({"transcript": "w1", "is_final": True})
+    assert call.answered == [request]
+    for _ in range(5):
+        call.feed(noise)
+    assert call.all(Disconnected) == []
+    assert server.finalizes
 
 
 def test_an_answer_that_was_doubted_teaches_nothing() -> None:
