@@ -21,7 +21,8 @@ class Link:
         url: The base URL it goes to.
         is_open: It can be sent to.
         sent_bytes: Audio it was sent, inserted silence included: connection_time in bytes.
-        worked: The server understood speech on it, or it lived for a while.
+        understood: The server understood speech on it.
+        worked: It did, or the connection lived for a while.
         closing_at: When the closing word went out, or None.
         last_sent_at: When anything went out last.
         last_heard_at: When the server said anything last.
@@ -35,6 +36,7 @@ class Link:
     clock: ConnectionClock = field(default_factory=lambda: ConnectionClock(0.0))
     opened_at: float = 0.0
     sent_bytes: int = 0
+    understood: bool = False
     worked: bool = False
     closing_at: float | None = None
     last_sent_at: float = 0.0

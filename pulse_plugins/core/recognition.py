@@ -21,8 +21,7 @@ from pulse_plugins.core.timeline import Timeline
 from pulse_plugins.core.transcripts import Segment, Transcripts
 from pulse_plugins.core.turns import Request, Turns
 
-_UNMISTAKABLE = 0.3  # seconds of loud audio; less may be a click or a cough
-_MOMENT = 0.4  # seconds; what was on its way when a finalize was answered is here by then
+_UNMISTAKABLE = 0.15  # seconds of loud audio; less is a click
 _DOUBT = 1.0  # seconds; an interim or final comes at most so long after its last word
 
 
@@ -62,9 +61,7 @@ class Recognition:
         timeline = self.timeline
         sent = timeline.cursor / timeline.bytes_per_second
         if not (message.is_final or message.is_last):
-            interim = self.transcripts.interim(
-                message, sent=sent, cut_now=self._is_answer_fresh(now)
-            )
+            interim = self.transcripts.interim(message, sent=sent, now=now)
             if interim is not None:
                 self._events.append(interim)
                 if self.turns.waiting:
@@ -80,7 +77,8 @@ class Recognition:
             sent=sent,
             until=None if answered is None else timeline.seconds(answered.mark),
             certain=certain,
-            cut_now=waiting is not None or self.turns.late > 0 or self._is_answer_fresh(now),
+            asked=waiting is not None or self.turns.late > 0 or self.turns.was_answered(now),
+            now=now,
         )
         if segment.words:
             self._speech.learn(segment.words[0].start, segment.end)
@@ -163,9 +161,6 @@ class Recognition:
             timeline.release(until)
         elif older > timeline.start:
             timeline.release(older)
-
-    def _is_answer_fresh(self, now: float) -> bool:
-        return now - self.turns.answered_at < _MOMENT
 
     def _completed_by(self, message: Transcript, segment: Segment, now: float) -> Request | None:
         """The newest request that this final completes, or None."""

@@ -58,6 +58,8 @@ from pulse_plugins.core.watchdog import Watchdog
 
 _KEEPALIVE_SILENCE = 0.1  # seconds
 _PROVEN = 5.0  # a connection that lived this long has worked, even if nothing was said
+_LONG = 30.0  # one that understood speech for so long was not refused for its options
+_IDLE = 2.5  # nobody closes an idle connection sooner
 _STEADY = 1.0  # one that has worked and lived shorter may be one of many that do
 
 
@@ -220,7 +222,7 @@ class Session:
             self._begin_switch(now)
             return
         failed_over = self._failed_url not in (None, link.url)
-        self._failed_url = self._failure = self._former = None
+        self._failed_url = self._failure = None
         self.events.append(Connected(self._outage.attempt, seconds, link.url, failed_over))
         self.state = State.OPEN
         self._begin(link, now)
@@ -279,14 +281,14 @@ class Session:
         if had_its_say and self._had_its_say:
             self._finish()  # two have heard all, and have nothing more to say
             return
-        self._had_its_say = had_its_say
+        self._had_its_say = had_its_say or (self._had_its_say and not was_open)
         self._outage.began(now)
         if self._switch is not None:
             if error is not None:
                 self._blame(link, error, now)
             self._take_over(now)
             return
-        lasted = link.worked or (was_open and now - link.opened_at >= _STEADY)
+        lasted = link.worked or (was_open and now - link.opened_at >= _IDLE)
         if error is None and lasted and not self._has_open_words():
             self.state = State.DORMANT  # an idle close is no failure; audio wakes it up
             self._outage.slept()
@@ -368,6 +370,7 @@ class Session:
         if self._ending:
             if link.closing_at is None:
                 link.closing_at = link.last_sent_at = now
+                self._go_on_ending(now)
                 return link.options.row.close
             return None
         if now >= link.last_sent_at + self.options.timeouts.keepalive:
@@ -471,8 +474,10 @@ class Session:
         link.last_heard_at = now
         if link is not self._link:
             return False
-        if proof and not link.worked:
-            self._worked(link)
+        if proof:
+            link.understood = True
+            if not link.worked:
+                self._worked(link)
         return True
 
     def _said(self, message: Transcript, link: Link, now: float) -> None:
@@ -491,6 +496,7 @@ class Session:
     def _worked(self, link: Link) -> None:
         if not link.worked:
             link.worked = True
+            self._former = None
             self._outage.worked()
             self._endpoints.worked(link.url, link.options.api_key)
 
@@ -507,7 +513,7 @@ class Session:
 
     def _reported(self, link: Link, error: PulseError, now: float) -> None:
         """The server sent an error message; it closes the connection after one (D-LIVE)."""
-        if link.worked and self._is_doubtful(error):
+        if link.worked and self._is_doubtful(error, link, now):
             # It has worked with these very options: the fault is the server's.
             error = ServerError(
                 "the service reports an error in mid-stream",
@@ -517,12 +523,14 @@ class Session:
         self.commands.append(CloseLink(link.id))
         self.disconnected(link.id, error, now)
 
-    def _is_doubtful(self, error: PulseError) -> bool:
-        """Whether a rejection may be only worded like one; what is repeated is meant."""
-        if type(error) is RequestRejectedError:
-            return True
+    def _is_doubtful(self, error: PulseError, link: Link, now: float) -> bool:
+        """Whether a rejection may be only worded like one; what is soon repeated is meant."""
         if not isinstance(error, RequestRejectedError) or isinstance(error, RegionError):
             return False
+        if type(error) is RequestRejectedError and link.understood:
+            return True
+        if link.understood and now - link.opened_at >= _LONG:
+            return True
         doubted, self._doubted = self._doubted, True
         return not doubted
 
@@ -637,8 +645,7 @@ class Session:
             self._close(old)
             self._watchdog.rest()
             self._rewind()
-        if self._link is None or not self._link.is_open:
-            self._former = self._former or self.options
+        self._former = self._former or self.options
         self._adopt(switch.options)
         if self._link is None:
             self._connect(now)
@@ -675,9 +682,8 @@ class Session:
         self.sent_bytes += size
         if at < heard:
             self.replayed_bytes += min(size, heard - at)
-        elif self._ending:  # it goes on, however slowly
-            going_on = now + self.options.timeouts.close
-            self._close_by = min(max(self._close_by, going_on), self._close_at_last)
+        if self._ending:
+            self._go_on_ending(now)
         if self._outage.is_on:
             self._report_recovery(now)
         return packet
@@ -725,6 +731,11 @@ class Session:
         if link.closing_at is not None and error is None:
             return not self._recognition.is_speech_open(self.timeline.end)
         return link.closing_at is not None and self._is_all_heard()
+
+    def _go_on_ending(self, now: float) -> None:
+        """Something more went out: its words need time too, within bounds."""
+        going_on = now + self.options.timeouts.close
+        self._close_by = min(max(self._close_by, going_on), self._close_at_last)
 
     def _ends_at(self) -> float:
         """When to stop waiting for the last words."""

@@ -31,7 +31,7 @@ _SAME_PLACE = 0.08  # seconds between two reports of one word's start
 _TAIL = 256  # words, or characters of a language without spaces, that such a replay may say again
 _FASTEST = 8.0  # words a second; three times as many characters where there are no spaces
 _ROUNDING = 1e-3  # seconds; more than a sample
-_MOMENT = 0.35  # seconds of audio; nobody says the same again, and is understood, so soon
+_MOMENT = 0.35  # seconds; nobody says the same again, and is understood, so soon
 _HAS_WORD = re.compile(r"\w")
 
 
@@ -67,6 +67,7 @@ class Transcripts:
         self._echo_end = 0.0
         self._last_text = ""
         self._last_sent = -inf  # the audio that this connection was sent when that came
+        self._last_at = -inf  # when a final came, on the caller's clock
         # Delivered without a time, newest last: a word, and the stream_time before which it ended.
         self._tail: deque[tuple[str, float]] = deque(maxlen=_TAIL)
         self._repeats: list[str] = []  # those of them that a replay may say again
@@ -74,18 +75,18 @@ class Transcripts:
         self.open_text = ""  # the newest interim of the open segment
         self._seen: list[tuple[int, float]] = []  # words in an interim, audio sent when it came
 
-    def interim(self, message: Transcript, *, sent: float, cut_now: bool = False) -> Interim | None:
+    def interim(self, message: Transcript, *, sent: float, now: float) -> Interim | None:
         """The open segment as it looks now, or None when it says nothing new.
 
         Args:
             message: An interim.
             sent: stream_time up to which this connection was sent audio.
-            cut_now: A finalize was answered this moment, so that it may have been overtaken.
+            now: Any steady clock, in seconds.
         """
         text = message.text
         if not _HAS_WORD.search(text):
             return None
-        if cut_now and not self._seen and self._is_soon(sent) and self._ends_with(text):
+        if not self._seen and self._is_soon(sent, now) and self._ends_with(text):
             return None
         count = len(text.split())
         if not self._seen or count > self._seen[-1][0]:
@@ -122,9 +123,10 @@ class Transcripts:
         clock: ConnectionClock,
         *,
         sent: float,
+        now: float,
         until: float | None = None,
         certain: bool = True,
-        cut_now: bool = False,
+        asked: bool = False,
     ) -> Segment:
         """Place a final on the stream.
 
@@ -132,11 +134,13 @@ class Transcripts:
             message: A final.
             clock: The clock of the connection it came on.
             sent: stream_time up to which that connection was sent audio.
+            now: Any steady clock, in seconds.
             until: stream_time of the finalize that this answers, where the server says so.
             certain: It can answer no later one.
-            cut_now: A finalize is outstanding or was answered this moment, so that two finals may
+            asked: A finalize is outstanding or was answered this moment, so that two finals may
                 say the same.
         """
+        soon, self._last_at = self._is_soon(sent, now), now
         text = message.text if _HAS_WORD.search(message.text) else ""
         words = self._timed(message.words, clock, sent) if text else None
         seen, self._seen, self.open_text = self._seen, [], ""
@@ -145,7 +149,8 @@ class Transcripts:
             return Segment("", (), end, end, covered=0.0)
         if words is None:
             at_most = sent if until is None else min(sent, until)
-            twice = cut_now and not message.is_last and self._is_soon(sent)
+            # The last word may really be said again; a sentence is not, so soon.
+            twice = soon and (" " in text if message.is_last else asked)
             return self._untimed(text, seen, at_most, sent, certain=certain, twice=twice)
         self._tail.clear()
         self._repeats = []
@@ -265,9 +270,9 @@ class Transcripts:
         end = self.delivered_until
         return Segment(rest, (), start, end, covered=at, repeated=not rest, vague=True)
 
-    def _is_soon(self, sent: float) -> bool:
-        """Whether the last final came at this very moment."""
-        return sent - self._last_sent < _MOMENT
+    def _is_soon(self, sent: float, now: float) -> bool:
+        """Whether the last final came at this very moment, by the audio and by the clock."""
+        return sent - self._last_sent < _MOMENT and now - self._last_at < _MOMENT
 
     def _ends_with(self, text: str) -> bool:
         """Whether the last final ended with these words."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+_MOMENT: Final = 0.4  # seconds; what was on its way when an answer left is here by then
 _TOO_SOON: Final = 0.5  # of the time that the answer before took
 
 
@@ -38,7 +39,6 @@ class Turns:
 
     Attributes:
         waiting: Oldest first.
-        answered_at: When the server answered one, on the session's clock.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Turns:
         self.late = 0  # sent and given up: their answers may still come on this connection
         self.flag_seen = False  # this server marks its answers with from_finalize
         self.answers_empty: bool | None = None  # whether it answers when nothing is pending
-        self.answered_at = -inf
+        self._answered_at = -inf
         self._took = 0.0  # seconds, from the newest request that was answered to its answer
 
     def request(self, mark: int) -> int:
@@ -101,6 +101,10 @@ class Turns:
         """Whether a final comes much sooner after this request than the newest answer did."""
         return request.sent_at is not None and now - request.sent_at < _TOO_SOON * self._took
 
+    def was_answered(self, now: float) -> bool:
+        """Whether the server answered one at this moment."""
+        return now - self._answered_at < _MOMENT
+
     def newest(self) -> Request | None:
         """The request that was sent last."""
         return next((r for r in reversed(self.waiting) if r.sent_at is not None), None)
@@ -130,7 +134,7 @@ class Turns:
     def answer(self, request: Request, now: float) -> int | None:
         """The server answers this request, and with it all older ones; the newest id, if any."""
         self._took = 0.0 if request.sent_at is None else now - request.sent_at
-        self.answered_at = now
+        self._answered_at = now
         return self._close(request)
 
     def _close(self, request: Request) -> int | None:

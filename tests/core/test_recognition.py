@@ -218,6 +218,36 @@ def test_an_interim_that_a_final_has_overtaken_is_not_told() -> None:
     assert call.all(Interim)[-1].text == "w2"
 
 
+@pytest.mark.parametrize("timed", [True, False])
+def test_an_interim_that_the_servers_own_final_has_overtaken_is_not_promoted(timed: bool) -> None:
+    call = Call(timed=timed)
+    server = call.connect()
+    call.say(9)
+    call.finalize()
+    call.hear(server.answer())
+    call.say(1, 2, 3)
+    request = call.finalize()
+    stale = server.interim()
+    call.hear(server.final())
+    call.hear(stale)
+    call.pass_time(0.5)
+    assert call.words == ["w9", "w1", "w2", "w3"]
+    assert call.answered[-1] == request
+    call.end()
+    call.pass_time(5.0)
+    assert call.words == ["w9", "w1", "w2", "w3"]
+
+
+def test_a_sentence_that_the_goodbye_repeats_comes_once() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    call.end()
+    call.hear(server.final())
+    call.hear({"transcript": "w1 w2 w3", "is_final": True, "is_last": True})
+    assert call.words == ["w1", "w2", "w3"]
+
+
 def test_a_word_that_ends_before_its_sound_does_answers_soon() -> None:
     call = Call(flags=False)
     server = call.connect()

@@ -34,7 +34,7 @@ from pulse_plugins.core.events import (
 from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
 from pulse_plugins.core.session import Session, State
 from tests.support.call import Call
-from tests.support.hearing import RATE
+from tests.support.hearing import RATE, spoken
 
 
 def test_a_finalize_goes_out_behind_its_audio_and_its_answer_carries_its_number() -> None:
@@ -367,6 +367,69 @@ def test_a_connection_that_lived_in_silence_has_worked() -> None:
     assert call.words == ["w1"]
 
 
+@pytest.mark.parametrize(("back_after", "answer_after"), [(4.0, 1.2), (4.5, 0.7), (4.9, 3.0)])
+def test_a_connection_that_is_back_late_has_time_for_the_last_words(
+    back_after: float, answer_after: float
+) -> None:
+    call = Call(timeouts=Timeouts(close=5.0))
+    call.connect()
+    call.say(*range(1, 11))
+    call.drop()
+    call.end()
+    call.pass_time(back_after)
+    server = call.connect()
+    call.pass_time(0.3)
+    assert server.closing
+    call.pass_time(answer_after)
+    call.hear(server.final(is_last=True))
+    assert len(call.words) == 10
+    assert call.session.error is None
+
+
+def test_a_rejection_in_prose_after_a_silence_is_believed_the_second_time() -> None:
+    call = Call()
+    tries = 0
+    while call.session.state is not State.CLOSED:
+        tries += 1
+        call.connect()
+        call.hear({"transcript": "", "is_final": False})
+        call.say(*[0] * 27)
+        call.hear({"type": "error", "message": "invalid parameter: sample_rate"})
+        call.pass_time(2.0)
+    assert tries == 2
+    assert isinstance(call.session.error, RequestRejectedError)
+
+
+def test_rejections_in_prose_that_are_far_apart_are_each_the_servers_fault() -> None:
+    call = Call()
+    for number, prose in enumerate(("insufficient quota", "permission denied", "no credit"), 1):
+        server = call.connect()
+        call.say(number)
+        call.hear(server.final())
+        call.say(*[0] * 160)
+        call.hear({"type": "error", "message": prose})
+        assert call.session.state is not State.CLOSED
+        call.pass_time(1.0)
+
+
+def test_options_that_are_refused_on_their_connection_go_back_too() -> None:
+    call = Call()
+    call.connect()
+    call.drop()
+    former = call.session.options
+    call.session.update(former.changed(language="de"), call.now)
+    call.pass_time(0.1)
+    call.connect()
+    call.hear({"type": "error", "message": "unsupported language"})
+    call.settle()
+    assert len(call.all(OptionsRefused)) == 1
+    assert call.session.options == former
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
 def test_a_goodbye_that_is_answered_by_a_close_alone_is_repeated_once() -> None:
     call = Call(timeouts=Timeouts(close=5.0))
     call.connect()
@@ -405,7 +468,7 @@ def test_a_click_at_the_end_is_no_lost_speech() -> None:
     call.finalize()
     call.hear(server.answer())
     call.say(*[0] * 20)
-    call.say(4)  # as long as a click may be
+    call.feed(spoken(4)[: RATE // 5])  # 0.1 s
     call.end()
     call.pass_time(20.0)
     assert call.session.state is State.CLOSED

@@ -29,10 +29,10 @@ class Stream:
 
     def final(self, message: Transcript, *, sent: float = 60.0) -> Segment:
         clock = ConnectionClock(self.base)
-        return self.transcripts.final(message, clock, sent=sent)
+        return self.transcripts.final(message, clock, sent=sent, now=0.0)
 
     def interim(self, text: str, *, sent: float = 60.0) -> str | None:
-        interim = self.transcripts.interim(Transcript(transcript=text), sent=sent)
+        interim = self.transcripts.interim(Transcript(transcript=text), sent=sent, now=1.0)
         return interim.text if interim else None
 
     def reconnect(self, base: float) -> None:
