@@ -10,10 +10,10 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from pulse_plugins.core.backoff import RetryPolicy
-from pulse_plugins.core.dialects import DIALECTS
-from pulse_plugins.core.languages import LANGUAGES, Language
-from pulse_plugins.core.options import Limits, PulseOptions, Timeouts, wire_fields
+from pulse_plugins.core.base.languages import LANGUAGES, Language
+from pulse_plugins.core.config.dialects import DIALECTS
+from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts, wire_fields
+from pulse_plugins.core.config.retry import RetryPolicy
 
 PAGE = Path(__file__).with_name("options.md")
 

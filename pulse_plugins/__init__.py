@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from pulse_plugins.version import __version__
 
 if TYPE_CHECKING:
-    from pulse_plugins.core.audio import AudioFormat, AudioFormatError
-    from pulse_plugins.core.backoff import RetryPolicy
-    from pulse_plugins.core.batch import PulseBatch
-    from pulse_plugins.core.errors import (
+    from pulse_plugins.core.audio.formats import AudioFormat, AudioFormatError
+    from pulse_plugins.core.base.errors import (
         AccessDeniedError,
         AuthenticationError,
         ConfigurationError,
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
         StalledError,
         StreamClosedError,
     )
-    from pulse_plugins.core.events import (
+    from pulse_plugins.core.base.events import (
         Admitted,
         AudioLost,
         Connected,
@@ -50,9 +48,11 @@ if TYPE_CHECKING:
         Utterance,
         Word,
     )
-    from pulse_plugins.core.metrics import StreamMetrics
-    from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
-    from pulse_plugins.core.stream import PulseStream
+    from pulse_plugins.core.client.batch import PulseBatch
+    from pulse_plugins.core.client.stream import PulseStream
+    from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+    from pulse_plugins.core.config.retry import RetryPolicy
+    from pulse_plugins.core.observe.metrics import StreamMetrics
 
 __all__ = [
     "AccessDeniedError",
@@ -99,13 +99,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "audio": ("AudioFormat", "AudioFormatError"),
-    "backoff": ("RetryPolicy",),
-    "batch": ("PulseBatch",),
-    "metrics": ("StreamMetrics",),
-    "options": ("Limits", "PulseOptions", "Timeouts"),
-    "stream": ("PulseStream",),
-    "errors": tuple(name for name in __all__ if name.endswith("Error") and "Format" not in name),
+    "audio.formats": ("AudioFormat", "AudioFormatError"),
+    "config.retry": ("RetryPolicy",),
+    "client.batch": ("PulseBatch",),
+    "observe.metrics": ("StreamMetrics",),
+    "config.options": ("Limits", "PulseOptions", "Timeouts"),
+    "client.stream": ("PulseStream",),
+    "base.errors": tuple(
+        name for name in __all__ if name.endswith("Error") and "Format" not in name
+    ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -114,7 +116,7 @@ def __getattr__(name: str) -> object:
     """Import a public name on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f"pulse_plugins.core.{_HOMES.get(name, 'events')}")
+    home = import_module(f"pulse_plugins.core.{_HOMES.get(name, 'base.events')}")
     value: object = getattr(home, name)
     globals()[name] = value
     return value

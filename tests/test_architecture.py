@@ -10,22 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
 
-# A file of `core` imports lower floors only, never its own. The two topmost floors alone await,
-# open sockets and read a clock.
-FLOORS = (
-    "advice endpoints errors languages resampler timeline turns wording",
-    "audio dialects events opus protocol values",
-    "backoff journal metrics recordings speech transcripts",
-    "options outage",
-    "links observers",
-    "recognition",
-    "watchdog",
-    "session",
-    "admission batch outlet websocket",
-    "stream",
-)
+# The packages of `core`, lowest first. A file imports its own package and packages of lower floors.
+FLOORS = ("base", "config audio wire", "transcript observe", "session", "client")
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
-DRIVERS = " ".join(FLOORS[-2:]).split()
 
 CLOCKS = {"time", "datetime", "asyncio", "threading", "sched"}
 SOCKETS = {"socket", "ssl", "websockets", "aiohttp", "httpx", "requests"}
@@ -60,24 +47,32 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def of_core(path: Path) -> set[str]:
-    """The rooms of `core` that a file imports."""
+    """The packages of `core` that a file imports."""
     return {name.split(".")[2] for name in imported(path) if name.startswith("pulse_plugins.core.")}
+
+
+def package(path: Path) -> str:
+    """The package of `core` that a file belongs to."""
+    parts = path.relative_to(PACKAGE / "core").parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def core_files() -> list[Path]:
+    return [path for path in files("core") if package(path)]
 
 
 def roots(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imported(path)}
 
 
-def test_every_file_of_core_has_a_floor() -> None:
-    rooms = {path.stem for path in files("core")} - {"__init__"}
-    assert rooms == set(FLOOR)
+def test_every_file_of_core_belongs_to_a_package() -> None:
+    assert {package(path) for path in files("core")} - {""} == set(FLOOR)
 
 
-@pytest.mark.parametrize("path", files("core"), ids=name_of)
-def test_core_imports_lower_floors_only(path: Path) -> None:
-    floor = FLOOR.get(path.stem, 0)
-    wrong = {room for room in of_core(path) if FLOOR[room] >= floor}
-    assert not wrong
+@pytest.mark.parametrize("path", core_files(), ids=name_of)
+def test_core_imports_its_own_package_and_lower_floors_only(path: Path) -> None:
+    mine = package(path)
+    assert not {other for other in of_core(path) - {mine} if FLOOR[other] >= FLOOR[mine]}
 
 
 @pytest.mark.parametrize("path", files("core"), ids=name_of)
@@ -88,9 +83,9 @@ def test_core_knows_nobody_above_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in files("core") if path.stem not in DRIVERS], ids=name_of
+    "path", [path for path in core_files() if package(path) != "client"], ids=name_of
 )
-def test_below_the_drivers_nothing_awaits_or_reads_a_clock(path: Path) -> None:
+def test_below_the_client_nothing_awaits_or_reads_a_clock(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     waits = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef)
     assert not [node.lineno for node in ast.walk(tree) if isinstance(node, waits)]
@@ -98,14 +93,14 @@ def test_below_the_drivers_nothing_awaits_or_reads_a_clock(path: Path) -> None:
 
 
 def test_only_the_protocol_of_core_decodes_the_wire() -> None:
-    readers = {path.stem for path in files("core") if "msgspec" in roots(path)}
-    assert readers <= {"protocol", "recordings", "batch"}
+    readers = {name_of(path) for path in files("core") if "msgspec" in roots(path)}
+    assert {name.split("/")[1] for name in readers} <= {"wire", "client"}
 
 
 @pytest.mark.parametrize("path", files("local"), ids=name_of)
 def test_the_local_server_shares_no_codec_with_the_client(path: Path) -> None:
     """A shared codec would share its misreadings."""
-    assert "protocol" not in of_core(path)
+    assert "wire" not in of_core(path)
     assert not roots(path) & FRAMEWORKS
 
 

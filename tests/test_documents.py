@@ -68,18 +68,18 @@ def test_a_snippet_runs_as_it_stands(page: Path, code: str, tmp_path: Path) -> N
 def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
     """The worked example, followed: in a copy of the file, nothing else is touched."""
     (line,) = [code for page, code in PYTHON if page.name == "CONTRIBUTING.md"]
-    source = (ROOT / "pulse_plugins/core/options.py").read_text(encoding="utf-8")
+    source = (ROOT / "pulse_plugins/core/config/options.py").read_text(encoding="utf-8")
     mark = "    diarize: bool | None ="
     assert source.count(mark) == 1
     (tmp_path / "changed.py").write_text(source.replace(mark, f"    {line.strip()}\n{mark}"))
     program = (
         "import sys, importlib.util\n"
         "spec = importlib.util.spec_from_file_location("
-        f"'pulse_plugins.core.options', {str(tmp_path / 'changed.py')!r})\n"
+        f"'pulse_plugins.core.config.options', {str(tmp_path / 'changed.py')!r})\n"
         "module = importlib.util.module_from_spec(spec)\n"
         "sys.modules[spec.name] = module\n"
         "spec.loader.exec_module(module)\n"
-        "import pulse_plugins.core; pulse_plugins.core.options = module\n"
+        "import pulse_plugins.core; pulse_plugins.core.config.options = module\n"
         "url = 'ws://127.0.0.1:1'\n"
         "made = module.PulseOptions(base_url=url, profanity_filter=True)\n"
         "assert made.query()['profanity_filter'] == 'true'\n"

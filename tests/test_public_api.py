@@ -35,8 +35,8 @@ def test_a_name_that_is_not_public_is_refused_like_any_other() -> None:
 
 
 def test_every_event_and_error_of_core_is_public() -> None:
-    events = importlib.import_module("pulse_plugins.core.events")
-    errors = importlib.import_module("pulse_plugins.core.errors")
+    events = importlib.import_module("pulse_plugins.core.base.events")
+    errors = importlib.import_module("pulse_plugins.core.base.errors")
     public = {
         name
         for module in (events, errors)
@@ -64,7 +64,7 @@ def test_importing_the_package_imports_nothing_of_the_engine() -> None:
 
 def test_using_the_engine_loads_no_framework() -> None:
     loaded = _modules_after("import pulse_plugins; pulse_plugins.PulseStream")
-    assert "pulse_plugins.core.stream" in loaded
+    assert "pulse_plugins.core.client.stream" in loaded
     assert not [name for name in FRAMEWORKS if name in loaded]
 
 

@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from examples.phone_agent.lines import FOLDER, LINES
-from pulse_plugins.core.audio import decode, encode
+from pulse_plugins.core.audio.formats import decode, encode
 from pulse_plugins.local.recordings.make_recordings import NOISE, RATE, speak
 
 _VOICE = "rms"

@@ -33,7 +33,7 @@ from websockets.exceptions import ConnectionClosed
 from examples.phone_agent.bookings import BookingError, default_store
 from examples.phone_agent.lines import RATE, load
 from examples.phone_agent.telephone import signature
-from pulse_plugins.core.audio import decode, encode
+from pulse_plugins.core.audio.formats import decode, encode
 
 SCRIPTS = {
     "book": ("table", "name", "phone", "yes"),

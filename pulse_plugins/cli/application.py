@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pulse_plugins.cli import bench, demo, doctor, live, serve, transcribe
 from pulse_plugins.cli.exits import MEANING, CommandError, Exit, report
-from pulse_plugins.core.errors import PulseError
+from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
 
 app = typer.Typer(

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 from unicodedata import east_asian_width
 
-from pulse_plugins.core.events import Final, Word
-from pulse_plugins.core.languages import spaceless
+from pulse_plugins.core.base.events import Final, Word
+from pulse_plugins.core.base.languages import spaceless
 
 Format = Literal["text", "json", "srt", "vtt"]
 SUFFIX: dict[Format, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}

@@ -21,7 +21,7 @@ from livekit.agents.voice import io
 from numpy.typing import NDArray
 
 from pulse_plugins.cli.hearing import Hearing
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit import STT
 from pulse_plugins.livekit.log import logger
 

@@ -26,8 +26,8 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
 from pulse_plugins.cli.hearing import Hearing
-from pulse_plugins.core.events import AudioLost, Recovered
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.base.events import AudioLost, Recovered
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.pipecat import PulseSTTService
 
 

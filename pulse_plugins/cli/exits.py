@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-from pulse_plugins.core.errors import (
+from pulse_plugins.core.base.errors import (
     ConfigurationError,
     PulseError,
     RateLimitError,

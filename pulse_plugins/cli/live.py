@@ -22,9 +22,8 @@ from rich.text import Text
 from pulse_plugins.cli import media, target
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.cli.interrupts import first_interrupt
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.backoff import RetryPolicy
-from pulse_plugins.core.events import (
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.events import (
     AudioLost,
     Connected,
     Event,
@@ -33,8 +32,9 @@ from pulse_plugins.core.events import (
     Reconnecting,
     Recovered,
 )
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.retry import RetryPolicy
 
 _BLOCK = 0.05  # seconds of sound at a time
 _WAITING = 100  # blocks that may wait for the event loop; more is a machine that cannot keep up

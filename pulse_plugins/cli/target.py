@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from pulse_plugins.core.dialects import DialectName
-from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.core.options import CLOUD_URL, PulseOptions
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config.dialects import DialectName
+from pulse_plugins.core.config.options import CLOUD_URL, PulseOptions
 
 Url = Annotated[
     str,

@@ -27,8 +27,8 @@ from pulse_plugins.cli.transcription import (
     by_request,
     by_stream,
 )
-from pulse_plugins.core.errors import PulseError, RequestRejectedError
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.base.errors import PulseError, RequestRejectedError
+from pulse_plugins.core.config.options import PulseOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from pulse_plugins.cli import media
 from pulse_plugins.cli.exits import CommandError
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.backoff import RetryPolicy
-from pulse_plugins.core.batch import PulseBatch
-from pulse_plugins.core.events import AudioLost, Final
-from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
-from pulse_plugins.core.recordings import BatchTranscript
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.events import AudioLost, Final
+from pulse_plugins.core.client.batch import PulseBatch
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.wire.batch_messages import BatchTranscript
 
 Advance = Callable[[float], None]  # told the seconds of audio that were sent
 

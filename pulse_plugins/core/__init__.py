@@ -1,1 +1,1 @@
-"""The streaming engine: framework-free, one file a concern; see CONTRIBUTING.md for the floors."""
+"""The streaming engine. It knows no framework; docs/architecture.md describes its packages."""

@@ -13,10 +13,10 @@ from contextlib import suppress
 from livekit import rtc
 from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.errors import StreamClosedError
-from pulse_plugins.core.events import AudioLost, Event, Final
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import StreamClosedError
+from pulse_plugins.core.base.events import AudioLost, Event, Final
+from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.livekit.handover import Kept
 from pulse_plugins.livekit.input_clock import InputClock
 from pulse_plugins.livekit.preflight import Preflight

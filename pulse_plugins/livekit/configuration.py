@@ -17,11 +17,11 @@ from livekit.agents.types import APIConnectOptions
 from livekit.agents.utils import is_given
 from livekit.agents.version import __version__ as agents_version
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.dialects import DIALECTS
-from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.core.languages import LANGUAGES
-from pulse_plugins.core.options import (
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.base.languages import LANGUAGES
+from pulse_plugins.core.config.dialects import DIALECTS
+from pulse_plugins.core.config.options import (
     CLOUD_URL,
     OPUS_RATES,
     SAMPLE_RATES,

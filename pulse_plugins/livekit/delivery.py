@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 from weakref import ref
 
-from pulse_plugins.core.events import Event
+from pulse_plugins.core.base.events import Event
 
 
 class Listener(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
-from pulse_plugins.core.errors import (
+from pulse_plugins.core.base.errors import (
     ConfigurationError,
     ConnectionLostError,
     ConnectTimeoutError,

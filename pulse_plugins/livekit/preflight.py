@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from pulse_plugins.core.audio import loudness
-from pulse_plugins.core.wording import plain_words
+from pulse_plugins.core.audio.formats import loudness
+from pulse_plugins.core.base.text import plain_words
 
 STABLE = 0.4  # seconds
 QUIET = 0.3  # of the speech's loudness

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.delivery import call_on
 
 _KEPT = 30.0  # seconds

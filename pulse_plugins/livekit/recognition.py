@@ -16,11 +16,11 @@ from livekit.agents import APIConnectOptions, utils
 from livekit.agents.stt import SpeechEvent, SpeechEventType
 from livekit.agents.utils import AudioBuffer
 
-from pulse_plugins.core.audio import AudioFormat, FrameConverter
-from pulse_plugins.core.batch import PulseBatch
-from pulse_plugins.core.errors import PulseError
-from pulse_plugins.core.events import Final
-from pulse_plugins.core.recordings import BatchTranscript
+from pulse_plugins.core.audio.formats import AudioFormat, FrameConverter
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import Final
+from pulse_plugins.core.client.batch import PulseBatch
+from pulse_plugins.core.wire.batch_messages import BatchTranscript
 from pulse_plugins.livekit.configuration import Settings, with_job_proxy
 from pulse_plugins.livekit.errors import api_error
 from pulse_plugins.livekit.input_clock import InputClock

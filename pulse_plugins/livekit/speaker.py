@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from pulse_plugins.core.events import Final
+from pulse_plugins.core.base.events import Final
 
 
 class Speaker(BaseModel):

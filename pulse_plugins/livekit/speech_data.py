@@ -15,9 +15,9 @@ from livekit.agents import LanguageCode
 from livekit.agents.stt import SpeechData
 from livekit.agents.types import NOT_GIVEN, TimedString
 
-from pulse_plugins.core.events import Final, Interim, Word
-from pulse_plugins.core.languages import LANGUAGES, spaceless
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.base.events import Final, Interim, Word
+from pulse_plugins.core.base.languages import LANGUAGES, spaceless
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.input_clock import InputClock
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
 
-from pulse_plugins.core.events import (
+from pulse_plugins.core.base.events import (
     Disconnected,
     Event,
     Final,

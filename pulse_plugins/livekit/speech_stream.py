@@ -21,9 +21,9 @@ from livekit.agents import APIConnectOptions, stt
 from livekit.agents.stt import SpeechEvent
 from livekit.agents.utils import aio
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.errors import PulseError, StreamClosedError
-from pulse_plugins.core.events import (
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import PulseError, StreamClosedError
+from pulse_plugins.core.base.events import (
     Connected,
     Event,
     Final,
@@ -31,7 +31,7 @@ from pulse_plugins.core.events import (
     OptionsApplied,
     OptionsRefused,
 )
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.livekit.audio_feed import AudioFeed
 from pulse_plugins.livekit.configuration import Settings
 from pulse_plugins.livekit.delivery import Alarm, Delivery, call_on, collected_with

@@ -7,8 +7,8 @@ from typing import Any
 
 from livekit.agents.types import APIConnectOptions
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.configuration import Settings, for_connection, with_job_proxy
 from pulse_plugins.livekit.keyterms import with_keyterms
 from pulse_plugins.livekit.log import logger

@@ -12,9 +12,9 @@ from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, stt
 from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import AudioBuffer
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.dialects import DialectName
-from pulse_plugins.core.options import Encoding, Keywords, Limits, Timeouts
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.config.dialects import DialectName
+from pulse_plugins.core.config.options import Encoding, Keywords, Limits, Timeouts
 from pulse_plugins.livekit.configuration import (
     ROOM_RATE,
     first_settings,
@@ -65,7 +65,7 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         dialect: `pulse` (default), `live`, `legacy` or `direct`; see `pulse_plugins.core`.
         limits: Bounds on what is kept for a replay.
         timeouts: How long to wait for what; `connect` comes from the connection options.
-        **options: Any other field of `pulse_plugins.core.options.PulseOptions`.
+        **options: Any other field of `pulse_plugins.core.config.options.PulseOptions`.
 
     Raises:
         ConfigurationError: An argument cannot work, or there is no key. It is a ValueError.

@@ -9,7 +9,7 @@ from collections import deque
 
 from opentelemetry import metrics
 
-from pulse_plugins.core.events import (
+from pulse_plugins.core.base.events import (
     AudioLost,
     Event,
     Final,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from livekit.agents import APIConnectionError
 
-from pulse_plugins.core.errors import PulseError
-from pulse_plugins.core.events import (
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import (
     AudioLost,
     Event,
     MessageIgnored,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.faults import Schedule, parse
 from pulse_plugins.local.handshake import refusal
 from pulse_plugins.local.parameters import RefusedError

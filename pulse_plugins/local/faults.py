@@ -30,7 +30,7 @@ from enum import Enum
 from math import inf
 from typing import cast
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 
 
 class Kind(Enum):

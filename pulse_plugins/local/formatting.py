@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Protocol, cast
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.parameters import Parameters
 from pulse_plugins.local.recognizer import RecognizedWord
 

@@ -1,7 +1,7 @@
 """The server's side of the wire: what it says and what it understands, as the documents show it.
 
 Written from the service's documents alone. It shares no code with the client's
-`pulse_plugins.core.protocol`, because a shared codec would share its misreadings.
+`pulse_plugins.core.wire.stream_messages`, because a shared codec would share its misreadings.
 """
 
 from __future__ import annotations

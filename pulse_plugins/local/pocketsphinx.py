@@ -18,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_plugins.core.errors import ConfigurationError, ServerError
+from pulse_plugins.core.base.errors import ConfigurationError, ServerError
 from pulse_plugins.local import models, sphinx_worker
 from pulse_plugins.local.recognizer import RecognizedWord
 from pulse_plugins.local.sphinx_worker import LENGTH, Setup

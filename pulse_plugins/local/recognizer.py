@@ -15,7 +15,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_plugins.core.errors import ConfigurationError, PulseError
+from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 
 
 @dataclass(frozen=True, slots=True)

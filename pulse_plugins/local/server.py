@@ -27,7 +27,7 @@ from typing import Self
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local import batch, control, formatting, messages, parameters
 from pulse_plugins.local.faults import Fault, Schedule
 from pulse_plugins.local.handshake import is_loopback, key_of, refusal, without_credentials

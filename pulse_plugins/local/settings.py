@@ -8,7 +8,7 @@ from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.connection import Habits
 from pulse_plugins.local.parameters import REGIONS
 from pulse_plugins.local.recognizer import Recognizer

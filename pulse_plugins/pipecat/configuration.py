@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pipecat import version
 
-from pulse_plugins.core.dialects import DialectName
-from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.core.options import OPUS_RATES, SAMPLE_RATES, PulseOptions
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config.dialects import DialectName
+from pulse_plugins.core.config.options import OPUS_RATES, SAMPLE_RATES, PulseOptions
 
 TurnDetection = Literal["vad", "server"]
 

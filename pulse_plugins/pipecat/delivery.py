@@ -16,7 +16,7 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
 )
 
-from pulse_plugins.core.events import Final, Interim, SpeechEnded, SpeechStarted
+from pulse_plugins.core.base.events import Final, Interim, SpeechEnded, SpeechStarted
 from pulse_plugins.pipecat.echo import Echo
 from pulse_plugins.pipecat.finalization import Release, TurnGate
 from pulse_plugins.pipecat.frames import (
@@ -28,7 +28,7 @@ from pulse_plugins.pipecat.frames import (
 from pulse_plugins.pipecat.latency import LatencyMeter
 
 if TYPE_CHECKING:
-    from pulse_plugins.core.stream import PulseStream
+    from pulse_plugins.core.client.stream import PulseStream
     from pulse_plugins.pipecat.stt import PulseSTTService
 
 _RECENT = 2.0  # seconds of audio that hold the newest words of an interim

@@ -7,8 +7,8 @@ awaits or reads a clock.
 
 from __future__ import annotations
 
-from pulse_plugins.core.languages import spaceless
-from pulse_plugins.core.wording import plain_words
+from pulse_plugins.core.base.languages import spaceless
+from pulse_plugins.core.base.text import plain_words
 
 _SOON = 1.0  # seconds of audio; what comes later was not on its way
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipecat.utils.errors import ErrorCategory
 
-from pulse_plugins.core.errors import (
+from pulse_plugins.core.base.errors import (
     AccessDeniedError,
     AuthenticationError,
     ConfigurationError,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pulse_plugins.core.events import Final
+from pulse_plugins.core.base.events import Final
 
 # After the end of speech: past this the framework's own wait is nearly over, and holding on
 # would make a missing answer slower than no rule at all.

@@ -11,8 +11,8 @@ from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
 from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
-from pulse_plugins.core.events import Final, Interim, Word
-from pulse_plugins.core.languages import spaceless
+from pulse_plugins.core.base.events import Final, Interim, Word
+from pulse_plugins.core.base.languages import spaceless
 
 REDACTED = "[REDACTED]"  # stands for words that only an unredacted interim knew
 _MAX_SPANS = 20_000  # changes of speaker that are remembered: minutes of interleaved frames

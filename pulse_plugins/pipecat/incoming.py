@@ -6,7 +6,7 @@ from pipecat.frames.frames import InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
-from pulse_plugins.core.audio import AudioFormat, AudioFormatError, FrameConverter
+from pulse_plugins.core.audio.formats import AudioFormat, AudioFormatError, FrameConverter
 
 _CALM = 50  # good frames in a row, mostly a second of them, after which trouble is news again
 

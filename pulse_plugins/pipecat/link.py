@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from loguru import logger
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.errors import PulseError
-from pulse_plugins.core.events import (
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import (
     Admitted,
     AudioLost,
     Connected,
@@ -33,8 +33,8 @@ from pulse_plugins.core.events import (
     SpeechEnded,
     SpeechStarted,
 )
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.pipecat.delivery import Delivery
 from pulse_plugins.pipecat.errors import category, passing_category
 from pulse_plugins.pipecat.incident import Incident

@@ -25,12 +25,12 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.tracing.service_decorators import traced_stt
 
-from pulse_plugins.core.batch import PulseBatch
-from pulse_plugins.core.dialects import DialectName
-from pulse_plugins.core.errors import PulseError, RegionError
-from pulse_plugins.core.events import Final
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.recordings import BatchTranscript
+from pulse_plugins.core.base.errors import PulseError, RegionError
+from pulse_plugins.core.base.events import Final
+from pulse_plugins.core.client.batch import PulseBatch
+from pulse_plugins.core.config.dialects import DialectName
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.wire.batch_messages import BatchTranscript
 from pulse_plugins.pipecat.configuration import base_options
 from pulse_plugins.pipecat.errors import category, passing_category
 from pulse_plugins.pipecat.frames import Participants, final_frames

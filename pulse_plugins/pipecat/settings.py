@@ -11,9 +11,9 @@ from pipecat.services.settings import STTSettings
 from pipecat.transcriptions.language import Language
 from pipecat.utils.types import NOT_GIVEN, NotGiven, assert_given
 
-from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.core.languages import LANGUAGES, normalize
-from pulse_plugins.core.options import Keywords, PulseOptions, wire_fields
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.base.languages import LANGUAGES, normalize
+from pulse_plugins.core.config.options import Keywords, PulseOptions, wire_fields
 from pulse_plugins.pipecat.frames import Voice
 
 InterimRedaction = Literal["hold", "pass"]

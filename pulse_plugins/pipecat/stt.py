@@ -29,11 +29,11 @@ from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.tracing.service_decorators import traced_stt
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.dialects import DialectName
-from pulse_plugins.core.errors import ConfigurationError, PulseError
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import ConfigurationError, PulseError
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.dialects import DialectName
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.pipecat.configuration import (
     TurnDetection,
     base_options,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
 
 Attributes = dict[str, str | int | float | bool]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opentelemetry import metrics, trace
 
-from pulse_plugins.core.observers import follow, unfollow
+from pulse_plugins.core.observe.hooks import follow, unfollow
 from pulse_plugins.telemetry.measuring import Measuring
 from pulse_plugins.telemetry.tracing import Tracing
 from pulse_plugins.version import __version__

@@ -14,8 +14,8 @@ from threading import Lock
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
-from pulse_plugins.core.errors import PulseError
-from pulse_plugins.core.events import (
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import (
     Admitted,
     Connected,
     Event,
@@ -24,8 +24,8 @@ from pulse_plugins.core.events import (
     Reconnecting,
     Recovered,
 )
-from pulse_plugins.core.metrics import StreamMetrics
-from pulse_plugins.core.observers import ObservedStream
+from pulse_plugins.core.observe.hooks import ObservedStream
+from pulse_plugins.core.observe.metrics import StreamMetrics
 from pulse_plugins.telemetry.attributes import Attributes, of_metrics
 
 _LATENCIES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)  # seconds

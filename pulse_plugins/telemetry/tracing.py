@@ -12,8 +12,8 @@ from collections import deque
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from pulse_plugins.core.errors import PulseError
-from pulse_plugins.core.events import (
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import (
     Admitted,
     AudioLost,
     Connected,
@@ -27,7 +27,7 @@ from pulse_plugins.core.events import (
     Reconnecting,
     Recovered,
 )
-from pulse_plugins.core.observers import ObservedStream
+from pulse_plugins.core.observe.hooks import ObservedStream
 from pulse_plugins.telemetry.attributes import of_server, of_stream
 
 

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from pulse_plugins.core.errors import PulseError
-from pulse_plugins.core.events import Final, Interim
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import Final, Interim
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
 
 if TYPE_CHECKING:
     from livekit.agents.stt import STT as LiveKitSTT

@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from pulse_plugins.core.audio import AudioFormat, FrameConverter, encode
+from pulse_plugins.core.audio.formats import AudioFormat, FrameConverter, encode
 from pulse_plugins.local.scripted import speak
 from tests.benchmarks import report
 from tests.benchmarks.contenders import CONTENDERS

@@ -11,7 +11,7 @@ from pulse_plugins.cli import bench, exits
 from pulse_plugins.cli.__main__ import main
 from pulse_plugins.cli.application import run
 from pulse_plugins.cli.exits import CommandError, Exit
-from pulse_plugins.core import errors
+from pulse_plugins.core.base import errors
 from pulse_plugins.version import __version__
 from tests.cli.rig import program
 

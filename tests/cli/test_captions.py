@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulse_plugins.cli.captions import Format, cues, render
-from pulse_plugins.core.events import Final, Word
+from pulse_plugins.core.base.events import Final, Word
 
 WORDS = "I would like to book a table for four people tomorrow evening at half past seven please"
 

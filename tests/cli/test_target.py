@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pulse_plugins.cli import target
-from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.core.options import PulseOptions, wire_fields
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config.options import PulseOptions, wire_fields
 
 LOCAL = "ws://127.0.0.1:8765"
 

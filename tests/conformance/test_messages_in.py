@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from pulse_plugins import Final, Interim, MessageIgnored, SpeechEnded, SpeechStarted, Utterance
-from pulse_plugins.core.events import Event
+from pulse_plugins.core.base.events import Event
 from tests.conformance.service import Frame, Script, hear, seen, service
 
 Expected: TypeAlias = list[tuple[type[Event], dict[str, object]]]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pulse_plugins import ConfigurationError, PulseOptions
-from pulse_plugins.core.dialects import DIALECTS
-from pulse_plugins.core.languages import LANGUAGES
+from pulse_plugins.core.base.languages import LANGUAGES
+from pulse_plugins.core.config.dialects import DIALECTS
 from pulse_plugins.local.parameters import DOCUMENTED
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions

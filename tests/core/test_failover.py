@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.local import PulseServer, ServerOptions, scripted
 from tests.cli.rig import program
 from tests.support.listening import Listener

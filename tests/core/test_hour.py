@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from random import Random
 
-from pulse_plugins.core.errors import ConnectionLostError, from_status
+from pulse_plugins.core.base.errors import ConnectionLostError, from_status
 from tests.support.call import Call
 
 HOUR = 3600.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from pulse_plugins.core.errors import AuthenticationError
-from pulse_plugins.core.events import Connected, Event, Final, Interim
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.base.errors import AuthenticationError
+from pulse_plugins.core.base.events import Connected, Event, Final, Interim
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.scripted import speak, spell
 from tests.benchmarks.service import serving

@@ -20,10 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pulse_plugins.core.errors import ConnectionLostError, ServerError
-from pulse_plugins.core.recognition import Recognition
-from pulse_plugins.core.session import State
-from pulse_plugins.core.transcripts import Transcripts
+from pulse_plugins.core.base.errors import ConnectionLostError, ServerError
+from pulse_plugins.core.session.session import State
+from pulse_plugins.core.transcript.assembler import Recognition
+from pulse_plugins.core.transcript.placement import Transcripts
 from tests.support.attentive import AttentiveCall
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken

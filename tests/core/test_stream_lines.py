@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from pulse_plugins.core.events import AudioLost, Event, Final
-from pulse_plugins.core.options import PulseOptions, Timeouts
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.base.events import AudioLost, Event, Final
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions, Timeouts
 from pulse_plugins.local import PulseServer
 from pulse_plugins.local.scripted import speak, spell
 from tests.support.proxy import Line, bad_line

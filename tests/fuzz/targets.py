@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from pulse_plugins.core.protocol import (
+from pulse_plugins.core.wire.stream_messages import (
     ErrorReport,
     Pong,
     SpeechMark,

@@ -6,9 +6,9 @@ import pytest
 from livekit.agents import LanguageCode
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 
-from pulse_plugins.core.audio import AudioFormat
-from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.core.languages import LANGUAGES
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.base.languages import LANGUAGES
 from pulse_plugins.livekit.configuration import Settings, first_settings, for_connection
 from pulse_plugins.livekit.keyterms import with_keyterms
 

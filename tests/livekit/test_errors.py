@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from livekit.agents import APIConnectionError, APIStatusError, APITimeoutError
 
-from pulse_plugins.core import errors
+from pulse_plugins.core.base import errors
 from pulse_plugins.livekit.errors import api_error, fatal_error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.livekit import STT
 from tests.livekit.driving import END, INTERIM, Heard, check_grammar, frames, play, speech, words
 from tests.support.peer import peer

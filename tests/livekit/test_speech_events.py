@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from livekit.agents.stt import SpeechEvent, SpeechEventType
 
-from pulse_plugins.core.errors import ConnectionLostError
-from pulse_plugins.core.events import (
+from pulse_plugins.core.base.errors import ConnectionLostError
+from pulse_plugins.core.base.events import (
     Disconnected,
     Event,
     Final,
@@ -16,7 +16,7 @@ from pulse_plugins.core.events import (
     SpeechStarted,
     Word,
 )
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.input_clock import InputClock
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents

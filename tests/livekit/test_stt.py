@@ -11,7 +11,7 @@ from livekit.agents import Plugin, stt
 from livekit.agents.job import JobExecutorType, JobProcess, _JobContextVar
 from livekit.plugins import smallestai
 
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit import STT, SpeechStream, __version__
 from pulse_plugins.livekit.configuration import with_job_proxy
 

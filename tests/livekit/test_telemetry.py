@@ -6,8 +6,8 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from pulse_plugins.core.errors import ConnectionLostError
-from pulse_plugins.core.events import AudioLost, Event, Final, Reconnecting, Recovered
+from pulse_plugins.core.base.errors import ConnectionLostError
+from pulse_plugins.core.base.events import AudioLost, Event, Final, Reconnecting, Recovered
 from pulse_plugins.livekit.telemetry import Telemetry
 
 

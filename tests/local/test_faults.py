@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.faults import Fault, Kind, Schedule, Trigger, parse
 from pulse_plugins.local.scripted import ScriptedRecognizer, speak, spell
 from pulse_plugins.local.server import PulseServer

@@ -87,7 +87,7 @@ def test_switches(switches: dict[str, object], text: str) -> None:
 def test_without_the_library_numbers_are_refused_with_advice() -> None:
     program = (
         "import sys; sys.modules['text_to_num'] = None\n"
-        "from pulse_plugins.core.errors import ConfigurationError\n"
+        "from pulse_plugins.core.base.errors import ConfigurationError\n"
         "from pulse_plugins.local import formatting\n"
         "from pulse_plugins.local.parameters import Parameters\n"
         "formatting.check(Parameters(dialect='live'))\n"

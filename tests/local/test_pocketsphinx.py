@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from pulse_plugins.core.errors import ConfigurationError, ServerError
+from pulse_plugins.core.base.errors import ConfigurationError, ServerError
 from pulse_plugins.local import recordings
 from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizer import Decoder, RecognizedWord, Recognizer

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizer import Decoder, RecognizedWord, Recognizer, load
 from pulse_plugins.local.scripted import ScriptedRecognizer

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local import recordings
 
 RATES: tuple[Literal[8000, 16000], ...] = (8000, 16000)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from pulse_plugins.core.errors import ConfigurationError
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local import recordings
 from pulse_plugins.local.encodings import ALAW, ENCODINGS, MULAW
 from pulse_plugins.local.parameters import DOCUMENTED
@@ -447,7 +447,7 @@ async def test_every_rate_is_resampled_to_one_the_recognizer_takes(rate: int) ->
 @pytest.mark.parametrize("encoding", ["opus", "ogg_opus"])
 async def test_opus_is_decoded(encoding: Literal["opus", "ogg_opus"]) -> None:
     pytest.importorskip("av")
-    from pulse_plugins.core.opus import OpusEncoder
+    from pulse_plugins.core.audio.opus import OpusEncoder
 
     encoder = OpusEncoder(encoding, 16_000, bit_rate=96_000)
     pcm = speak(range(6), lead_seconds=0.3, tail_seconds=0.5).tobytes()

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 from pipecat.frames.frames import Frame
 
-from pulse_plugins.core.events import Final, Interim
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.base.events import Final, Interim
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings, finalization
 from pulse_plugins.pipecat.delivery import Delivery
 from pulse_plugins.pipecat.latency import LatencyMeter

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pulse_plugins.core.events import Final
+from pulse_plugins.core.base.events import Final
 from pulse_plugins.pipecat.finalization import (
     HOLD_AFTER_SPEECH,
     HOLD_IN_SPEECH,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pipecat.transcriptions.language import Language
 
-from pulse_plugins.core.events import Final, Interim, Utterance, Word
+from pulse_plugins.core.base.events import Final, Interim, Utterance, Word
 from pulse_plugins.pipecat.frames import (
     REDACTED,
     Participants,

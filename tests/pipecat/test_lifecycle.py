@@ -23,9 +23,9 @@ from pipecat.pipeline.service_switcher import (
 from pipecat.services.stt_service import STTService
 from pipecat.utils.errors import ErrorCategory
 
-from pulse_plugins.core.backoff import RetryPolicy
-from pulse_plugins.core.events import AudioLost, Recovered
-from pulse_plugins.core.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.base.events import AudioLost, Recovered
+from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.local.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from tests.pipecat.rig import Handlers, calling, speech, words

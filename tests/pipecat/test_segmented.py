@@ -26,8 +26,8 @@ from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.utils.errors import ErrorCategory
 
-from pulse_plugins.core.errors import ConfigurationError
-from pulse_plugins.core.recordings import BatchTranscript
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.wire.batch_messages import BatchTranscript
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.scripted import ScriptedRecognizer, silence
 from pulse_plugins.pipecat import PulseSegmentedSTTService, PulseSTTSettings

@@ -6,11 +6,11 @@ import json
 from random import Random
 from typing import Any, TypeVar
 
-from pulse_plugins.core.errors import ConnectionLostError, PulseError
-from pulse_plugins.core.events import AudioLost, Event, Final
-from pulse_plugins.core.links import CloseLink, OpenLink
-from pulse_plugins.core.options import PulseOptions
-from pulse_plugins.core.session import Session
+from pulse_plugins.core.base.errors import ConnectionLostError, PulseError
+from pulse_plugins.core.base.events import AudioLost, Event, Final
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.session.connection import CloseLink, OpenLink
+from pulse_plugins.core.session.session import Session
 from tests.support.hearing import LOUD, RATE, Hearing, spoken
 
 FRAME = 0.02  # seconds

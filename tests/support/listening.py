@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from pulse_plugins.core.events import Connected, Event, Final, Interim
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.base.events import Connected, Event, Final, Interim
+from pulse_plugins.core.client.stream import PulseStream
 
 
 class Listener:

@@ -11,8 +11,8 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from pulse_plugins.core.errors import PulseError, from_status
-from pulse_plugins.core.events import (
+from pulse_plugins.core.base.errors import PulseError, from_status
+from pulse_plugins.core.base.events import (
     Admitted,
     Connected,
     Final,
@@ -21,8 +21,8 @@ from pulse_plugins.core.events import (
     Recovered,
     Word,
 )
-from pulse_plugins.core.metrics import StreamMetrics
-from pulse_plugins.core.options import PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.observe.metrics import StreamMetrics
 from pulse_plugins.telemetry.measuring import Measuring
 from pulse_plugins.telemetry.prometheus import Readings
 

@@ -19,12 +19,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
-from pulse_plugins.core import observers
-from pulse_plugins.core.errors import AuthenticationError, PulseError, QueueTimeoutError
-from pulse_plugins.core.events import Event, Final, Interim, Word
-from pulse_plugins.core.metrics import StreamMetrics
-from pulse_plugins.core.options import Limits, PulseOptions
-from pulse_plugins.core.stream import PulseStream
+from pulse_plugins.core.base.errors import AuthenticationError, PulseError, QueueTimeoutError
+from pulse_plugins.core.base.events import Event, Final, Interim, Word
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import Limits, PulseOptions
+from pulse_plugins.core.observe import hooks as observers
+from pulse_plugins.core.observe.metrics import StreamMetrics
 from pulse_plugins.local import PulseServer, ServerOptions, scripted
 from pulse_plugins.telemetry import instrument, serve_prometheus
 from pulse_plugins.telemetry.measuring import Measuring

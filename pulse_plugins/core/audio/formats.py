@@ -1,0 +1,334 @@
+"""Audio in any of the frameworks' formats -> the bytes of the wire, with no seam between frames.
+
+Nothing here awaits or reads a clock. Sources: ITU-T G.711 for mu-law and A-law; protocol page,
+section 3, for the wire's encodings.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pulse_plugins.core.audio.resampler import Resampler, Samples
+from pulse_plugins.core.base.errors import ConfigurationError
+
+Encoding = Literal["linear16", "linear32", "float32", "mulaw", "alaw"]
+Bytes = bytes | bytearray | memoryview
+
+SAMPLE_BYTES: dict[str, int] = {"linear16": 2, "linear32": 4, "float32": 4, "mulaw": 1, "alaw": 1}
+_MAX_RATE = 384_000
+_MAX_CHANNELS = 64
+_PIECE = 50  # frames
+
+
+class AudioFormatError(ConfigurationError):
+    """An audio format that does not exist, or one that cannot be converted."""
+
+    default_code = "audio_format"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """What bytes of audio mean.
+
+    Attributes:
+        encoding: Little-endian `linear16` and `linear32` (signed integers), `float32` (-1 to 1),
+            or G.711's `mulaw` and `alaw`.
+        sample_rate: Hz.
+        channels: How many, interleaved.
+
+    Raises:
+        AudioFormatError: One of the three cannot be.
+    """
+
+    encoding: Encoding
+    sample_rate: int
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        """Check all three."""
+        if self.encoding not in SAMPLE_BYTES:
+            raise AudioFormatError(
+                f"encoding={self.encoding!r} is no PCM encoding: use one of "
+                f"{', '.join(get_args(Encoding))}"
+            )
+        if not isinstance(self.sample_rate, int) or not 1000 <= self.sample_rate <= _MAX_RATE:
+            raise AudioFormatError(f"sample_rate={self.sample_rate!r}: 1000 to {_MAX_RATE} Hz")
+        if not isinstance(self.channels, int) or not 1 <= self.channels <= _MAX_CHANNELS:
+            raise AudioFormatError(f"channels={self.channels!r}: 1 to {_MAX_CHANNELS}")
+
+    @property
+    def bytes_per_frame(self) -> int:
+        """Bytes of one sample of every channel."""
+        return SAMPLE_BYTES[self.encoding] * self.channels
+
+    @property
+    def bytes_per_second(self) -> int:
+        """Bytes of one second of every channel."""
+        return self.bytes_per_frame * self.sample_rate
+
+
+class FrameConverter:
+    """Converts a stream of audio frame by frame; however it is cut, the bytes are the same.
+
+    Several channels are averaged into one. Where the formats are equal nothing is held back and
+    `bytes` pass uncopied; at equal rates nothing is held back but half a sample's bytes.
+
+    Args:
+        source: What `convert` takes.
+        target: What it returns: one channel, or the source's own format.
+
+    Attributes:
+        is_identity: The formats are equal.
+
+    Raises:
+        AudioFormatError: The target has several channels and is not the source's format.
+    """
+
+    def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
+        if target.channels != 1 and target != source:
+            raise AudioFormatError(
+                f"cannot convert {source.channels} channels to {target.channels}: the target is "
+                "mono"
+            )
+        self.source = source
+        self.target = target
+        self._frame_bytes = source.bytes_per_frame
+        self._partial = b""
+        self.is_identity = source == target
+        self._resampler = (
+            None
+            if source.sample_rate == target.sample_rate
+            else Resampler(source.sample_rate, target.sample_rate)
+        )
+        # A sample of few bits has few values: what becomes of each is looked up.
+        self._codes = _code_type(source.encoding)
+        self._table = (
+            _table(source.encoding, target.encoding)
+            if self._resampler is None and source.channels == 1 and self._codes is not None
+            else None
+        )
+        # Samples finer than the resampler's grid of 1/256 are put on it.
+        self._off_grid = source.encoding in ("linear32", "float32") or (
+            source.channels & (source.channels - 1) != 0
+        )
+
+    @property
+    def delay(self) -> float:
+        """Seconds of audio held back at most, until the next frame or `flush`."""
+        return self._resampler.delay if self._resampler else 0.0
+
+    def convert(self, data: Bytes) -> bytes:
+        """Convert what has come; bytes of a last, partial sample wait for the next call.
+
+        Returns:
+            Whole samples in the target's format, perhaps none.
+        """
+        size = self._frame_bytes
+        if self._partial or len(data) % size or not isinstance(data, bytes):
+            data = self._partial + bytes(data)
+            whole = len(data) - len(data) % size
+            self._partial = data[whole:]
+            data = data[:whole]
+        if self.is_identity or not data:
+            return data
+        if self._table is not None:
+            found: NDArray[np.unsignedinteger[Any]] = self._table[np.frombuffer(data, self._codes)]
+            return found.tobytes()
+        samples = decode(data, self.source.encoding)
+        if self.source.channels > 1:
+            channels = self.source.channels
+            samples = (samples.reshape(-1, channels) @ np.ones(channels)) * (1 / channels)
+        if self._resampler is None:
+            return encode(samples, self.target.encoding)
+        if self._off_grid:
+            samples = np.rint(samples * 256) / 256
+        return encode(self._resampler.convert(samples), self.target.encoding)
+
+    def flush(self) -> bytes:
+        """Return all that is held back, as though silence followed; call it before a finalize.
+
+        The position in the stream stays: audio that comes later is converted as if nothing had
+        been flushed, and no sample is missing or doubled. What an unflushed stream would have
+        said differently is only the returned tail, shorter than `delay`. The bytes of a partial
+        sample are no audio yet and wait on.
+        """
+        if self._resampler is None:
+            return b""
+        return encode(self._resampler.flush(), self.target.encoding)
+
+
+def decode(data: Bytes, encoding: str) -> Samples:
+    """Whole samples as float64 in the range of int16: +-32768 is full scale.
+
+    All are multiples of 1/65536, so that sums of them are exact. Float samples beyond +-1 are
+    clipped, and what is not a number is silence.
+    """
+    match encoding:
+        case "linear16":
+            return np.frombuffer(data, "<i2").astype(np.float64)
+        case "linear32":
+            return np.frombuffer(data, "<i4") * (1 / 65536)
+        case "float32":
+            samples = np.clip(np.frombuffer(data, "<f4"), -1, 1).astype(np.float64)
+            samples[np.isnan(samples)] = 0
+            grid: Samples = np.rint(samples * 2**31)
+            return grid * (1 / 65536)
+        case "mulaw":
+            return _MULAW_SAMPLES[np.frombuffer(data, np.uint8)]
+        case "alaw":
+            return _ALAW_SAMPLES[np.frombuffer(data, np.uint8)]
+        case _:
+            raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding")
+
+
+def encode(samples: Samples, encoding: str) -> bytes:
+    """The inverse of `decode`: rounds to the nearest and clips."""
+    match encoding:
+        case "linear32":
+            scaled = np.rint(samples * 65536)
+            return np.clip(scaled, -(2**31), 2**31 - 1).astype("<i4").tobytes()
+        case "float32":
+            return np.clip(samples * (1 / 32768), -1, 1).astype("<f4").tobytes()
+    rounded = np.rint(samples)
+    np.minimum(rounded, 32767, out=rounded)
+    np.maximum(rounded, -32768, out=rounded)
+    integers = rounded.astype("<i2")
+    match encoding:
+        case "linear16":
+            return integers.tobytes()
+        case "mulaw":
+            return _MULAW_CODES[integers.view(np.uint16)].tobytes()
+        case "alaw":
+            return _ALAW_CODES[integers.view(np.uint16)].tobytes()
+        case _:
+            raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding")
+
+
+def _code_type(encoding: str) -> str | None:
+    """The type of a sample's bits, where there are at most 65536 of them."""
+    return {"linear16": "<u2", "mulaw": "u1", "alaw": "u1"}.get(encoding)
+
+
+@cache
+def _table(source: str, target: str) -> NDArray[np.unsignedinteger[Any]]:
+    """What every sample of one encoding is in another, by its bits."""
+    codes = _code_type(source)
+    every = np.arange(1 << 8 * np.dtype(codes).itemsize).astype(codes)
+    size = SAMPLE_BYTES[target]
+    return np.frombuffer(encode(decode(every.tobytes(), source), target), f"<u{size}")
+
+
+def loudness(data: Bytes, encoding: str) -> float:
+    """The root mean square of wire bytes, 0 (silence, or nothing) to 1 (full scale).
+
+    Args:
+        data: Mono audio; a partial last sample is ignored.
+        encoding: One of `AudioFormat`'s.
+    """
+    size = SAMPLE_BYTES.get(encoding, 1)
+    samples = _rough(data[: len(data) - len(data) % size], encoding)
+    if not samples.size:
+        return 0.0
+    return math.sqrt(float(samples.dot(samples)) / samples.size) / 32768
+
+
+def frame_loudness(data: Bytes, encoding: str, frame_bytes: int) -> NDArray[np.float32]:
+    """The root mean square, 0 to 1, of each consecutive frame of mono audio.
+
+    Args:
+        data: Bytes on the wire; a partial last frame is ignored.
+        encoding: One of `AudioFormat`'s.
+        frame_bytes: Bytes a frame; those beyond whole samples are ignored in each.
+    """
+    if encoding not in SAMPLE_BYTES:
+        raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding")
+    used = frame_bytes - frame_bytes % SAMPLE_BYTES[encoding]
+    if used == 0 or len(data) < frame_bytes:
+        return np.empty(0, np.float32)
+    count = len(data) // frame_bytes
+    octets = np.frombuffer(data, np.uint8, count * frame_bytes).reshape(count, frame_bytes)
+    means = np.empty(count, np.float32)
+    # Piece by piece: a minute at once would touch megabytes of new memory, only to add it up.
+    for first in range(0, count, _PIECE):
+        piece = octets[first : first + _PIECE, :used]
+        samples = _rough(np.ascontiguousarray(piece).data, encoding).reshape(len(piece), -1)
+        means[first : first + _PIECE] = np.einsum("ij,ij->i", samples, samples)
+    scale = np.float32(SAMPLE_BYTES[encoding] / used / 32768**2)
+    found: NDArray[np.float32] = np.sqrt(means * scale)
+    return found
+
+
+def _rough(data: Bytes, encoding: str) -> NDArray[np.float32]:
+    """Samples as `decode` makes them, in single precision: enough for how loud they are."""
+    if encoding == "linear16":
+        return np.frombuffer(data, "<i2").astype(np.float32)
+    return decode(data, encoding).astype(np.float32)
+
+
+def silence(encoding: str, sample_rate: int, seconds: float) -> bytes:
+    """Digital silence in a PCM encoding, in whole samples.
+
+    Args:
+        encoding: One of `AudioFormat`'s; mono.
+        sample_rate: Hz.
+        seconds: How long.
+    """
+    if encoding not in SAMPLE_BYTES:
+        raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding: it has no silence")
+    octet = {"mulaw": b"\xff", "alaw": b"\xd5"}.get(encoding, b"\x00")
+    return octet * (round(sample_rate * seconds) * SAMPLE_BYTES[encoding])
+
+
+def _mulaw_samples() -> Samples:
+    """G.711 table 2: the inverted code is sign, segment, step; 14 bits, here as 16."""
+    code = ~np.arange(256, dtype=np.uint8) & 0xFF
+    segment, step = (code >> 4) & 7, (code & 15).astype(np.int32)
+    magnitude = (((2 * step + 33) << segment) - 33) * 4
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.float64)
+
+
+def _mulaw_codes() -> NDArray[np.uint8]:
+    """The code of every int16, indexed by its bits as uint16."""
+    sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    negative = sample < 0
+    magnitude = np.minimum((np.where(negative, ~sample, sample) >> 2) + 33, 0x1FFF)
+    segment = _bit_length(magnitude) - 6
+    step = (magnitude >> (segment + 1)) & 15
+    codes: NDArray[np.int32] = ~(np.where(negative, 0x80, 0) | segment << 4 | step) & 0xFF
+    return codes.astype(np.uint8)
+
+
+def _alaw_samples() -> Samples:
+    """G.711 table 1: every other bit inverted; 13 bits, here as 16."""
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    segment, step = (code >> 4) & 7, (code & 15).astype(np.int32)
+    linear = (2 * step + 1) * 8
+    magnitude = np.where(segment == 0, linear, (linear + 256) << np.maximum(segment, 1) - 1)
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.float64)
+
+
+def _alaw_codes() -> NDArray[np.uint8]:
+    """The code of every int16, indexed by its bits as uint16."""
+    sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    negative = sample < 0
+    magnitude = np.where(negative, ~sample, sample) >> 4
+    segment = np.maximum(_bit_length(magnitude) - 4, 0)
+    step = (magnitude >> np.maximum(segment - 1, 0)) & 15
+    codes: NDArray[np.int32] = (np.where(negative, 0, 0x80) | segment << 4 | step) ^ 0x55
+    return codes.astype(np.uint8)
+
+
+def _bit_length(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    return np.frexp(values)[1].astype(np.int32)
+
+
+_MULAW_SAMPLES = _mulaw_samples()
+_MULAW_CODES = _mulaw_codes()
+_ALAW_SAMPLES = _alaw_samples()
+_ALAW_CODES = _alaw_codes()

@@ -1,0 +1,1 @@
+"""Errors, events, languages and text: what every other package of the engine may use."""

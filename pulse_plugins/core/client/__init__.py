@@ -1,0 +1,1 @@
+"""The asyncio side: sockets, tasks, timers, HTTP uploads and the public classes."""

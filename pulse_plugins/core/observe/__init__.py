@@ -1,0 +1,1 @@
+"""Counters, the event log and hooks that follow a stream without steering it."""

@@ -1,0 +1,101 @@
+"""Counts of one stream, folded from its events; reads, never steers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from pulse_plugins.core.base.events import (
+    Admitted,
+    AudioLost,
+    Connected,
+    Event,
+    Final,
+    Interim,
+    MessageIgnored,
+    Reconnecting,
+    Recovered,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMetrics:
+    """What a stream has done so far.
+
+    Attributes:
+        audio_seconds: Audio given to the stream.
+        sent_seconds: Audio that went out on connections, what was sent once more included.
+        replayed_seconds: Audio that was sent once more, after a lost connection.
+        lost_seconds: Audio that no server heard.
+        silence_seconds: Silence that kept an idle connection alive.
+        outage_seconds: Time without a connection, as far as it is over.
+        queue_seconds: Time in line before the stream might connect (`Limits.max_streams`).
+        connects: Handshakes that succeeded.
+        failovers: Connections to another base URL than that of the try before, which failed.
+        recoveries: Outages that ended with everything held sent again.
+        finals: Finals with text.
+        interims: Interims.
+        promoted: Finals that were the newest interim, because no answer came in time.
+        ignored: Messages or fields that could not be read.
+        retries: Tries to reconnect, by the reason (`PulseError.code`).
+    """
+
+    audio_seconds: float = 0.0
+    sent_seconds: float = 0.0
+    replayed_seconds: float = 0.0
+    lost_seconds: float = 0.0
+    silence_seconds: float = 0.0
+    outage_seconds: float = 0.0
+    queue_seconds: float = 0.0
+    connects: int = 0
+    failovers: int = 0
+    recoveries: int = 0
+    finals: int = 0
+    interims: int = 0
+    promoted: int = 0
+    ignored: int = 0
+    retries: dict[str, int] = field(default_factory=dict)
+
+
+class Tally:
+    """Counts events as they pass."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._retries: Counter[str] = Counter()
+        self._lost = 0.0
+        self._outage = 0.0
+        self._queue = 0.0
+
+    def count(self, event: Event) -> None:
+        """Take one event into account."""
+        match event:
+            case Interim():
+                self._counts["interims"] += 1
+            case Final(promoted=promoted, text=text):
+                self._counts["finals"] += bool(text)
+                self._counts["promoted"] += promoted
+            case Admitted(seconds=seconds):
+                self._queue += seconds
+            case Connected(failed_over=failed_over):
+                self._counts["connects"] += 1
+                self._counts["failovers"] += failed_over
+            case Reconnecting(reason=reason):
+                self._retries[reason] += 1
+            case Recovered(outage=outage):
+                self._counts["recoveries"] += 1
+                self._outage += outage
+            case AudioLost(duration=duration):
+                self._lost += duration
+            case MessageIgnored():
+                self._counts["ignored"] += 1
+            case _:
+                pass
+
+    def snapshot(self, audio: float, sent: float, replayed: float, silence: float) -> StreamMetrics:
+        """The counts as they stand; the four figures, in seconds, are the session's."""
+        return replace(
+            StreamMetrics(audio, sent, replayed, self._lost, silence, self._outage, self._queue),
+            **self._counts,
+            retries=dict(self._retries),
+        )

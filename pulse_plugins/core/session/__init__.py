@@ -1,0 +1,1 @@
+"""The sans-I/O state machine of one stream over many connections."""

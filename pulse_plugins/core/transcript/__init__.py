@@ -1,0 +1,1 @@
+"""From wire messages to events: placement of words, delivered words, finalize requests."""

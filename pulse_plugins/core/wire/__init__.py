@@ -1,0 +1,1 @@
+"""JSON messages of the service as typed structs; nothing else of the engine knows JSON keys."""

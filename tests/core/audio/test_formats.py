@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pulse_plugins.core.audio.formats import (
+    SAMPLE_BYTES,
+    AudioFormat,
+    AudioFormatError,
+    Encoding,
+    FrameConverter,
+    frame_loudness,
+    loudness,
+    silence,
+)
+from pulse_plugins.core.base.errors import ConfigurationError
+
+ENCODINGS: list[Encoding] = ["linear16", "linear32", "float32", "mulaw", "alaw"]
+LAWS: list[Encoding] = ["mulaw", "alaw"]
+RATES = [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
+ALL_CODES = bytes(range(256))
+EVERY_INT16 = np.arange(-32768, 32768, dtype="<i2")
+
+
+def convert(data: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
+    converter = FrameConverter(source, target)
+    return converter.convert(data) + converter.flush()
+
+
+def pcm(*samples: float) -> bytes:
+    return np.asarray(samples, "<i2").tobytes()
+
+
+def noise(source: AudioFormat, frames: int, seed: int = 0) -> bytes:
+    """Samples over the whole range; of floats some beyond it, and some that are no numbers."""
+    random = np.random.default_rng(seed)
+    count = frames * source.channels
+    if source.encoding == "float32":
+        samples = random.uniform(-1.2, 1.2, count).astype("<f4")
+        samples[::97] = np.nan
+        samples[5::89] = np.inf
+        return samples.tobytes()
+    return random.bytes(count * SAMPLE_BYTES[source.encoding])
+
+
+# G.711, written from the recommendation's tables of decision values: each segment is a number of
+# equal intervals, an output lies in the middle of its interval, and the code counts them.
+
+
+def itu_levels(law: Encoding) -> tuple[list[float], list[float]]:
+    """Lower edges and outputs of the positive intervals, in units of int16."""
+    if law == "mulaw":  # tables 2a and 2b: 14 bits
+        steps = [1.0] + [2.0] * 15 + [4.0 * 2**segment for segment in range(7) for _ in range(16)]
+        unit = 4
+    else:  # tables 1a and 1b: 13 bits
+        steps = [2.0] * 32 + [4.0 * 2**segment for segment in range(6) for _ in range(16)]
+        unit = 8
+    edges = [0.0]
+    for step in steps:
+        edges.append(edges[-1] + step)
+    outputs = [(low + high) / 2 for low, high in pairwise(edges)]
+    if law == "mulaw":
+        outputs[0] = 0.0  # the first interval straddles zero
+    return [edge * unit for edge in edges[:-1]], [output * unit for output in outputs]
+
+
+def itu_code(law: Encoding, interval: int, negative: bool) -> int:
+    if law == "mulaw":
+        return (0x7F if negative else 0xFF) - interval
+    return ((0x00 if negative else 0x80) | interval) ^ 0x55
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_all_codes_decode_as_in_the_itu_tables(law: Encoding) -> None:
+    decoded = convert(ALL_CODES, AudioFormat(law, 8000), AudioFormat("linear16", 8000))
+    samples = np.frombuffer(decoded, "<i2")
+    _, outputs = itu_levels(law)
+    assert len(outputs) == 128
+    for interval, output in enumerate(outputs):
+        assert samples[itu_code(law, interval, negative=False)] == output
+        assert samples[itu_code(law, interval, negative=True)] == -output
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_sample_encodes_into_its_interval_of_the_itu_tables(law: Encoding) -> None:
+    encoded = convert(EVERY_INT16.tobytes(), AudioFormat("linear16", 8000), AudioFormat(law, 8000))
+    edges, _ = itu_levels(law)
+    for sample, code in zip(EVERY_INT16.tolist(), encoded, strict=True):
+        # On a decision value either neighbour is right: the recommendation leaves it open.
+        inside = np.searchsorted(edges, abs(sample), side="right") - 1
+        below = np.searchsorted(edges, abs(sample), side="left") - 1
+        negative = sample < 0
+        allowed = {itu_code(law, max(int(each), 0), negative) for each in (inside, below)}
+        assert code in allowed, sample
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_decoding_and_encoding_again_gives_the_same_codes(law: Encoding) -> None:
+    linear = convert(ALL_CODES, AudioFormat(law, 8000), AudioFormat("linear16", 8000))
+    again = convert(linear, AudioFormat("linear16", 8000), AudioFormat(law, 8000))
+    expected = ALL_CODES.replace(b"\x7f", b"\xff") if law == "mulaw" else ALL_CODES  # minus zero
+    assert again == expected
+
+
+def test_widths_scale_round_and_clip() -> None:
+    floats = np.array([0, 0.5, -1, 1, 7, -7, np.nan, np.inf, 1.6 / 32768], "<f4").tobytes()
+    got = convert(floats, AudioFormat("float32", 16000), AudioFormat("linear16", 16000))
+    assert got == pcm(0, 16384, -32768, 32767, 32767, -32768, 0, 32767, 2)
+    wide = np.array([0, 65536, -(2**31), 2**31 - 1, 100_000], "<i4").tobytes()
+    got = convert(wide, AudioFormat("linear32", 16000), AudioFormat("linear16", 16000))
+    assert got == pcm(0, 1, -32768, 32767, 2)
+    got = convert(pcm(0, 1, -32768), AudioFormat("linear16", 16000), AudioFormat("linear32", 16000))
+    assert got == np.array([0, 65536, -(2**31)], "<i4").tobytes()
+    got = convert(
+        pcm(0, 16384, -32768), AudioFormat("linear16", 16000), AudioFormat("float32", 16000)
+    )
+    assert got == np.array([0, 0.5, -1], "<f4").tobytes()
+
+
+def test_channels_are_averaged() -> None:
+    stereo = pcm(100, 200, -32768, -32768, 32767, 32767, 3, -3)
+    got = convert(stereo, AudioFormat("linear16", 16000, 2), AudioFormat("linear16", 16000))
+    assert got == pcm(150, -32768, 32767, 0)
+    three = pcm(1, 2, 6, -9, 0, 0)
+    got = convert(three, AudioFormat("linear16", 16000, 3), AudioFormat("linear16", 16000))
+    assert got == pcm(3, -3)
+
+
+def test_equal_formats_pass_the_same_object() -> None:
+    for channels in (1, 2):
+        same = AudioFormat("linear16", 16000, channels)
+        converter = FrameConverter(same, same)
+        frame = bytes(640)
+        assert converter.convert(frame) is frame
+        assert converter.flush() == b""
+        assert converter.delay == 0
+
+
+@given(source=st.sampled_from(ENCODINGS), target=st.sampled_from(ENCODINGS))
+def test_equal_rates_hold_nothing_back(source: Encoding, target: Encoding) -> None:
+    converter = FrameConverter(AudioFormat(source, 8000), AudioFormat(target, 8000))
+    got = converter.convert(noise(converter.source, 160))
+    assert len(got) == 160 * SAMPLE_BYTES[target]
+    assert converter.delay == 0
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_delay_is_at_most_ten_milliseconds_and_is_what_is_held_back(rate: int) -> None:
+    for other in {8000, 16000, 24000, 48000} - {rate}:
+        converter = FrameConverter(AudioFormat("linear16", rate), AudioFormat("linear16", other))
+        assert converter.delay <= 0.010
+        given_seconds = got_seconds = 0.0
+        for _ in range(50):
+            got = converter.convert(bytes(rate // 50 * 2))
+            given_seconds += rate // 50 / rate
+            got_seconds += len(got) / 2 / other
+            assert -1 / other < given_seconds - got_seconds <= converter.delay + 1 / other
+
+
+formats = st.builds(
+    AudioFormat, st.sampled_from(ENCODINGS), st.sampled_from(RATES), st.sampled_from([1, 2, 3])
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    source=formats,
+    encoding=st.sampled_from(ENCODINGS),
+    rate=st.sampled_from(RATES),
+    frames=st.integers(0, 3000),
+    data=st.data(),
+)
+def test_any_chunking_gives_the_same_bits_and_no_tail_is_dropped(
+    source: AudioFormat, encoding: Encoding, rate: int, frames: int, data: st.DataObject
+) -> None:
+    target = AudioFormat(encoding, rate)
+    audio = noise(source, frames)
+    whole = convert(audio, source, target)
+    assert len(whole) == math.ceil(frames * rate / source.sample_rate) * target.bytes_per_frame
+    cuts = data.draw(st.lists(st.integers(0, len(audio)), max_size=20))
+    kinds = st.sampled_from([bytes, bytearray, memoryview])
+    converter = FrameConverter(source, target)
+    got = b"".join(
+        converter.convert(data.draw(kinds)(audio[start:end]))
+        for start, end in pairwise([0, *sorted(cuts), len(audio)])
+    )
+    assert got + converter.flush() == whole
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    source=st.sampled_from(RATES),
+    target=st.sampled_from(RATES),
+    flushes=st.lists(st.integers(1, 2000), min_size=1, max_size=6),
+)
+def test_a_flush_loses_nothing_and_leaves_no_mark_on_what_follows(
+    source: int, target: int, flushes: list[int]
+) -> None:
+    """Only the flushed tails, shorter than the delay, may differ from the unflushed stream."""
+    source_format, target_format = AudioFormat("linear16", source), AudioFormat("linear16", target)
+    audio = noise(source_format, 2500)
+    whole = np.frombuffer(convert(audio, source_format, target_format), "<i2")
+    converter = FrameConverter(source_format, target_format)
+    got = b""
+    for start, end in pairwise([0, *sorted(flushes), 2500]):
+        got += converter.convert(audio[2 * start : 2 * end])
+        assert len(got) // 2 <= math.ceil(end * target / source)
+        tail = np.frombuffer(converter.flush(), "<i2")
+        assert len(tail) <= math.ceil(converter.delay * target) + 1
+        at = len(got) // 2
+        before = np.frombuffer(got, "<i2")
+        unflushed = [0, *sorted(flushes)]
+        held = [math.ceil((each / source - converter.delay) * target) - 2 for each in unflushed]
+        done = [math.ceil(each * target / source) for each in unflushed]
+        touched = np.zeros(at, bool)
+        for low, high in zip(held[1:], done[1:], strict=True):
+            touched[max(low, 0) : max(high, 0)] = True
+        np.testing.assert_array_equal(before[~touched], whole[:at][~touched])
+        got += tail.tobytes()
+        assert len(got) // 2 == math.ceil(end * target / source)
+        assert converter.flush() == b""
+
+
+def test_half_a_sample_waits_across_a_flush() -> None:
+    converter = FrameConverter(AudioFormat("linear16", 8000), AudioFormat("mulaw", 8000))
+    first = converter.convert(b"\x00\x00\x34") + converter.flush()
+    assert (first, converter.convert(b"\x12")) == (
+        b"\xff",
+        convert(b"\x34\x12", AudioFormat("linear16", 8000), AudioFormat("mulaw", 8000)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "quiet"), [("linear16", b"\0\0"), ("mulaw", b"\xff"), ("alaw", b"\xd5")]
+)
+def test_silence_is_the_quietest_code(encoding: Encoding, quiet: bytes) -> None:
+    assert silence(encoding, 8000, 0.01) == quiet * 80
+    assert loudness(silence(encoding, 8000, 0.01), encoding) < 0.0003
+    assert silence("linear32", 16000, 0.001) == bytes(64)
+
+
+def tone(encoding: Encoding, amplitude: float) -> bytes:
+    samples = amplitude * np.sin(2 * np.pi * np.arange(800) / 80)
+    return convert(
+        samples.astype("<f4").tobytes(), AudioFormat("float32", 8000), AudioFormat(encoding, 8000)
+    )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_loudness_is_the_root_mean_square_in_every_encoding(encoding: Encoding) -> None:
+    for amplitude in (1.0, 0.1):
+        heard = loudness(tone(encoding, amplitude), encoding)
+        assert heard == pytest.approx(amplitude / math.sqrt(2), rel=0.02)
+    width = SAMPLE_BYTES[encoding]
+    both = silence(encoding, 8000, 0.1) + tone(encoding, 0.5) + b"\0" * (width * 799)
+    frames: NDArray[np.float32] = frame_loudness(memoryview(both), encoding, 800 * width)
+    assert frames.dtype == np.float32
+    assert frames.tolist() == pytest.approx([0, 0.5 / math.sqrt(2)], abs=0.01)
+
+
+def test_loudness_of_nothing_is_nothing() -> None:
+    assert loudness(b"", "linear16") == 0
+    assert loudness(b"\x01", "linear16") == 0
+    assert frame_loudness(bytes(10), "linear16", 0).size == 0
+    assert frame_loudness(bytes(9), "linear16", 10).size == 0
+
+
+def test_formats_count_their_bytes() -> None:
+    stereo = AudioFormat("linear16", 48000, 2)
+    assert (stereo.bytes_per_frame, stereo.bytes_per_second) == (4, 192_000)
+    assert AudioFormat("mulaw", 8000).bytes_per_second == 8000
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate", "channels", "words"),
+    [
+        ("opus", 16000, 1, "encoding='opus'"),
+        ("linear16", 0, 1, "sample_rate=0"),
+        ("linear16", 16000.0, 1, "sample_rate=16000.0"),
+        ("linear16", 16000, 0, "channels=0"),
+    ],
+)
+def test_impossible_formats_are_refused(
+    encoding: Encoding, rate: int, channels: int, words: str
+) -> None:
+    with pytest.raises(AudioFormatError, match=words) as caught:
+        AudioFormat(encoding, rate, channels)
+    assert isinstance(caught.value, ConfigurationError)
+    assert caught.value.code == "audio_format"
+
+
+def test_what_has_no_pcm_is_refused_by_name() -> None:
+    with pytest.raises(AudioFormatError, match="2 channels to 3"):
+        FrameConverter(AudioFormat("linear16", 8000, 2), AudioFormat("linear16", 8000, 3))
+    with pytest.raises(AudioFormatError, match="opus"):
+        silence("opus", 8000, 1)
+    with pytest.raises(AudioFormatError, match="opus"):
+        loudness(b"ab", "opus")

@@ -1,0 +1,230 @@
+"""The driver over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from pulse_plugins.core.base.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    PulseError,
+    StreamClosedError,
+)
+from pulse_plugins.core.base.events import AudioLost, Event, Final
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.client.websocket import WebSocket
+from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.scripted import speak
+
+
+async def nothing(socket: ServerConnection) -> None:
+    """Take what comes, and never answer."""
+    async for _ in socket:
+        pass
+
+
+async def read(stream: PulseStream) -> list[Event]:
+    async with asyncio.timeout(10):
+        return [event async for event in stream]
+
+
+def tasks_of(stream: PulseStream) -> list[str]:
+    names = (task.get_name() for task in asyncio.all_tasks())
+    return [name for name in names if name.startswith(stream.name)]
+
+
+async def test_a_wrong_key_ends_after_one_handshake() -> None:
+    async with PulseServer(ServerOptions(recognizer="scripted", api_key="right")) as server:
+        stream = PulseStream(PulseOptions(api_key="wrong", base_url=server.url))
+        stream.start()
+        with pytest.raises(AuthenticationError) as refused:
+            await read(stream)
+        await stream.wait_closed()
+        assert stream.closed
+        assert "wrong" not in str(refused.value).replace("missing or wrong", "")
+        assert len(server.connections) == 1
+
+
+async def fails(options: PulseOptions) -> PulseError:
+    stream = PulseStream(options)
+    stream.start()
+    with pytest.raises(PulseError) as failed:
+        await read(stream)
+    await stream.wait_closed()
+    assert tasks_of(stream) == []
+    return failed.value
+
+
+async def test_a_redirect_to_nowhere_is_an_error_and_no_silence() -> None:
+    def elsewhere(socket: ServerConnection, _request: Request) -> Response:
+        response = socket.respond(HTTPStatus.FOUND, "")
+        response.headers["Location"] = "https://127.0.0.1:99999/"
+        return response
+
+    async with serve(nothing, "127.0.0.1", 0, process_request=elsewhere) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        error = await fails(PulseOptions(base_url=f"ws://127.0.0.1:{port}"))
+    assert not error.retryable
+    assert "99999" not in str(error)
+
+
+@pytest.mark.parametrize("proxy", ["garbage", "socks5://127.0.0.1:1"])
+async def test_a_proxy_that_cannot_be_used_is_an_error_and_no_silence(proxy: str) -> None:
+    error = await fails(PulseOptions(base_url="ws://127.0.0.1:1", proxy=proxy))
+    assert isinstance(error, ConfigurationError)
+    assert "proxy" in str(error)
+
+
+async def test_a_refusal_with_a_body_that_is_too_deep_to_read_is_a_refusal() -> None:
+    def refuse(socket: ServerConnection, _request: Request) -> Response:
+        return socket.respond(HTTPStatus.UNAUTHORIZED, "[" * 100_000)
+
+    async with serve(nothing, "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        error = await fails(PulseOptions(base_url=f"ws://127.0.0.1:{port}"))
+    assert isinstance(error, AuthenticationError)
+
+
+async def test_who_stops_waiting_for_the_end_leaves_nothing_behind() -> None:
+    heard = asyncio.Event()
+
+    async def mute(socket: ServerConnection) -> None:
+        async for _ in socket:
+            heard.set()
+
+    async with serve(mute, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        stream = PulseStream(PulseOptions(base_url=f"ws://127.0.0.1:{port}"))
+        stream.start()
+        stream.push(speak(range(3), 16_000).tobytes())
+        closing = asyncio.create_task(stream.close())
+        async with asyncio.timeout(5):
+            await heard.wait()
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert stream.closed
+        async with asyncio.timeout(3):
+            await stream.wait_closed()
+        assert tasks_of(stream) == []
+
+
+async def test_who_sends_much_learns_why_the_stream_failed() -> None:
+    async with PulseServer(ServerOptions(recognizer="scripted", api_key="right")) as server:
+        stream = PulseStream(PulseOptions(api_key="wrong", base_url=server.url))
+        stream.start()
+        async with asyncio.timeout(10):
+            await stream.send(bytes(32_000 * 60))
+        with pytest.raises(AuthenticationError):
+            await read(stream)
+        await stream.wait_closed()
+
+
+async def test_audio_counts_in_bytes_whatever_holds_it() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    stream.push(memoryview(bytes(3200)).cast("h"))
+    assert stream.stream_time == 0.1
+
+
+async def test_much_audio_sent_at_once_is_not_more_than_is_kept() -> None:
+    limits = Limits(replay_seconds=20.0, backlog_seconds=5.0)
+    async with (
+        PulseServer("scripted") as server,
+        PulseStream(PulseOptions(base_url=server.url, replay_speed=50.0, limits=limits)) as stream,
+    ):
+        await stream.send(bytes(32_000 * 40))
+        assert stream.stream_time == 40.0
+        stream.end()
+        assert [event for event in await read(stream) if isinstance(event, AudioLost)] == []
+
+
+async def test_nothing_is_left_after_abort_whatever_it_was_doing() -> None:
+    async with PulseServer("scripted") as server:
+        for started in (False, True):
+            stream = PulseStream(PulseOptions(base_url=server.url))
+            if started:
+                stream.start()
+                await asyncio.sleep(0)  # the handshake has begun
+            assert bool(tasks_of(stream)) is started
+            stream.push(bytes(64_000))
+            stream.request_finalize()
+            stream.abort()
+            stream.abort()
+            await stream.wait_closed()
+            await read(stream)
+            assert stream.closed
+            assert tasks_of(stream) == []
+
+
+async def test_close_and_end_may_be_called_again() -> None:
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        stream.start()
+        stream.end()
+        stream.end()
+        await stream.close()
+        await stream.close()
+        assert stream.closed
+        assert await read(stream) == []
+
+
+async def test_audio_and_requests_after_the_end_are_refused() -> None:
+    async with (
+        PulseServer("scripted") as server,
+        PulseStream(PulseOptions(base_url=server.url)) as stream,
+    ):
+        stream.end()
+        with pytest.raises(StreamClosedError, match="open another one"):
+            stream.push(bytes(640))
+        with pytest.raises(StreamClosedError):
+            stream.request_finalize()
+
+
+async def test_sending_waits_while_much_is_unsent() -> None:
+    async with (
+        PulseServer("scripted") as server,
+        PulseStream(PulseOptions(base_url=server.url, replay_speed=50.0)) as stream,
+    ):
+        for _ in range(20):
+            await stream.send(bytes(32_000))
+            assert stream.backlog <= stream.options.limits.backlog_seconds
+        assert stream.stream_time == 20.0
+
+
+async def test_a_question_that_a_full_socket_takes_later_is_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    audio = speak(range(3), 16_000).tobytes()[:16_000]  # five packets
+    heard = asyncio.Event()
+
+    async def mute(socket: ServerConnection) -> None:
+        size = 0
+        async for message in socket:
+            size += len(message)
+            if size >= len(audio):
+                heard.set()
+
+    monkeypatch.setattr(WebSocket, "is_free", lambda _: False)  # the writer's task sends all
+    timeouts = Timeouts(finalize=0.3, stall=60.0, keepalive=60.0)
+    async with serve(mute, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        stream = PulseStream(PulseOptions(base_url=f"ws://127.0.0.1:{port}", timeouts=timeouts))
+        stream.start()
+        stream.push(audio)
+        async with asyncio.timeout(5):
+            await heard.wait()
+        asked = stream.request_finalize()
+        async with asyncio.timeout(5):
+            async for event in stream:
+                if isinstance(event, Final):
+                    break
+        assert isinstance(event, Final)
+        assert event.finalize_id == asked
+        stream.abort()
+        await stream.wait_closed()

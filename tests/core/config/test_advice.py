@@ -1,0 +1,38 @@
+"""What works otherwise than one might expect is said once, and holds nothing private."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from pulse_plugins import PulseOptions
+from pulse_plugins.core.config import advice
+
+URL = "ws://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    advice._warn_once.cache_clear()
+
+
+@pytest.mark.parametrize(("language", "warned"), [("en", 0), ("hi", 0), ("de", 1), ("multi", 1)])
+def test_redaction_that_has_no_effect(
+    language: str, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        PulseOptions(base_url=URL, language=language, redact_pii=True)
+    found = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(found) == warned
+    assert all("redact" in text for text in found)
+
+
+@pytest.mark.parametrize(("boost", "warned"), [(None, 0), (5.0, 0), (5.5, 1)])
+def test_a_boost_that_makes_words_up(
+    boost: float | None, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    PulseOptions(base_url=URL, keywords=["Tamsin" if boost is None else ("Tamsin", boost)])
+    found = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(found) == warned
+    assert "Tamsin" not in "".join(found)

@@ -1,0 +1,477 @@
+"""What the server says reaches the right request, and audio is let go of at the right time."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from pulse_plugins.core.base.events import Disconnected, Final, Interim, SpeechStarted
+from pulse_plugins.core.config.options import Limits, Timeouts
+from tests.support.call import Call
+from tests.support.hearing import RATE, spoken
+
+
+def test_an_interim_after_a_finalize_makes_it_worth_the_whole_wait() -> None:
+    call = Call(timeouts=Timeouts(finalize=2.0, finalize_grace=0.3))
+    server = call.connect()
+    call.say(0, 0)
+    request = call.finalize()  # nothing loud was said
+    call.pass_time(0.2)
+    call.hear({"transcript": "w1", "is_final": False})
+    call.pass_time(1.5)
+    assert call.finals == []
+    call.hear({"transcript": "w1", "is_final": True, "from_finalize": True})
+    assert [(f.text, f.finalize_id, f.promoted) for f in call.finals] == [("w1", request, False)]
+    assert server.finalizes
+
+
+def test_late_answers_do_not_complete_the_request_after_them() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    first = call.finalize()
+    call.pass_time(3.0)
+    call.say(2)
+    second = call.finalize()
+    late = {"transcript": "", "is_final": True, "from_finalize": True}
+    call.hear(late)
+    assert call.answered == [first]
+    server.finalizes.pop(0)
+    call.hear(server.answer())
+    assert call.answered == [first, second]
+    assert call.words == ["w1", "w2"]
+
+
+def test_one_late_answer_is_taken_for_late_once() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.finalize()
+    call.pass_time(3.0)
+    call.say(2)
+    second = call.finalize()
+    empty = {"transcript": "", "is_final": True, "from_finalize": True}
+    call.hear(empty)
+    assert second not in call.answered
+    call.hear(empty)
+    assert second in call.answered
+
+
+@pytest.mark.parametrize("milliseconds", [1, 10, 25, 45, 100, 190])
+@pytest.mark.parametrize("silence", [0, 1])
+def test_a_word_that_goes_on_over_a_finalize_is_replayed_whole(
+    milliseconds: int, silence: int
+) -> None:
+    call = Call()
+    server = call.connect()
+    word = spoken(2)
+    cut = milliseconds * RATE // 1000 * 2
+    call.say(1, *[0] * silence)
+    call.feed(word[:cut])
+    request = call.finalize()
+    call.hear(server.answer())
+    assert call.answered == [request]
+    call.drop()
+    call.feed(word[cut:])
+    call.say(0)
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2"]
+
+
+def test_an_answer_without_word_times_covers_nothing_behind_its_mark() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.say(*range(2, 10))  # no interim says when they were heard
+    call.hear(server.answer())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(2.0)
+    call.hear(server.final())
+    assert call.words == [f"w{number}" for number in range(1, 10)]
+
+
+def test_an_answer_that_is_taken_for_an_older_one_is_not_said_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.say(0)
+    call.finalize()  # nothing was said since the one before: this server will not answer
+    call.hear(server.answer())
+    server.finalizes.pop(0)
+    call.say(2)
+    call.finalize()
+    call.hear(server.answer())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.say(3, 0)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_a_final_that_is_too_soon_for_an_answer_is_none() -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.pass_time(0.12)
+    call.hear(server.answer())
+    call.say(2, 3, 4, 5)
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)  # for the replay
+    request = call.finalize()
+    call.pass_time(0.02)
+    call.hear(server.final(server.words()[:2]))  # its own, as it counts words
+    assert request not in call.answered
+    call.pass_time(0.1)
+    call.hear(server.answer())
+    assert call.finals[-1].finalize_id == request
+    assert call.words == ["w1", "w2", "w3", "w4", "w5"]
+
+
+def test_a_server_that_has_become_quicker_is_doubted_once() -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    for number, seconds in enumerate((0.3, 0.1, 0.1), 1):
+        call.say(number)
+        began, request = call.now, call.finalize()
+        call.pass_time(seconds)
+        call.hear(server.answer())
+        if number != 2:
+            assert call.answered[-1] == request
+        call.pass_time(1.0)
+        assert call.answered[-1] == request
+        assert call.now - began < 1.5
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def answers(call: Call, text: str) -> Final:
+    """The server answers the finalize of this moment 0.12 s later."""
+    call.finalize()
+    call.pass_time(0.12)
+    call.hear({"transcript": text, "is_final": True, "from_finalize": True})
+    return call.finals[-1]
+
+
+@pytest.mark.parametrize("loud", [0, 1, 40, 800])
+def test_a_turn_that_is_quiet_beside_the_one_before_is_answered_by_its_answer(loud: int) -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1)
+    assert answers(call, "well").finalize_id == 1
+    call.feed(struct.pack("<h", loud) * RATE)
+    final = answers(call, "yes")
+    assert (final.text, final.finalize_id) == ("yes", 2)
+    assert call.answered == [1, 2]
+
+
+def test_the_same_words_in_two_turns_come_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    for _ in range(3):
+        call.say(5, 0, 0)
+        call.finalize()
+        call.pass_time(0.12)
+        call.hear(server.answer())
+    assert call.words == ["w5", "w5", "w5"]
+    assert call.answered == [1, 2, 3]
+
+
+def test_a_segment_that_is_cut_twice_at_once_comes_once() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(5)
+    call.hear(server.final())
+    call.feed(bytes(RATE // 10))  # 50 ms
+    call.finalize()
+    call.hear({"transcript": "w5", "is_final": True, "from_finalize": True})
+    assert call.words == ["w5"]
+    assert call.answered == [1]
+
+
+def test_an_interim_that_a_final_has_overtaken_is_not_told() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2)
+    call.finalize()
+    call.hear(server.answer())
+    told = len(call.all(Interim))
+    call.hear({"transcript": "w1 w2", "is_final": False})
+    call.hear({"transcript": "w2", "is_final": False})
+    assert len(call.all(Interim)) == told
+    call.hear({"transcript": "2", "is_final": False})  # another word, of which that one ends
+    assert len(call.all(Interim)) == told + 1
+    call.say(2, 0)
+    call.hear(server.interim())
+    assert call.all(Interim)[-1].text == "w2"
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_an_interim_that_the_servers_own_final_has_overtaken_is_not_promoted(timed: bool) -> None:
+    call = Call(timed=timed)
+    server = call.connect()
+    call.say(9)
+    call.finalize()
+    call.hear(server.answer())
+    call.say(1, 2, 3)
+    request = call.finalize()
+    stale = server.interim()
+    call.hear(server.final())
+    call.hear(stale)
+    call.pass_time(0.5)
+    assert call.words == ["w9", "w1", "w2", "w3"]
+    assert call.answered[-1] == request
+    call.end()
+    call.pass_time(5.0)
+    assert call.words == ["w9", "w1", "w2", "w3"]
+
+
+def test_a_sentence_that_the_goodbye_repeats_comes_once() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    call.end()
+    call.hear(server.final())
+    call.hear({"transcript": "w1 w2 w3", "is_final": True, "is_last": True})
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_a_word_that_ends_before_its_sound_does_answers_soon() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2)
+    call.feed(spoken(1)[: RATE * 2 * 16 // 100])  # 0.16 s that the server counts to no word
+    request = call.finalize()
+    call.pass_time(0.12)
+    call.hear(server.final(server.words()[:2]))
+    call.pass_time(0.31)
+    assert call.answered == [request]
+    assert call.words == ["w1", "w2"]
+
+
+def test_a_final_with_a_word_still_to_come_answers_nothing() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    request = call.finalize()
+    call.pass_time(0.06)
+    call.hear(server.final(server.words()[:2]))  # its own, as it counts words
+    call.pass_time(0.8)
+    assert call.answered == []
+    call.hear(server.answer())
+    assert call.answered == [request]
+    assert call.finals[-1].text == "w3"
+
+
+def test_two_short_words_of_one_chunk_are_two() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 0, 1, 0)
+    call.hear(server.final(server.words()[:1]))
+    call.hear(server.final(server.words()[:1]))
+    call.end()
+    call.hear({"transcript": "w1", "is_final": True, "is_last": True})
+    assert call.words == ["w1", "w1", "w1"]
+
+
+def test_a_short_answer_after_a_drop_is_no_part_of_a_long_sentence_before() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(*range(1, 21))
+    call.say(0, 0, 0, 0)
+    call.hear(server.final())
+    call.drop()
+    call.pass_time(0.1)
+    call.connect()
+    call.say(3, 0)
+    call.hear({"transcript": "w3", "is_final": True})
+    assert call.words[-2:] == ["w20", "w3"]
+
+
+@pytest.mark.parametrize("flags", [True, False])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_turn_may_begin_as_the_one_before_it_ended_though_the_line_drops(
+    flags: bool, number: int
+) -> None:
+    call = Call(timed=False, flags=flags)
+    server = call.connect()
+    call.say(1, 2, 0)
+    call.finalize()
+    call.say(0)
+    call.hear(server.answer())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.say(number, 0)
+    call.finalize()
+    call.say(0)
+    call.hear(server.answer())
+    assert call.words == ["w1", "w2", f"w{number}"]
+
+
+def test_one_word_over_the_noise_of_the_line_does_not_make_speech_of_it() -> None:
+    call = Call(timed=False, flags=False, timeouts=Timeouts(stall=2.0))
+    server = call.connect()
+    noise = struct.pack("<2h", 20, -20) * RATE  # 2 s
+    call.feed(noise)
+    call.say(1)
+    call.feed(noise[: RATE // 2])
+    request = call.finalize()
+    call.pass_time(0.12)
+    call.hear({"transcript": "w1", "is_final": True})
+    assert call.answered == [request]
+    for _ in range(5):
+        call.feed(noise)
+    assert call.all(Disconnected) == []
+    assert server.finalizes
+
+
+def test_an_answer_that_was_doubted_teaches_nothing() -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.pass_time(1.0)
+    call.hear(server.answer())
+    call.say(2)
+    second = call.finalize()
+    call.pass_time(0.3)
+    call.hear(server.answer())  # much sooner than the one before
+    call.pass_time(0.4)
+    assert call.answered[-1] == second
+    assert call.session._recognition.turns.late == 0
+    assert call.session._recognition.turns.answers_empty is None
+
+
+def test_speech_after_an_empty_finalize_does_not_answer_it() -> None:
+    call = Call(timeouts=Timeouts(finalize=2.0, finalize_grace=0.3))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(0)
+    request = call.finalize()  # this server says nothing to it
+    call.say(2)
+    call.hear(server.interim())
+    call.pass_time(0.3)
+    assert call.answered == [request]
+    assert [final.text for final in call.finals] == ["w1", ""]
+    server.finalizes.clear()
+    second = call.finalize()
+    call.hear(server.final(from_finalize=True))
+    assert call.words == ["w1", "w2"]
+    assert call.answered == [request, second]
+
+
+def test_what_a_replay_says_again_answers_nothing() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3, 4)
+    call.hear(server.final())
+    call.say(5)
+    call.finalize()
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.final(server.words()[:-1]))  # w1 to w4, as it cut them before
+    call.drop()
+    call.pass_time(1.0)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.answer())
+    assert call.words == ["w1", "w2", "w3", "w4", "w5"]
+
+
+@pytest.mark.parametrize("end", [1e305, 400.0, float("inf")])
+def test_a_word_that_would_end_far_ahead_ends_where_the_audio_does(end: float) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(
+        {
+            "transcript": "w1",
+            "is_final": True,
+            "words": [{"word": "w1", "start": 0.0, "end": end}],
+        }
+    )
+    assert call.session.timeline.start <= call.session.timeline.end
+    call.say(2, 3)
+    call.hear(server.final())
+    assert [w.text for w in call.finals[-1].words][-2:] == ["w2", "w3"]
+
+
+def test_a_mark_in_the_future_is_now() -> None:
+    call = Call()
+    call.connect()
+    call.say(1, 2)
+    call.hear('{"type": "speech_started", "timestamp": 1e400}')
+    assert [mark.time for mark in call.all(SpeechStarted)] == [pytest.approx(0.4)]
+
+
+def test_a_replay_that_a_final_cuts_within_what_was_said_says_nothing_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3, 4, 5)
+    call.hear(server.final())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    heard = server.words()
+    call.hear(server.final(heard[:2]))
+    call.hear(server.interim())
+    call.say(6)
+    call.hear(server.final())
+    assert len(heard) == 5
+    assert call.words == ["w1", "w2", "w3", "w4", "w5", "w6"]
+
+
+def test_a_replay_of_what_an_interim_has_said_says_nothing_twice() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.pass_time(3.0)
+    assert [(f.text, f.promoted) for f in call.finals] == [("w1 w2", True)]
+    assert call.answered == [request]
+    call.hear(server.final())
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.say(3, 0)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_silence_that_was_heard_is_not_kept() -> None:
+    call = Call(limits=Limits(release_seconds=4.0))
+    call.connect()
+    call.say(*[0] * 100)
+    count = call.session.audio_count
+    assert count.released >= 12 * 16_000
+    assert count.lost == 0
+
+
+def test_noise_is_kept_twice_as_long_and_then_let_go() -> None:
+    call = Call(limits=Limits(release_seconds=4.0), timeouts=Timeouts(stall=2.0))
+    call.connect()
+    noise = spoken(1) * 5
+    for _ in range(20):
+        call.feed(noise)
+        call.hear({"type": "speech_started", "timestamp": 0.0})  # alive, but without words
+    count = call.session.audio_count
+    assert 7 * 16_000 <= count.held <= 11 * 16_000
+    assert count.lost == 0
