@@ -9,8 +9,8 @@
     │   ├── AccessDeniedError                  403: the key may not do this
     │   └── RegionError                        the language is not served in this region
     ├── RateLimitError                         429 or close 1008: later, and slower
-    │   └── QueueTimeoutError                  ours: no place among `Limits.max_streams` in time
     ├── ServerError                            5xx, an error message, an odd close code: try again
+    ├── InternalError                          a fault of this package: try again
     └── ConnectionLostError                    the network: try again
         ├── ConnectTimeoutError                no answer to the handshake in time
         └── StalledError                       connected, audio accepted, nothing comes back
@@ -104,17 +104,18 @@ class RateLimitError(PulseError):
     default_code = "rate_limit"
 
 
-class QueueTimeoutError(RateLimitError):
-    """All streams that `Limits.max_streams` allows were in use for too long; none was opened."""
-
-    default_code = "queue_timeout"
-
-
 class ServerError(PulseError):
     """The service failed."""
 
     retryable = True
     default_code = "server"
+
+
+class InternalError(PulseError):
+    """An unexpected exception inside this package; the connection is replaced."""
+
+    retryable = True
+    default_code = "internal"
 
 
 class ConnectionLostError(PulseError):

@@ -57,6 +57,10 @@ class Final:
             server cut a segment of its own accord (word count, silence).
         promoted: The server gave no answer in time and this is the newest interim.
         speech_final: The server said that the speaker paused.
+        language: The code that the connection was asked for, or the detected one where it was asked
+            for a group of languages; None when nothing was detected.
+        languages: All codes that were detected, as the server names them.
+        full_transcript: All text of the stream so far; only with the option `full_transcript`.
     """
 
     text: str
@@ -74,6 +78,7 @@ class Final:
     emotion: object = None
     gender: object = None
     session_id: str = ""
+    full_transcript: str | None = None
 
     @property
     def finalized(self) -> bool:
@@ -101,20 +106,6 @@ class SpeechEnded:
     """The server's VAD heard speech end; finals of that speech may still be on their way."""
 
     time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """`Limits.max_streams` are in use: the stream waits in line before it connects."""
-
-    ahead: int  # how many wait already
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A stream that was `Queued` has its place, and connects now."""
-
-    seconds: float  # spent in line
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +178,18 @@ class MessageIgnored:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ServerReported:
+    """The server reported an error inside the connection; the connection goes on."""
+
+    error: PulseError = field(compare=False)
+
+
 Event: TypeAlias = (
     Interim
     | Final
     | SpeechStarted
     | SpeechEnded
-    | Queued
-    | Admitted
     | Connected
     | Disconnected
     | Reconnecting
@@ -202,4 +198,5 @@ Event: TypeAlias = (
     | OptionsApplied
     | OptionsRefused
     | MessageIgnored
+    | ServerReported
 )

@@ -28,7 +28,7 @@ from pulse_plugins.core.base.errors import (
 from pulse_plugins.core.client.upload import Audio, Progress, Upload, Webhook
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.session.backoff import Backoff
-from pulse_plugins.core.session.endpoint_health import shared_endpoints
+from pulse_plugins.core.session.endpoint_health import shared_health
 from pulse_plugins.core.wire.batch_messages import BatchTranscript, read
 
 _PARAMETERS = frozenset(
@@ -146,12 +146,12 @@ class PulseBatch:
         backoff = Backoff(self.options.retry, Random())
         now, key = asyncio.get_running_loop().time, self.options.api_key
         while True:
-            url = shared_endpoints.choose(self.options.urls, key, now())
+            url = shared_health.choose(self.options.urls, key, now())
             try:
                 transcript = await self._try(upload, query, timeout, url)
             except PulseError as error:
                 if error.retryable:
-                    shared_endpoints.failed(url, key, now(), retry_after=error.retry_after)
+                    shared_health.failed(url, key, now(), retry_after=error.retry_after)
                 if not error.retryable or not upload.repeatable:
                     raise
                 delay = backoff.next(
@@ -161,7 +161,7 @@ class PulseBatch:
                     raise
                 _log.info("recording not transcribed (%s): again in %.1f s", error.code, delay)
             else:
-                shared_endpoints.worked(url, key)
+                shared_health.worked(url, key)
                 return transcript
             await asyncio.sleep(delay)
 

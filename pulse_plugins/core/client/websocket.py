@@ -32,6 +32,10 @@ from pulse_plugins.core.base.errors import (
 from pulse_plugins.core.config.options import PulseOptions
 
 _CLOSE_SECONDS = 1.0  # for the closing handshake of a connection that is not wanted any more
+# Seconds between two pings, and for the answer: a half-open connection is noticed in 13 s.
+_PING_INTERVAL = 5.0
+_PING_TIMEOUT = 8.0
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # a longer message ends the connection with 1009
 _MOST_RETRY_AFTER = 600.0
 _OPEN, _TEXT, _BINARY = State.OPEN, Opcode.TEXT, Opcode.BINARY  # an enum is slow to ask
 # It holds transcripts: on only for who asks for this very logger.
@@ -191,10 +195,10 @@ async def open_websocket(options: PulseOptions, url: str, name: str) -> WebSocke
             address,
             additional_headers=options.request_headers(),
             open_timeout=options.timeouts.connect,
-            ping_interval=options.timeouts.ping_interval,
-            ping_timeout=options.timeouts.ping_timeout,
+            ping_interval=_PING_INTERVAL,
+            ping_timeout=_PING_TIMEOUT,
             close_timeout=_CLOSE_SECONDS,
-            max_size=options.limits.message_bytes,
+            max_size=_MAX_MESSAGE_BYTES,
             compression=None,
             logger=_library_log,
             create_connection=_Connection,

@@ -101,8 +101,7 @@ class PulseOptions:
     extra: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: str | None = field(default=None, repr=False)
-    packet_ms: int = 100
-    replay_speed: float = 8.0
+    packet_ms: int | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -125,8 +124,8 @@ class PulseOptions:
         check_session_id(self.external_session_id)
         check_headers(self.headers)
         check_query(self.extra)
-        check_range("packet_ms", self.packet_ms, 10, 1000, None)
-        check_range("replay_speed", self.replay_speed, 1.5, None, None)
+        if self.packet_ms is not None:
+            check_range("packet_ms", self.packet_ms, 10, 1000, None)
         if self.model == "pulse-2" and self.language.split("-")[0] != "en":
             raise ConfigurationError(
                 f"model='pulse-2' is English only: language={self.language!r} needs model='pulse'"

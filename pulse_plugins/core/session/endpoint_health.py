@@ -21,7 +21,7 @@ class _Trouble:
     until: float = 0.0
 
 
-class Endpoints:
+class EndpointHealth:
     """The health of base URLs, each for the key it was tried with: a limit is a key's affair."""
 
     def __init__(self) -> None:
@@ -76,4 +76,4 @@ class Endpoints:
         self._troubles.pop((key, url), None)
 
 
-shared_endpoints = Endpoints()
+shared_health = EndpointHealth()
