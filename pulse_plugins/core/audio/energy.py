@@ -90,7 +90,10 @@ class Energy:
         the middle of a word costs the word.
         """
         first, levels = self._frames(time - LONGEST_WORD, time)
-        level = self._possible_level(time - LONGEST_WORD, time)
+        # Before any words of this caller, their loudness and that of the noise are not known.
+        level = INAUDIBLE
+        if self._words is not None:
+            level = self._possible_level(time - LONGEST_WORD, time)
         levels = [*levels, self._begun_frame(time)]  # a word that begins this very moment counts
         began = len(levels)
         for number in range(len(levels) - 1, -1, -1):

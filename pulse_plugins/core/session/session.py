@@ -558,6 +558,7 @@ class Session:
             self.deadlines.set(timer, None)
         self._keepalive_due = False
         self.buffer.rewind()
+        self._assembler.connection_changed(self.options.language)
 
     def _achieved(self, connection: Connection, ended: Ended, was_open: bool) -> Achieved:
         if self._closing.began:

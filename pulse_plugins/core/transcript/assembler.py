@@ -87,6 +87,7 @@ class TranscriptAssembler:
         self._timed = TimedPlacement(self._delivered)
         self._untimed = UntimedPlacement(self._delivered)
         self._language = in_force.options.language  # of the connection that is heard
+        self._open_sent = 0.0  # stream_time up to which audio was sent when the interim came
         self._last_timed = False  # the newest final had word times
         self._is_fresh = False  # no interim of the open segment came yet
         self._explained = 0.0  # stream_time before which all words were delivered or answered
@@ -109,7 +110,7 @@ class TranscriptAssembler:
             text = self._without_known(text)
             if not text:
                 return None
-        self.open_text = text
+        self.open_text, self._open_sent = text, self._sent
         if self.requests.waiting:
             self._reconsider(now)
         return Interim(text, self._delivered.until, message.session_id or "")
@@ -411,7 +412,7 @@ class TranscriptAssembler:
         end = max(self._delivered.until, self._buffer.seconds(answer.mark))
         keys = keys_of(text, self._language)
         held = self._buffer.seconds(self._buffer.start)
-        self._delivered.add_promoted(keys, held, max(end, self._sent))
+        self._delivered.add_promoted(keys, held, max(end, self._open_sent))
         return self._labelled(
             Final(text, self._delivered.until, end, finalize_id=answer.request_id, promoted=True)
         )
