@@ -145,6 +145,7 @@ async def test_silence_is_no_turn() -> None:
         assert call.interims == []
 
 
+@pytest.mark.process
 async def test_real_speech_ends_its_turn_by_the_frameworks_own_vad_and_smart_turn() -> None:
     recording = load("booking")
     pair = LLMContextAggregatorPair(
