@@ -191,7 +191,7 @@ class PulseBatch:
                 url,
                 params=query,
                 data=upload.body(),
-                headers=self.options.request_headers() | upload.headers(),
+                headers=self.options.request_headers(base_url) | upload.headers(),
                 timeout=limits,
                 proxy=self.options.proxy,
                 allow_redirects=False,  # the key is for this host alone

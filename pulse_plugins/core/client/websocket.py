@@ -91,11 +91,11 @@ class _Connection(ClientConnection):
 class WebSocket:
     """An open connection; made by `open_websocket`."""
 
-    def __init__(self, connection: _Connection, options: PulseOptions, name: str) -> None:
+    def __init__(self, connection: _Connection, options: PulseOptions, url: str, name: str) -> None:
         self._name = name
         self._connection = connection
         self._closing_word = options.row.close
-        self._key = options.api_key
+        self._key = options.key_for(url)
         self._codec = _codec(options)
 
     def is_free(self) -> bool:
@@ -189,7 +189,7 @@ async def open_websocket(options: PulseOptions, url: str, name: str) -> WebSocke
     try:
         connection = await connect(
             address,
-            additional_headers=options.request_headers(),
+            additional_headers=options.request_headers(url),
             open_timeout=options.timeouts.connect,
             ping_interval=options.timeouts.ping_interval,
             ping_timeout=options.timeouts.ping_timeout,
@@ -203,7 +203,7 @@ async def open_websocket(options: PulseOptions, url: str, name: str) -> WebSocke
     except Exception as failed:
         raise _handshake_error(failed) from None
     assert isinstance(connection, _Connection)
-    return WebSocket(connection, options, name)
+    return WebSocket(connection, options, url, name)
 
 
 @cache
