@@ -305,7 +305,8 @@ def _region_advice(language: str) -> str:
         # No host is known to serve it: three accounts were refused, docs/protocol.md, N8.
         return "use language='multi-eu', or the code of a single language such as 'en'"
     if known is not None and known.region != "any":
-        return f"set base_url to wss://{REGION_HOSTS[known.region]}, the host that serves it"
+        host = REGION_HOSTS[known.region]
+        return f"set region={known.region!r}, or base_url to wss://{host}, which serves it"
     return "use another language code, or ask the service to enable this one for the account"
 
 

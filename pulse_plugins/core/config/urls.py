@@ -8,8 +8,9 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.core.base.languages import REGION_HOSTS
+from pulse_plugins.core.base.languages import LANGUAGES, REGION_HOSTS
 from pulse_plugins.core.config.dialects import Dialect
+from pulse_plugins.core.config.validation import warn_once
 
 CLOUD_URL = "wss://api.smallest.ai"
 """The default base URL: the cloud service, nearest region."""
@@ -45,6 +46,25 @@ def is_cloud(url: str) -> bool:
     # Name resolution maps letters of other widths, and accepts a dot at the end.
     host = (urlsplit(url).hostname or "").encode("idna").decode().lower().removesuffix(".")
     return host == _CLOUD or host.endswith("." + _CLOUD)
+
+
+def advise_on_region(language: str, url: str) -> None:
+    """Warn if this host of the cloud service closes streams in this language without a word.
+
+    Source: docs/protocol.md, section 1.3. The default host is documented both as the one in India
+    and as the nearest one, so for languages of India it gets no warning.
+    """
+    known = LANGUAGES.get(language)
+    if known is None or known.region == "any" or not is_cloud(url):
+        return
+    host = urlsplit(url).hostname
+    if host == REGION_HOSTS[known.region] or (known.region == "india" and url == CLOUD_URL):
+        return
+    warn_once(
+        f"streams with language=%r need region={known.region!r}: other hosts may close the "
+        "connection without a transcript",
+        language,
+    )
 
 
 def check_path(path: str | None) -> None:
