@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pulse_plugins.core.base.errors import (
         AccessDeniedError,
         AuthenticationError,
+        CertificateError,
         ConfigurationError,
         ConnectionLostError,
         ConnectTimeoutError,
@@ -60,6 +61,7 @@ __all__ = [
     "AudioFormatError",
     "AudioLost",
     "AuthenticationError",
+    "CertificateError",
     "ConfigurationError",
     "ConnectTimeoutError",
     "Connected",

@@ -30,6 +30,7 @@ from pulse_plugins.core.base.events import (
     Queued,
     Reconnecting,
     Recovered,
+    ServerReported,
     SpeechEnded,
     SpeechStarted,
 )
@@ -176,6 +177,8 @@ class Link:
                 logger.debug(f"{self._service}: settings in force from {event.time:.2f} s on")
             case MessageIgnored():
                 logger.debug(f"{self._service}: {event.reason}")
+            case ServerReported():
+                logger.debug(f"{self._service}: the server reports {event.error.code}")
             case Queued():
                 logger.warning(f"{self._service}: waits for a stream to end, {event.ahead} ahead")
             case Admitted():

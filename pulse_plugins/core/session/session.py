@@ -469,7 +469,7 @@ class Session:
             connection.acked = self._proven = True
             self._former = None
             self._budget.progress()
-            self._health.worked(connection.url, connection.options.api_key)
+            self._health.worked(connection.url, connection.options.key_for(connection.url))
 
     def _report(self, connection: Connection, error: PulseError, now: float) -> None:
         """The server reports an error inside the connection.
@@ -518,7 +518,7 @@ class Session:
     def _open(self, options: PulseOptions, now: float) -> Connection:
         self._last_id += 1
         urls = [url for url in options.urls if url not in self._refused_regions] or options.urls
-        url = self._health.choose(urls, options.api_key, now)
+        url = self._health.choose(urls, options.key_for, now)
         self._commands.append(OpenConnection(self._last_id, options, url))
         return Connection(self._last_id, options, url)
 
@@ -618,8 +618,9 @@ class Session:
     def _blame(self, connection: Connection, error: PulseError | None, now: float) -> None:
         """What another base URL may do better is remembered against this one."""
         if error is not None and error.retryable:
-            key, retry_after = connection.options.api_key, error.retry_after
-            self._health.failed(connection.url, key, now, retry_after=retry_after)
+            url, retry_after = connection.url, error.retry_after
+            key = connection.options.key_for(url)
+            self._health.failed(url, key, now, retry_after=retry_after)
 
     def _look(self, now: float) -> None:
         """Is the server alive, and which audio need not be kept any longer?"""

@@ -429,7 +429,7 @@ class TranscriptAssembler:
         section 4.3), so that a pinned language is believed.
         """
         language = detected if is_group(self._language) else self._language
-        full = None
+        full = ""
         if self._in_force.options.full_transcript:
             self._full_text = self._gap.join(t for t in (self._full_text, final.text) if t)
             full = self._full_text
