@@ -17,7 +17,8 @@ import pytest
 from pulse_plugins.core.base.errors import AuthenticationError
 from pulse_plugins.core.base.events import AudioLost, Event, Final, Recovered
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recordings import load
