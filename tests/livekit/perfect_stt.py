@@ -76,7 +76,9 @@ class _Stream(stt.RecognizeStream):
         joined = np.concatenate((self._tail, samples))
         borders = np.flatnonzero(np.diff(joined)) + 1
         self._tail = np.empty(0, np.int16)
-        for start, end in zip([0, *borders.tolist()], [*borders.tolist(), len(joined)], strict=True):
+        for start, end in zip(
+            [0, *borders.tolist()], [*borders.tolist(), len(joined)], strict=True
+        ):
             if not joined[start] or start == end:
                 continue
             if end == len(joined) and end - start < WORD * RATE:
