@@ -70,8 +70,12 @@ TurnMode = Literal["vad", "detector", "stt", "manual"]
 class TurnModeReader:
     """Who ends turns in the agent session that reads this stream.
 
-    Made where the stream is made, in the task of the session's STT pipeline. Without the names, or
-    outside a session, the mode is unknown and has to be learned from the flushes.
+    Made where the stream is made, in the task of the session's STT pipeline. Without the names the
+    mode is unknown and has to be learned from the flushes.
+
+    Attributes:
+        may_flush: Whether flushes may end turns before the first one has come. Outside a session
+            nobody is known to flush.
     """
 
     def __init__(self) -> None:
@@ -79,6 +83,7 @@ class TurnModeReader:
         if variable is None:
             _missing("_STTPipelineContextVar", "who ends turns is learned from the first turn")
         pipeline = variable.get(None) if variable is not None else None
+        self.may_flush = variable is None or pipeline is not None
         self._pipeline = weakref.ref(pipeline) if pipeline is not None else None
 
     def read(self) -> TurnMode | None:

@@ -135,11 +135,8 @@ class Settings:
             timeouts = wire.get("timeouts", self.options.timeouts)
             wire["timeouts"] = replace(timeouts, keepalive=every)
         own = {name: told[name] for name in _OWN - {"keepalive_interval"} if name in told}
-        return replace(
-            self,
-            **{**own, "options": self.options.changed(**wire), "model": model},
-            sample_rate=rate,
-        )
+        own |= {"options": self.options.changed(**wire), "model": model, "sample_rate": rate}
+        return replace(self, **own)
 
     def source_options(self, source: AudioFormat) -> PulseOptions:
         """The options for audio in this format: its own rate where the service takes it."""

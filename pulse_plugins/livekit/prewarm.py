@@ -56,8 +56,8 @@ class Prewarmed:
         self._loop = loop
         self._timer = loop.call_later(_KEPT, self.discard)
 
-    def take(self, options: PulseOptions, source: AudioFormat) -> PulseStream:
-        """The waiting stream, or one that starts once it is closed.
+    def take(self, options: PulseOptions, source: AudioFormat) -> tuple[PulseStream, bool]:
+        """The waiting stream, or one that starts once it is closed; and whether it is the former.
 
         Args:
             options: What the user's stream wants.
@@ -71,14 +71,14 @@ class Prewarmed:
         if waiting is not None and self._serves(waiting, options):
             waiting.update(options)  # the client's own part: retries, timeouts
             waiting.change_source(source)
-            return waiting
+            return waiting, True
         stream = PulseStream(options, source=source, name=stream_name())
         if waiting is None or waiting.closed:
             stream.start()
         else:
             waiting.abort()
             self._then = asyncio.create_task(_start_after(waiting, stream))
-        return stream
+        return stream, False
 
     def _serves(self, waiting: PulseStream, options: PulseOptions) -> bool:
         return not waiting.closed and waiting.options.same_connection(options)

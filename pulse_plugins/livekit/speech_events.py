@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 
 from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
@@ -41,10 +42,9 @@ from pulse_plugins.core.base.events import (
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
-from pulse_plugins.livekit.framework import TurnMode
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
-from pulse_plugins.livekit.turn_ending import QUIET, TurnEnding
+from pulse_plugins.livekit.turn_ending import QUIET, ModeReader, TurnEnding
 
 _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
@@ -65,7 +65,7 @@ class SpeechEvents:
         emit: Takes each event.
         finalize: Asks the engine for the pending words; returns the request's id.
         wall: The wall clock, in seconds: no event is from the future.
-        mode: Reads who ends turns in the session; None: unknown.
+        reader: Reads who ends turns in the session.
 
     Attributes:
         speaking: Whether START was sent and END was not.
@@ -81,12 +81,12 @@ class SpeechEvents:
         emit: Callable[[SpeechEvent], None],
         finalize: Callable[[], int],
         wall: Callable[[], float],
-        mode: Callable[[], TurnMode | None] = lambda: None,
+        reader: ModeReader,
     ) -> None:
         self.speaking = False
         self.session_id = ""
         self.eager = EagerText(exact=True)
-        self.turns = TurnEnding(mode)
+        self.turns = TurnEnding(reader)
         self._utterance = UtteranceAssembler(_POLICY, build.options.language)
         self._build = build
         self._clock = clock
@@ -105,6 +105,7 @@ class SpeechEvents:
         self._asked_quiet_at = 0.0  # when the audio is to be looked at next
         self._down = False  # no connection: silence of the server means nothing
         self._settings: Settings | None = None
+        self._newest_answer: Final | None = None
         self._shown = ""
         self._interim = ""  # the newest of the open segment
         self._input_checked_at = 0.0  # when audio was last known to come
@@ -151,7 +152,8 @@ class SpeechEvents:
             self._pass(self._utterance.release(now), now)
         self._flushes.append(request_id)
         self._request(request_id, now)
-        self._send_preflight(self.eager.ended(now))
+        if self._utterance.awaits_answer:
+            self._send_preflight(self.eager.ended(now))
 
     def flushed_nothing(self) -> None:
         """The framework flushed before there was any audio."""
@@ -220,6 +222,8 @@ class SpeechEvents:
                 self.eager.compare(self._interim, final.text, self._last_word)
         if final.text or final.finalized:
             self._interim = ""
+        if final.finalized:
+            self._newest_answer = final
         if final.finalized and self._has_resumed(final):
             self._utterance.speech_started()
             self._resumed = True
@@ -310,6 +314,10 @@ class SpeechEvents:
     def _request(self, request_id: int, now: float) -> None:
         self._resumed = False
         self._utterance.requested(request_id, now, self._clock.until)
+        answer = self._newest_answer
+        if answer is not None and (answer.finalize_id or 0) >= request_id:
+            # Nothing was pending: the engine answered before the request had returned.
+            self._take_final(replace(answer, text="", words=()), now)
 
     def _has_resumed(self, answer: Final) -> bool:
         """Whether the caller went on after the flush that is answered now.

@@ -83,7 +83,7 @@ class SpeechStream(stt.RecognizeStream):
             self._emit,
             self._request_finalize,
             time.time,
-            framework.TurnModeReader().read,
+            framework.TurnModeReader(),
         )
         self._events.follow(settings)
         self._input = AudioInput(clock, self._events.eager, self._begin)
@@ -286,8 +286,7 @@ class SpeechStream(stt.RecognizeStream):
 
     def _begin(self, source: AudioFormat) -> PulseStream:
         options = self._options.first(source)
-        engine = self._prewarmed.take(options, source)
-        self._reused = engine.connected
+        engine, self._reused = self._prewarmed.take(options, source)
         self._reports.stream = engine.name
         self._build.options = options
         weakref.finalize(self, call_on, self._loop, engine.abort)

@@ -15,7 +15,7 @@ to callers whom the session's detector does not hear come later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from pulse_plugins.livekit.framework import TurnMode
 
@@ -28,21 +28,30 @@ _PATIENCE = 1.5  # seconds
 _MISSES = 3
 
 
+class ModeReader(Protocol):
+    """Reads who ends turns; `framework.TurnModeReader` does."""
+
+    may_flush: bool
+
+    def read(self) -> TurnMode | None:
+        """The mode now; None: unknown."""
+
+
 class TurnEnding:
     """What is known about one stream.
 
     Args:
-        read: Reads the session's mode; None: unknown.
+        reader: Reads the session's mode.
 
     Attributes:
         mode: As it was read last.
         has_flushes: Whether flushes end turns, or may: it is not known yet.
     """
 
-    def __init__(self, read: Callable[[], TurnMode | None]) -> None:
-        self._read = read
+    def __init__(self, reader: ModeReader) -> None:
+        self._reader = reader
         self.mode: TurnMode | None = None
-        self.has_flushes = True
+        self.has_flushes = reader.may_flush
         self._flushes = 0
         self._misses = 0
         self._waits_since: float | None = None  # for the flush of an utterance that left
@@ -66,7 +75,7 @@ class TurnEnding:
 
     def look(self) -> None:
         """Read the mode again: an agent may have been replaced."""
-        self.mode = self._read()
+        self.mode = self._reader.read()
         if self.mode is not None:
             self.has_flushes = self.mode != "stt"
 
