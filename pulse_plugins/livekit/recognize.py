@@ -22,9 +22,9 @@ from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import Final
 from pulse_plugins.core.client.batch import PulseBatch
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
-from pulse_plugins.livekit.configuration import Settings, with_job_proxy
-from pulse_plugins.livekit.errors import api_error
-from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.options import Settings, with_job_proxy
+from pulse_plugins.livekit.reports import api_error
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 
 

@@ -9,8 +9,7 @@ from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.base.languages import LANGUAGES
-from pulse_plugins.livekit.configuration import Settings, first_settings, for_connection
-from pulse_plugins.livekit.keyterms import with_keyterms
+from pulse_plugins.livekit.options import Settings, first_settings, for_connection, with_keyterms
 
 LOCAL = "ws://127.0.0.1:8765"
 

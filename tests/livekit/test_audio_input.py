@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.audio_input import InputClock
 
 
 def play(clock: InputClock, since: float, seconds: float, speed: float = 1.0) -> float:

@@ -28,7 +28,7 @@ class Listener(Protocol):
 _Listener = TypeVar("_Listener", bound=Listener)
 
 
-class Delivery:
+class WeakListener:
     """Brings every event, and then how it ended, to the listener for as long as there is one."""
 
     def __init__(self, listener: ref[_Listener]) -> None:
@@ -80,13 +80,3 @@ def call_on(loop: asyncio.AbstractEventLoop, do: Callable[[], object]) -> None:
     """Do something in a loop, from whatever thread; not at all if the loop has closed by then."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(do)
-
-
-def collected_with(*tasks: asyncio.Task[None]) -> None:
-    """These tasks wait for their own stream only: forgetting it ends them too, and rightly.
-
-    Nobody else can wake them up, so that they go where the stream goes. asyncio would write an
-    error record for each, as for a task whose work is lost; it spares its own tasks in this way.
-    """
-    for task in tasks:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
