@@ -116,8 +116,10 @@ class UtteranceAssembler:
     # Inputs.
 
     def speech_started(self) -> None:
-        """The voice detector hears the caller. An answer that is still to come completes nothing:
-        the caller goes on with the utterance."""
+        """The voice detector hears the caller.
+
+        An answer that is still to come completes nothing: the caller goes on with the utterance.
+        """
         self._caller_speaks = True
         self._awaited = None
 
