@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.local.connection.records import ConnectionRecord
 from pulse_plugins.local.faults import Schedule, parse
-from pulse_plugins.local.handshake import refusal
-from pulse_plugins.local.parameters import RefusedError
-from pulse_plugins.local.records import ConnectionRecord
+from pulse_plugins.local.wire.handshake import refusal
+from pulse_plugins.local.wire.parameters import RefusedError
 
 
 def add_routes(

@@ -28,16 +28,19 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local import batch, control, formatting, messages, parameters
+from pulse_plugins.local import control
+from pulse_plugins.local.connection.driver import ConnectionDriver
+from pulse_plugins.local.connection.records import ConnectionRecord, hash_key
 from pulse_plugins.local.faults import Fault, Schedule
-from pulse_plugins.local.handshake import is_loopback, key_of, refusal, without_credentials
-from pulse_plugins.local.link import Link
-from pulse_plugins.local.messages import BATCH_PATHS, PATHS, DialectName
-from pulse_plugins.local.parameters import Parameters, RefusedError
-from pulse_plugins.local.recognizer import Recognizer, load
-from pulse_plugins.local.records import ConnectionRecord, hash_key
-from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.output import formatting
+from pulse_plugins.local.prerecorded import recognition as batch
+from pulse_plugins.local.recognizers.contract import Recognizer, load
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire import messages, parameters
+from pulse_plugins.local.wire.handshake import is_loopback, key_of, refusal, without_credentials
+from pulse_plugins.local.wire.messages import BATCH_PATHS, PATHS, DialectName
+from pulse_plugins.local.wire.parameters import Parameters, RefusedError
 
 _LOG = logging.getLogger(__name__)
 _http_log = logging.getLogger("pulse_plugins.local.http")
@@ -90,7 +93,7 @@ class PulseServer:
         self._port = port
         self._recognizer: Recognizer | None = None
         self._runner: web.AppRunner | None = None
-        self._links: dict[Link, str | None] = {}  # with the hash of the key of each
+        self._drivers: dict[ConnectionDriver, str | None] = {}  # with the hash of the key of each
         self._busy = 0
         self._handshakes = 0
         self._changed = asyncio.Event()
@@ -173,7 +176,7 @@ class PulseServer:
             return
         for site in list(runner.sites):
             await site.stop()
-        await asyncio.gather(*(link.shut() for link in self._links))
+        await asyncio.gather(*(driver.shut() for driver in self._drivers))
         await runner.cleanup()
         await self._close_recognizer()
 
@@ -286,7 +289,7 @@ class PulseServer:
             max_msg_size=self.options.max_message_bytes,
         )
         try:
-            link = Link(
+            driver = ConnectionDriver(
                 request=request,
                 socket=socket,
                 parameters=asked,
@@ -316,18 +319,18 @@ class PulseServer:
             with suppress(ConnectionError):
                 await socket.close(code=code)
             return socket
-        self._links[link] = record.key_hash
+        self._drivers[driver] = record.key_hash
         self._changed.set()
         try:
-            await link.run()
+            await driver.run()
         finally:
-            del self._links[link]
+            del self._drivers[driver]
         return socket
 
     def _is_full(self, record: ConnectionRecord) -> bool:
         """Whether the key of this handshake has all the connections that it may have."""
         limit = self.options.concurrency
-        return limit is not None and list(self._links.values()).count(record.key_hash) >= limit
+        return limit is not None and list(self._drivers.values()).count(record.key_hash) >= limit
 
     def _close_at_once(self, asked: Parameters, record: ConnectionRecord) -> int | None:
         """The close code for a connection that the service accepts only to close it."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pulse_plugins.local.scripted import ScriptedRecognizer, speak
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 

@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 
-from pulse_plugins.local.encodings import MULAW
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence, speak, spell
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence, speak, spell
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.encodings import MULAW
 from tests.local.client import CLOSE, DEADLINE, FINALIZE, PATHS, calling, finals, interims, spoken
 
 BOOK = ScriptedRecognizer("book a table".split())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence, speak
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence, speak
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 from tests.local.client import PATHS, Client, calling, finals, interims, spoken, text

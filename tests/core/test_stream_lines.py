@@ -12,7 +12,7 @@ from pulse_plugins.core.base.events import AudioLost, Event, Final
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions, Timeouts
 from pulse_plugins.local import PulseServer
-from pulse_plugins.local.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak, spell
 from tests.support.proxy import Line, bad_line
 
 WORDS = 24

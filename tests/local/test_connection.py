@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pulse_plugins.local.connection import Connection, Cut, Habits
-from pulse_plugins.local.parameters import Parameters, RefusedError, read
-from pulse_plugins.local.recognizer import RecognizedWord
-from pulse_plugins.local.vad import SpeechEdge
+from pulse_plugins.local.connection.machine import Connection, Cut, Habits
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.recognizers.vad import SpeechEdge
+from pulse_plugins.local.wire.parameters import Parameters, RefusedError, read
 
 STARTED = [SpeechEdge("speech_started", 0.2)]
 

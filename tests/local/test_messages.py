@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse_plugins.local.messages import (
+from pulse_plugins.local.wire.messages import (
     Control,
     DialectName,
     Transcript,

@@ -23,15 +23,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local import recordings
-from pulse_plugins.local.encodings import ALAW, ENCODINGS, MULAW
-from pulse_plugins.local.parameters import DOCUMENTED
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
-from pulse_plugins.local.recognizer import Recognizer
-from pulse_plugins.local.records import MAX_CONTROLS
-from pulse_plugins.local.scoring import word_errors
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence, speak, spell
+from pulse_plugins.local.connection.records import MAX_CONTROLS
+from pulse_plugins.local.recognizers.contract import Recognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.scoring import word_errors
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence, speak, spell
 from pulse_plugins.local.server import PulseServer, serve
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.encodings import ALAW, ENCODINGS, MULAW
+from pulse_plugins.local.wire.parameters import DOCUMENTED
 from tests.local.client import (
     CLOSE,
     DEADLINE,

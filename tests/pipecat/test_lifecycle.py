@@ -26,7 +26,7 @@ from pipecat.utils.errors import ErrorCategory
 from pulse_plugins.core.base.events import AudioLost, Recovered
 from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
 from pulse_plugins.core.config.retry import RetryPolicy
-from pulse_plugins.local.scripted import silence
+from pulse_plugins.local.recognizers.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from tests.pipecat.rig import Handlers, calling, speech, words
 from tests.support.peer import Link as PeerLink

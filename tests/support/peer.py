@@ -1,6 +1,7 @@
 """A Pulse server of a few habits, on a bare websocket, written from the service's documents.
 
-It hears the words of `pulse_plugins.local.scripted`: a word comes back only when its audio came.
+The server recognizes the words of `pulse_plugins.local.recognizers.scripted`: a word is returned
+only when all of its audio arrived.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from pulse_plugins.local.recognizer import Decoder, RecognizedWord
-from pulse_plugins.local.scripted import ScriptedDecoder
+from pulse_plugins.local.recognizers.contract import Decoder, RecognizedWord
+from pulse_plugins.local.recognizers.scripted import ScriptedDecoder
 
 
 @dataclass(slots=True)

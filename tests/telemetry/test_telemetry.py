@@ -25,7 +25,8 @@ from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import Limits, PulseOptions
 from pulse_plugins.core.observe import hooks as observers
 from pulse_plugins.core.observe.metrics import StreamMetrics
-from pulse_plugins.local import PulseServer, ServerOptions, scripted
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.telemetry import instrument, serve_prometheus
 from pulse_plugins.telemetry.measuring import Measuring
 from tests.support.listening import Listener

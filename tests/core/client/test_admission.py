@@ -20,7 +20,8 @@ from pulse_plugins.core.base.events import (
 from pulse_plugins.core.client.admission import Admission, Ticket
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import Limits, PulseOptions
-from pulse_plugins.local import PulseServer, ServerOptions, scripted
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.recognizers import scripted
 from tests.support.listening import Listener
 
 RATE = 16_000

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
-from pulse_plugins.local import messages
-from pulse_plugins.local.formatting import Formatter, numbers_at_end
-from pulse_plugins.local.messages import Control, Transcript, Utterance, WireWord
-from pulse_plugins.local.parameters import Parameters
-from pulse_plugins.local.recognizer import RecognizedWord
-from pulse_plugins.local.redaction import LANGUAGES as REDACTED_LANGUAGES
-from pulse_plugins.local.redaction import Redactor
-from pulse_plugins.local.vad import SpeechEdge
+from pulse_plugins.local.output.formatting import Formatter, numbers_at_end
+from pulse_plugins.local.output.redaction import LANGUAGES as REDACTED_LANGUAGES
+from pulse_plugins.local.output.redaction import Redactor
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.recognizers.vad import SpeechEdge
+from pulse_plugins.local.wire import messages
+from pulse_plugins.local.wire.messages import Control, Transcript, Utterance, WireWord
+from pulse_plugins.local.wire.parameters import Parameters
 
 DEFAULT_MAX_WORDS = 10
 _PAUSE = 0.04  # seconds of silence that a cut by words may use, where it waits for one

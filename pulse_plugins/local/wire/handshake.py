@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from pulse_plugins.local import messages
-from pulse_plugins.local.parameters import CREDENTIALS, RefusedError
+from pulse_plugins.local.wire import messages
+from pulse_plugins.local.wire.parameters import CREDENTIALS, RefusedError
 
 
 def key_of(request: web.Request) -> str:

@@ -115,9 +115,9 @@ def load(name: str, **options: object) -> Recognizer:
     """
     match name:
         case "pocketsphinx":
-            target = "pulse_plugins.local.pocketsphinx:PocketSphinxRecognizer"
+            target = "pulse_plugins.local.recognizers.pocketsphinx:PocketSphinxRecognizer"
         case "scripted":
-            target = "pulse_plugins.local.scripted:ScriptedRecognizer"
+            target = "pulse_plugins.local.recognizers.scripted:ScriptedRecognizer"
         case _:
             target = name
     factory = _import(target)

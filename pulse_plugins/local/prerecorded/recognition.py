@@ -14,14 +14,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_plugins.local import uploads
-from pulse_plugins.local.connection import Connection, Cut
-from pulse_plugins.local.encodings import SAMPLE_RATES
-from pulse_plugins.local.messages import DialectName, Json
-from pulse_plugins.local.parameters import Parameters, RefusedError, read
-from pulse_plugins.local.recognizer import Decoder, Recognizer
+from pulse_plugins.local.connection.machine import Connection, Cut
+from pulse_plugins.local.prerecorded import uploads
+from pulse_plugins.local.recognizers.contract import Decoder, Recognizer
+from pulse_plugins.local.recognizers.vad import SpeechDetector
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.vad import SpeechDetector
+from pulse_plugins.local.wire.encodings import SAMPLE_RATES
+from pulse_plugins.local.wire.messages import DialectName, Json
+from pulse_plugins.local.wire.parameters import Parameters, RefusedError, read
 
 _SLICE_SECONDS = 0.1
 

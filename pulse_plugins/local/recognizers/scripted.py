@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.recognizers.contract import RecognizedWord
 
 WORD_SECONDS = 0.24
 MAX_WORDS = 1 << 24

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pulse_plugins.local.encodings import ENCODINGS, SAMPLE_RATES
-from pulse_plugins.local.messages import DialectName
+from pulse_plugins.local.wire.encodings import ENCODINGS, SAMPLE_RATES
+from pulse_plugins.local.wire.messages import DialectName
 
 _B = frozenset(
     "language encoding sample_rate word_timestamps sentence_timestamps redact_pii redact_pci "

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.recognizers.contract import RecognizedWord
 
 LANGUAGES = frozenset({"en", "hi"})  # elsewhere the service ignores the switch
 _SPOKEN = {
