@@ -38,9 +38,10 @@ from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
 from pulse_plugins.local.wire import messages, parameters
-from pulse_plugins.local.wire.handshake import is_loopback, key_of, refusal, without_credentials
+from pulse_plugins.local.wire.handshake import is_loopback, key_of, without_credentials
 from pulse_plugins.local.wire.messages import BATCH_PATHS, PATHS, DialectName
-from pulse_plugins.local.wire.parameters import Parameters, RefusedError
+from pulse_plugins.local.wire.parameters import Parameters
+from pulse_plugins.local.wire.refusals import RefusedError, batch_refusal, stream_refusal
 
 _LOG = logging.getLogger(__name__)
 _http_log = logging.getLogger("pulse_plugins.local.http")
@@ -53,6 +54,7 @@ def _is_no_babble(record: logging.LogRecord) -> bool:
 
 _http_log.addFilter(_is_no_babble)
 _REMEMBERED = 10_000  # handshakes
+_MAX_LINE = 1 << 20  # bytes of a request line; 10,000 keywords need a few hundred thousand
 _STOPPING = 3.0  # seconds that open connections may take to end
 
 
@@ -149,6 +151,7 @@ class PulseServer:
         runner = web.AppRunner(
             self._application(),
             access_log=None,
+            max_line_size=_MAX_LINE,
             logger=_http_log,
             shutdown_timeout=_STOPPING,
             handle_signals=False,
@@ -234,10 +237,11 @@ class PulseServer:
             self._busy += 1
             try:
                 asked = self._check_handshake(dialect, request, record)
+                record.notes = asked.notes
                 return await self._serve(request, record, asked)
             except RefusedError as error:
                 record.refused, record.closed = error.status, True
-                return refusal(error)
+                return stream_refusal(error)
             finally:
                 self._busy -= 1
                 self._changed.set()
@@ -345,6 +349,7 @@ class PulseServer:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             self._busy += 1
+            request_id = str(uuid.uuid4())
             try:
                 self._check_key(request)
                 self._check_room()
@@ -361,15 +366,15 @@ class PulseServer:
                     raw="encoding" in request.query,
                     wanted=lambda: _is_connected(request),
                 )
-                return web.json_response(answer, headers={"x-request-id": str(uuid.uuid4())})
+                return web.json_response(answer, headers={"x-request-id": request_id})
             except RefusedError as error:
-                return refusal(error)
+                return batch_refusal(error, request_id)
             except ConfigurationError as error:
-                return refusal(RefusedError(400, str(error)))
+                return batch_refusal(RefusedError(400, str(error)), request_id)
             except web.HTTPRequestEntityTooLarge:
                 limit = self.options.max_body_bytes
                 text = f"Audio data too large: more than {limit} bytes (max_body_bytes)"
-                return refusal(RefusedError(413, text))
+                return batch_refusal(RefusedError(413, text), request_id)
             except batch.AbandonedError:
                 return web.Response(status=499)  # nobody is there to read it
             finally:

@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.connection.machine import Habits
+from pulse_plugins.local.connection.habits import Habits
 from pulse_plugins.local.recognizers.contract import Recognizer
 from pulse_plugins.local.wire.parameters import REGIONS
 
@@ -73,6 +73,7 @@ class ServerOptions(Habits):
             "max_body_bytes": 1024,
             "max_audio_seconds": 0.1,
             "max_words": 1,
+            "repeat_cut_word": 0,
             "idle_timeout": 0.01,
             "send_timeout": 0.01,
         }

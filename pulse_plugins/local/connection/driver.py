@@ -324,6 +324,9 @@ class ConnectionDriver:
             case Kind.GARBAGE:
                 for message in GARBAGE:
                     await self._outbox.put((self._due, message))
+            case Kind.TIMED_OUT:
+                self._connection.time_out()
+                await self._send_messages()
             case Kind.BLACKHOLE:
                 self._deaf = True
                 raise _GoneError

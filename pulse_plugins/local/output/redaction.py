@@ -47,6 +47,11 @@ class Redactor:
     pci: bool
     _counts: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def active(self) -> bool:
+        """Whether anything is to be replaced."""
+        return self.pii or self.pci
+
     def redact(self, words: Sequence[RecognizedWord]) -> tuple[list[RecognizedWord], list[str]]:
         """The words with placeholders, and the placeholders in order."""
         result: list[RecognizedWord] = []

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pulse_plugins.local.connection.driver import decoder_rate
 from pulse_plugins.local.wire.encodings import EncodingError, WireAudio
-from pulse_plugins.local.wire.parameters import Parameters, RefusedError
+from pulse_plugins.local.wire.parameters import Parameters
+from pulse_plugins.local.wire.refusals import RefusedError
 
 Samples = NDArray[np.int16]
 
