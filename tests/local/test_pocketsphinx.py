@@ -21,6 +21,8 @@ from pulse_plugins.local.recognizers.vad import SpeechDetector
 from pulse_plugins.local.recognizers.worker import Doubler, boosted_probability
 from pulse_plugins.local.recordings import Recording
 
+pytestmark = pytest.mark.process
+
 GRAMMAR = """#JSGF V1.0;
 grammar start;
 public <call> = hello i would like to book a table for (two | four) people on friday evening;
