@@ -27,7 +27,7 @@ from examples.phone_agent.dialogue import Dialogue
 from examples.phone_agent.pipecat_bot import TELEPHONE_RATE, run_bot
 from examples.phone_agent.telephone import MOST_MESSAGE_BYTES, Lines
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 
 
 def make_app(lines: Lines, store: BookingStore, pulse: PulseServer | None = None) -> FastAPI:

@@ -220,8 +220,11 @@ async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
     patient = Timeouts(
         connect=timeout, finalize=timeout, finalize_grace=timeout, close=1.0, close_grace=0.5
     )
+    # The service marks its answers on pulse/get_text with ITN only, and the answer is empty here.
     tested = options.changed(
-        timeouts=patient, retry=RetryPolicy(max_attempts=1, max_first_attempts=1)
+        itn_normalize=True,
+        timeouts=patient,
+        retry=RetryPolicy(max_attempts=1, max_first_attempts=1),
     )
     found: list[Check] = []
     tone = np.sin(np.arange(tested.sample_rate) * (2 * np.pi * 220 / tested.sample_rate))

@@ -33,7 +33,7 @@ from pulse_plugins.core.client.upload import Webhook
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
-from pulse_plugins.local.scripted import ScriptedRecognizer, speak
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak
 from pulse_plugins.local.server import PulseServer
 from tests.support.privacy import API_KEY
 

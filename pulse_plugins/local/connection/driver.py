@@ -20,15 +20,15 @@ import numpy as np
 from aiohttp import ClientConnectionError, WSMsgType, web
 from numpy.typing import NDArray
 
-from pulse_plugins.local.connection import Connection, Cut, Outgoing
-from pulse_plugins.local.encodings import EncodingError, WireAudio
+from pulse_plugins.local.connection.machine import Connection, Cut, Outgoing
+from pulse_plugins.local.connection.records import ConnectionRecord, ControlRecord
 from pulse_plugins.local.faults import Fault, Kind, Schedule, Trigger
-from pulse_plugins.local.messages import GARBAGE
-from pulse_plugins.local.parameters import Parameters
-from pulse_plugins.local.recognizer import Decoder, Recognizer
-from pulse_plugins.local.records import ConnectionRecord, ControlRecord
+from pulse_plugins.local.recognizers.contract import Decoder, Recognizer
+from pulse_plugins.local.recognizers.vad import SpeechDetector
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.vad import SpeechDetector
+from pulse_plugins.local.wire.encodings import EncodingError, WireAudio
+from pulse_plugins.local.wire.messages import GARBAGE
+from pulse_plugins.local.wire.parameters import Parameters
 
 _LOG = logging.getLogger(__name__)
 _SLICE_SECONDS = 0.1  # audio decoded at a time, so that one long message keeps nobody waiting
@@ -47,7 +47,7 @@ class _GoneError(Exception):
     """This side of the connection is over; what still waits is dropped."""
 
 
-class Link:
+class ConnectionDriver:
     """Runs one accepted connection."""
 
     def __init__(
@@ -324,6 +324,9 @@ class Link:
             case Kind.GARBAGE:
                 for message in GARBAGE:
                     await self._outbox.put((self._due, message))
+            case Kind.TIMED_OUT:
+                self._connection.time_out()
+                await self._send_messages()
             case Kind.BLACKHOLE:
                 self._deaf = True
                 raise _GoneError

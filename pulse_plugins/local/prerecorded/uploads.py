@@ -15,9 +15,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from pulse_plugins.local.encodings import EncodingError, WireAudio
-from pulse_plugins.local.link import decoder_rate
-from pulse_plugins.local.parameters import Parameters, RefusedError
+from pulse_plugins.local.connection.driver import decoder_rate
+from pulse_plugins.local.wire.encodings import EncodingError, WireAudio
+from pulse_plugins.local.wire.parameters import Parameters
+from pulse_plugins.local.wire.refusals import RefusedError
 
 Samples = NDArray[np.int16]
 

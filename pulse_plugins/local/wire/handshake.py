@@ -1,15 +1,13 @@
-"""What an HTTP request says of its sender, and the documented bodies of refusals."""
+"""What an HTTP request says about its sender: the key, the origin, and what may be remembered."""
 
 from __future__ import annotations
 
 import ipaddress
-import uuid
 from collections.abc import Mapping
 
 from aiohttp import web
 
-from pulse_plugins.local import messages
-from pulse_plugins.local.parameters import CREDENTIALS, RefusedError
+from pulse_plugins.local.wire.parameters import CREDENTIALS
 
 
 def key_of(request: web.Request) -> str:
@@ -39,17 +37,3 @@ def is_loopback(host: str) -> bool:
 def without_credentials(query: Mapping[str, str]) -> dict[str, str]:
     """The parameters that may be remembered."""
     return {name: value for name, value in query.items() if name not in CREDENTIALS}
-
-
-def refusal(error: RefusedError) -> web.Response:
-    """The documented body for a status."""
-    body: dict[str, messages.Json]
-    text = str(error)
-    if error.status == 401:
-        body = {"error": text} if text else {"message": "Unauthorized: No tokens provided"}
-    elif error.error_code is not None:
-        body = {"status": "error", "message": text, "error_code": error.error_code}
-    else:
-        body = {"error": text, "request_id": str(uuid.uuid4())}
-    headers = {"Retry-After": "1"} if error.status == 429 else None
-    return web.json_response(body, status=error.status, headers=headers)

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulse_plugins.core.base.errors import ConfigurationError, ServerError
-from pulse_plugins.local import models, sphinx_worker
-from pulse_plugins.local.recognizer import RecognizedWord
-from pulse_plugins.local.sphinx_worker import LENGTH, Setup
+from pulse_plugins.local import models
+from pulse_plugins.local.recognizers import worker as sphinx_worker
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.recognizers.worker import LENGTH, Setup
 
 SAMPLE_RATES = frozenset({8_000, 16_000})
 LANGUAGES = frozenset({"en"})
@@ -221,7 +222,7 @@ class _Process:
             **{name: value for name, value in os.environ.items() if name != "POCKETSPHINX_PATH"},
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         }
-        command = (sys.executable, "-P", "-m", "pulse_plugins.local.sphinx_worker")
+        command = (sys.executable, "-P", "-m", "pulse_plugins.local.recognizers.worker")
         return cls(
             await asyncio.create_subprocess_exec(
                 *command,

@@ -1,17 +1,20 @@
 """The query of a connection, read the way the service reads it: strict booleans, known values.
 
-Source of names, defaults and ranges: the service's realtime references, compared.
+Source of names, defaults and ranges: the service's realtime references, compared. Where the
+service was seen to accept more than the references say, this server accepts the same and adds a
+note to `Parameters.notes`; a strict server keeps to the references.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pulse_plugins.local.encodings import ENCODINGS, SAMPLE_RATES
-from pulse_plugins.local.messages import DialectName
+from pulse_plugins.local.wire import keywords
+from pulse_plugins.local.wire.encodings import ENCODINGS, SAMPLE_RATES
+from pulse_plugins.local.wire.messages import DialectName
+from pulse_plugins.local.wire.refusals import RefusedError
 
 _B = frozenset(
     "language encoding sample_rate word_timestamps sentence_timestamps redact_pii redact_pci "
@@ -35,6 +38,11 @@ DOCUMENTED: dict[DialectName, frozenset[str]] = {
     "direct": _A,
 }
 CREDENTIALS = frozenset({"token", "api_key"})
+_BOOLEANS = frozenset(
+    "word_timestamps sentence_timestamps full_transcript diarize redact_pii redact_pci format "
+    "punctuate capitalize itn_normalize no_format_delay vad_events vad endpointing "
+    "finalize_on_words emotion_detection gender_detection".split()
+)
 
 AGGREGATES = frozenset(
     {"multi", "multi-eu", "north_indic", "multi-south-indic", "multi-asian", "multi-indic"}
@@ -44,26 +52,21 @@ INDIA_ONLY = frozenset({"ta", "te", "kn", "ml", "multi-south-indic", "multi-indi
 REGIONS = ("any", "us", "india")
 
 
-class RefusedError(Exception):
-    """The handshake is answered with this status instead of a connection."""
-
-    def __init__(self, status: int, message: str, error_code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error_code = error_code
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
     """What a connection asked for; times in seconds.
 
     Attributes:
+        language: The code that the client sent; it may name a group of languages.
+        recognized_as: The language that the recognizer is asked for.
+        keywords_doubtful: The service accepts these keywords and was seen to spoil the transcript.
+        notes: One sentence for each parameter that the service treats in an unexpected way.
         silent_close: Why the service would close at once and without a word, or "".
         language_error: Why the service would say `LANGUAGE_NOT_ENABLED_IN_REGION`, or "".
-        recognized_as: The language that the recognizer is asked for.
     """
 
     dialect: DialectName
+    model: str = "pulse"
     language: str = "en"
     recognized_as: str = "en"
     encoding: str = "linear16"
@@ -72,6 +75,8 @@ class Parameters:
     sentence_timestamps: bool = False
     full_transcript: bool = False
     diarize: bool = False
+    emotion: bool = False
+    gender: bool = False
     redact_pii: bool = False
     redact_pci: bool = False
     format: bool = True
@@ -81,14 +86,26 @@ class Parameters:
     numerals: bool = False
     no_format_delay: bool = False
     keywords: Mapping[str, float] = field(default_factory=dict)
+    keywords_doubtful: bool = False
     vad_events: bool = False
     endpointing: bool = True
     endpointing_timeout: float = 0.6
     eou_timeout: float = 0.8
     finalize_on_words: bool = True
     max_words: int | None = None
+    notes: tuple[str, ...] = ()
     silent_close: str = ""
     language_error: str = ""
+
+    @property
+    def detected(self) -> str:
+        """The language that finals name: never the code of a group.
+
+        The vendor's probe asked for `multi` and `multi-eu` and read `en` on the finals.
+        """
+        if self.recognized_as in AGGREGATES:
+            return "en"
+        return self.recognized_as.partition("-")[0]
 
 
 def read(
@@ -118,10 +135,12 @@ def read(
     if dialect in ("live", "direct"):
         _check_model(model)
     if strict and dialect == "live" and "language" not in query:
-        raise RefusedError(400, "language is required")
+        raise RefusedError(400, "language is required", parameter="language")
     language = query.get("language") or ("multi-eu" if dialect == "pulse" else "en")
+    asked = keywords.read(query, dialect, strict=strict)
     return Parameters(
         dialect=dialect,
+        model=model or "pulse",
         language=language,
         recognized_as=_recognized_as(language, languages),
         encoding=_choice(query, "encoding", ENCODINGS, "linear16"),
@@ -132,6 +151,8 @@ def read(
         sentence_timestamps=_flag(query, "sentence_timestamps", False),
         full_transcript=_flag(query, "full_transcript", False),
         diarize=_flag(query, "diarize", False),
+        emotion=_flag(query, "emotion_detection", False),
+        gender=_flag(query, "gender_detection", False),
         redact_pii=_flag(query, "redact_pii", False),
         redact_pci=_flag(query, "redact_pci", False),
         format=_flag(query, "format", True),
@@ -140,7 +161,9 @@ def read(
         itn=_flag(query, "itn_normalize", False),
         numerals=query.get("numerals") in ("true", "digits"),
         no_format_delay=_flag(query, "no_format_delay", False),
-        keywords=_keywords(query.get("keywords"), dialect),
+        keywords=asked.weights,
+        keywords_doubtful=asked.doubtful,
+        notes=(*asked.notes, *_notes(query, language)),
         vad_events=_flag(query, "vad_events", _flag(query, "vad", False)),
         endpointing=_flag(query, "endpointing", True),
         endpointing_timeout=_integer(query, "endpointing_timeout", 600, 20, 60_000) / 1000,
@@ -154,9 +177,9 @@ def read(
 
 def _check_model(model: str) -> None:
     if model == "pulse-pro":
-        raise RefusedError(400, "Model pulse-pro does not support streaming")
+        raise RefusedError(400, "Model pulse-pro does not support streaming", parameter="model")
     if model not in ("pulse", "pulse-2"):
-        raise RefusedError(400, "model is missing or invalid: use pulse")
+        raise RefusedError(400, "model is missing or invalid: use pulse", parameter="model")
 
 
 def _silent_close(model: str, language: str, region: str) -> str:
@@ -168,9 +191,24 @@ def _silent_close(model: str, language: str, region: str) -> str:
 
 
 def _language_error(language: str, region: str) -> str:
-    if region == "us" and language in INDIA_ONLY:
-        return f"Language {language} is not enabled in this region"
-    return ""
+    """Three accounts of the live service refused `multi`, on hosts of either region."""
+    refused = {"us": INDIA_ONLY | {"multi"}, "india": {"multi"}}.get(region, frozenset())
+    return f"Language {language} is not enabled in this region" if language in refused else ""
+
+
+def _notes(query: Mapping[str, str], language: str) -> list[str]:
+    notes = []
+    if language == "multi":
+        notes.append(
+            "language=multi: the live service refused it on three accounts with "
+            "LANGUAGE_NOT_ENABLED_IN_REGION; use multi-eu or one language"
+        )
+    if "language" not in query:
+        notes.append("language is not given: the documents disagree about its default")
+    for name, value in query.items():
+        if value in ("True", "False", "1", "0") and name in _BOOLEANS:
+            notes.append(f"{name}={value}: the service reads every value but `true` as false")
+    return notes
 
 
 def _recognized_as(language: str, languages: frozenset[str]) -> str:
@@ -183,9 +221,8 @@ def _recognized_as(language: str, languages: frozenset[str]) -> str:
         if code in languages:
             return code
     known = ", ".join(sorted(languages))
-    raise RefusedError(
-        400, f"language {language[:40]!r} is not enabled on this local server; it knows {known}"
-    )
+    text = f"language {language[:40]!r} is not enabled on this local server; it knows {known}"
+    raise RefusedError(400, text, parameter="language")
 
 
 def _flag(query: Mapping[str, str], name: str, default: bool) -> bool:
@@ -197,7 +234,8 @@ def _flag(query: Mapping[str, str], name: str, default: bool) -> bool:
 def _choice(query: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:
     value = query.get(name, default)
     if value not in allowed:
-        raise RefusedError(400, f"{name} is invalid: use one of {', '.join(allowed)}")
+        text = f"{name} is invalid: use one of {', '.join(allowed)}"
+        raise RefusedError(400, text, parameter=name)
     return value
 
 
@@ -206,33 +244,5 @@ def _integer(query: Mapping[str, str], name: str, default: int, low: int, high: 
     if value is None:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
-        raise RefusedError(400, f"{name} is invalid: use {low} to {high}")
+        raise RefusedError(400, f"{name} is invalid: use {low} to {high}", parameter=name)
     return int(value)
-
-
-def _keywords(value: str | None, dialect: DialectName) -> dict[str, float]:
-    """`Acme:2,Mary Ann:1.5,SKU`, or on the legacy dialect a JSON list of the same items."""
-    if not value:
-        return {}
-    items = value.split(",")
-    if dialect == "legacy":
-        try:
-            items = json.loads(value)
-        except (ValueError, RecursionError):
-            raise RefusedError(400, "keywords is invalid: use a JSON list") from None
-        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            raise RefusedError(400, "keywords is invalid: use a JSON list of strings")
-    if len(items) > 10_000:
-        raise RefusedError(400, "keywords is invalid: at most 10000")
-    keywords: dict[str, float] = {}
-    for item in items:
-        word, _, weight = item.partition(":")
-        try:
-            boost = float(weight or 1.0)
-        except ValueError:
-            raise RefusedError(400, "keywords is invalid: a weight is no number") from None
-        if not 0 <= boost <= 20:
-            raise RefusedError(400, "keywords is invalid: weights are 0 to 20")
-        if word.strip():
-            keywords[word.strip()] = boost
-    return keywords

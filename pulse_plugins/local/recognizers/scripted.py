@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.recognizers.contract import RecognizedWord
 
 WORD_SECONDS = 0.24
 MAX_WORDS = 1 << 24
@@ -183,7 +183,11 @@ class ScriptedDecoder:
         *,
         word_seconds: float = WORD_SECONDS,
         vocabulary: Mapping[int, str] | None = None,
+        languages_of: Mapping[int, str] | None = None,
+        speakers_of: Mapping[int, int] | None = None,
     ) -> None:
+        self._languages_of = dict(languages_of or {})
+        self._speakers_of = dict(speakers_of or {})
         self._code = _Code(sample_rate, word_seconds)
         self._vocabulary = dict(vocabulary or {})
         # A head of virtual silence, so that a word whose first few samples were lost is still
@@ -275,6 +279,9 @@ class ScriptedDecoder:
             start=first / code.sample_rate,
             end=last / code.sample_rate,
             confidence=round(min(1.0, 0.9 + 0.1 * heard), 3),
+            language=self._languages_of.get(number, ""),
+            speaker=self._speakers_of.get(number),
+            speaker_confidence=0.9 if number in self._speakers_of else 0.0,
         )
         return word, start + round(code.word * _HEARD)
 
@@ -302,6 +309,8 @@ class ScriptedRecognizer:
         vocabulary: What some numbers are called instead of `spell(number)`: a mapping, or a
             sequence for the numbers from 0 on.
         word_seconds: Length of a word, as given to `speak`.
+        languages_of: The language that some numbers are heard in.
+        speakers_of: The speaker who says some numbers, from 0 on.
         languages: The codes it claims to understand; the audio does not depend on them.
     """
 
@@ -310,6 +319,8 @@ class ScriptedRecognizer:
         vocabulary: Mapping[int, str] | Sequence[str] = (),
         *,
         word_seconds: float = WORD_SECONDS,
+        languages_of: Mapping[int, str] | None = None,
+        speakers_of: Mapping[int, int] | None = None,
         languages: Iterable[str] = ("en", "hi", "de", "es", "fr", "multi-eu"),
     ) -> None:
         if not isinstance(vocabulary, Mapping):
@@ -317,6 +328,8 @@ class ScriptedRecognizer:
         self._vocabulary = vocabulary
         self._word_seconds = word_seconds
         self._languages = frozenset(languages)
+        self._languages_of = languages_of
+        self._speakers_of = speakers_of
 
     @property
     def sample_rates(self) -> frozenset[int]:
@@ -341,7 +354,11 @@ class ScriptedRecognizer:
         if language not in self._languages:
             raise ConfigurationError(f"language={language!r} is not spoken by this recognizer")
         return ScriptedDecoder(
-            sample_rate, word_seconds=self._word_seconds, vocabulary=self._vocabulary
+            sample_rate,
+            word_seconds=self._word_seconds,
+            vocabulary=self._vocabulary,
+            languages_of=self._languages_of,
+            speakers_of=self._speakers_of,
         )
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.recognizers.contract import RecognizedWord
 
 LANGUAGES = frozenset({"en", "hi"})  # elsewhere the service ignores the switch
 _SPOKEN = {
@@ -46,6 +46,11 @@ class Redactor:
     pii: bool
     pci: bool
     _counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is to be replaced."""
+        return self.pii or self.pci
 
     def redact(self, words: Sequence[RecognizedWord]) -> tuple[list[RecognizedWord], list[str]]:
         """The words with placeholders, and the placeholders in order."""

@@ -1,9 +1,9 @@
 """The server's side of one connection, without a socket: words and speech in, messages out.
 
-Three cutters end a segment on their own: silence (the voice detector's `endpointing_timeout` and
-the decoder's `eou_timeout_ms`), and the count of words. The client's two are `finalize` and the
-closing word. The driver tells what it decoded, asks `due()` whether to finish the segment, and
-takes the `messages()` that have come together.
+Three rules end a segment on their own: silence (the voice detector's `endpointing_timeout` and
+the decoder's `eou_timeout_ms`), and the number of words. The client has two more: `finalize` and
+the closing message. The driver reports what it decoded, asks `due()` whether to finish the segment
+and takes the `messages()` that have come together.
 
 Times are seconds of the connection's audio; nothing here awaits or reads a clock.
 """
@@ -13,23 +13,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Literal
 
-from pulse_plugins.local import messages
-from pulse_plugins.local.formatting import Formatter, numbers_at_end
-from pulse_plugins.local.messages import Control, Transcript, Utterance, WireWord
-from pulse_plugins.local.parameters import Parameters
-from pulse_plugins.local.recognizer import RecognizedWord
-from pulse_plugins.local.redaction import LANGUAGES as REDACTED_LANGUAGES
-from pulse_plugins.local.redaction import Redactor
-from pulse_plugins.local.vad import SpeechEdge
+from pulse_plugins.local.connection.habits import Habits
+from pulse_plugins.local.output.formatting import Formatter, numbers_at_end
+from pulse_plugins.local.output.redaction import LANGUAGES as REDACTED_LANGUAGES
+from pulse_plugins.local.output.redaction import Redactor
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.recognizers.vad import SpeechEdge
+from pulse_plugins.local.wire import messages
+from pulse_plugins.local.wire.messages import Control, Transcript, Utterance, WireWord
+from pulse_plugins.local.wire.parameters import AGGREGATES, Parameters
 
-DEFAULT_MAX_WORDS = 10
 _PAUSE = 0.04  # seconds of silence that a cut by words may use, where it waits for one
-
-Quirk = Literal[
-    "empty_first_interim", "punctuation_final", "full_transcript", "wrong_language", "twice"
-]
+# Seconds of silence below which a word is taken to be under way. The voice detector calls single
+# frames of 20 ms inside a word silent, and pauses between words are longer than 0.1 s.
+_MID_SPEECH = 0.1
 
 
 class Cut(Enum):
@@ -39,39 +37,6 @@ class Cut(Enum):
     SILENCE = "silence"
     WORDS = "words"
     CLOSE = "close"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """How this server differs from others that follow the same documents.
-
-    Attributes:
-        max_words: Words after which a segment is cut where the client does not say; None: never.
-        rollover_at_pause: Such a cut waits for a pause, up to twice the words: a recognizer of
-            real speech mishears the word that a cut goes through. None: the server waits, unless
-            the recognizer is the scripted one, which no cut harms.
-        from_finalize: Which answers to a finalize say so: all, those with ITN on, or none.
-        answer_empty: Answer a finalize when nothing is pending.
-        word_timestamps: False never sends words, whatever the client asks; None as it asks.
-        vad_events: False never tells where speech begins and ends, whatever the client asks; None
-            as it asks.
-        is_last: Whether a close is answered: always, only where something was said on the
-            connection (the service was seen to leave others open), or never.
-        trailing_space: Finals end with a space, as the service's plain ones do.
-        quirks: Oddities seen on the wire: an empty interim at the start, a final of one full stop
-            after each, `full_transcript` unasked, a language that was not asked for, and each
-            answer to a finalize sent twice.
-    """
-
-    max_words: int | None = DEFAULT_MAX_WORDS
-    rollover_at_pause: bool | None = None
-    from_finalize: Literal["always", "itn", "never"] = "always"
-    answer_empty: bool = True
-    word_timestamps: Literal[False] | None = None
-    vad_events: Literal[False] | None = None
-    is_last: Literal["always", "after_speech", "never"] = "always"
-    trailing_space: bool = True
-    quirks: frozenset[Quirk] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +64,8 @@ class Connection:
         self._outgoing: list[Outgoing] = []
         self._words: Sequence[RecognizedWord] = ()
         self._held: list[RecognizedWord] = []  # a number that may go on: for the next final
+        self._repeated: RecognizedWord | None = None  # the last word of an answer in mid-speech
+        self._last_text = ""
         self._finished_words = 0
         self._interim = ""
         self._spoke = False  # speech was heard since the last cut
@@ -169,6 +136,7 @@ class Connection:
         self._words, self._interim = (), ""
         if cut is not Cut.WORDS:
             self._spoke = False
+        words = self._with_repeated(words, cut)
         words = [*self._held, *words]
         self._held = []
         asked = self.parameters
@@ -179,14 +147,36 @@ class Connection:
         if cut is Cut.CLOSE:
             self._close(words)
         elif words or (cut is Cut.FINALIZE and self._habits.answer_empty):
-            flag = self._flag() if cut is Cut.FINALIZE else False
-            final = self._final(words, pause=cut is not Cut.WORDS)
-            final = replace(final, from_finalize=flag)
-            self._send(final)
-            if cut is Cut.FINALIZE and "twice" in self._habits.quirks:
-                self._send(replace(final, from_finalize=False))
-            if words and "punctuation_final" in self._habits.quirks:
-                self._send(replace(self._final((), pause=True), text=".", words=None))
+            self._send_final(words, cut)
+
+    def _send_final(self, words: Sequence[RecognizedWord], cut: Cut) -> None:
+        quirks = self._habits.quirks
+        answers = cut is Cut.FINALIZE
+        final = self._final(words, pause=cut is not Cut.WORDS)
+        self._send(replace(final, from_finalize=self._flag(answers=answers)))
+        if answers and "twice" in quirks:
+            self._send(replace(final, from_finalize=self._flag(answers=False)))
+        if words and "punctuation_final" in quirks:
+            dot = replace(self._final((), pause=True), text=".", words=None)
+            self._send(replace(dot, from_finalize=self._flag(answers=False)))
+
+    def _with_repeated(self, words: Sequence[RecognizedWord], cut: Cut) -> list[RecognizedWord]:
+        """Put the word under way at the last finalize in front of the next segment's words.
+
+        The vendor's probe recorded "my recent" and "recent order": the word that was being said
+        when the finalize came is in both finals, the second time with a later start.
+        """
+        offset = self._habits.repeat_cut_word
+        repeated, self._repeated = self._repeated, None
+        result = list(words)
+        if repeated is not None and words:
+            start = min(repeated.start + (offset or 0.0), repeated.end)
+            result.insert(0, replace(repeated, start=start))
+        elif cut is not Cut.SILENCE:
+            self._repeated = repeated
+        if cut is Cut.FINALIZE and offset is not None and words and self._silence < _MID_SPEECH:
+            self._repeated = words[-1]
+        return result
 
     def control(self, text: str) -> Cut | None:
         """The client sent a text message; the cut it asks for, if any."""
@@ -206,49 +196,82 @@ class Connection:
 
     def refuse(self, message: str, error_code: str | None = None) -> None:
         """Say that something is wrong; the connection stays as it is."""
-        text = messages.error(self.parameters.dialect, message, error_code)
+        coded = "error_with_code" in self._habits.quirks
+        text = messages.error(self.parameters.dialect, message, error_code, coded=coded)
         self._outgoing.append(Outgoing(text))
+
+    def time_out(self) -> None:
+        """Send the message of a timeout that the connection survives."""
+        self._outgoing.append(Outgoing(messages.TIMED_OUT))
 
     def _close(self, words: Sequence[RecognizedWord]) -> None:
         habit = self._habits.is_last
         last = habit == "always" or (habit == "after_speech" and self._finished_words > 0)
         self.closed = last
-        if words or last:
-            final = self._final(words, pause=True)
-            self._send(replace(final, from_finalize=False, is_last=last))
+        way = self._habits.last_message
+        if words and (way != "with_words" or not last):
+            self._send_final(words, Cut.CLOSE)
+            words = ()
+        elif not last:
+            return
+        if last:
+            final = replace(self._final(words, pause=True), is_last=True)
+            if way == "repeats":
+                final = replace(final, text=self._last_text, words=None)
+            self._send(replace(final, from_finalize=self._flag(answers=False)))
 
-    def _flag(self) -> bool:
-        match self._habits.from_finalize:
-            case "always":
-                return True
-            case "itn":
-                return self.parameters.itn
-            case "never":
-                return False
+    def _flag(self, *, answers: bool) -> bool | None:
+        """The value of `from_finalize`; None leaves the field out."""
+        habit, asked = self._habits.from_finalize, self.parameters
+        if habit == "observed" and asked.dialect == "pulse":
+            # The vendor's probe never saw the field on this endpoint with ITN off.
+            return True if answers and asked.itn else None
+        if habit == "never" or (habit == "itn" and not asked.itn):
+            return False
+        return answers
+
+    def _cumulative(self) -> bool:
+        """Whether finals carry `full_transcript`."""
+        habit, asked = self._habits.full_transcript, self.parameters
+        if habit == "observed" and asked.dialect == "pulse":
+            # The vendor's probe: never with one language, even where it was asked for; with a
+            # group of languages always, unasked.
+            return asked.language in AGGREGATES
+        return habit == "always" or (habit in ("observed", "asked") and asked.full_transcript)
 
     def _final(self, words: Sequence[RecognizedWord], *, pause: bool) -> Transcript:
         asked, habits = self.parameters, self._habits
         written = self._formatter.format(words, pause=pause)
         entities: list[str] = []
-        if self._redactor.pii or self._redactor.pci:
+        if self._redactor.active:
             written, entities = self._redactor.redact(written)
         text = " ".join(word.text for word in written)
+        if "spoiled_by_keywords" in habits.quirks and asked.keywords_doubtful and text:
+            text = " ".join(f'\u2047 "{word}' for word in list(asked.keywords)[:3] or ["I"])
         if text:
             self._said.append(text)
-        cumulative = asked.full_transcript or "full_transcript" in habits.quirks
         with_words = (asked.word_timestamps or asked.diarize) and habits.word_timestamps is None
+        languages = list(dict.fromkeys(word.language or asked.detected for word in words))
+        detected = languages or [asked.detected]
+        if "wrong_language" in habits.quirks:
+            detected = ["da"]
+        text += " " * bool(text and habits.trailing_space and not asked.itn)
+        self._last_text = text or self._last_text
         return Transcript(
             session_id=self.session_id,
-            text=text + " " * bool(text and habits.trailing_space and not asked.itn),
+            text=text,
             is_final=True,
-            language="da" if "wrong_language" in habits.quirks else asked.language,
+            language=detected[0],
+            languages=detected,
             words=_wire_words(written, set(entities)) if with_words else None,
             utterances=_utterances(written) if asked.sentence_timestamps else None,
-            full_transcript=" ".join(self._said) if cumulative else None,
+            full_transcript=" ".join(self._said) if self._cumulative() else None,
             redacted_entities=entities or None,
         )
 
     def _send(self, transcript: Transcript) -> None:
+        if "bare_messages" in self._habits.quirks and self.parameters.dialect == "pulse":
+            transcript = replace(transcript, typed=False)
         text = transcript.encode(self.parameters.dialect)
         final = transcript.is_final
         self._outgoing.append(Outgoing(text, is_final=final, is_interim=not final))
@@ -262,19 +285,23 @@ def _wire_words(words: Sequence[RecognizedWord], entities: set[str]) -> list[Wir
             start=word.start,
             end=word.end,
             confidence=word.confidence,
+            speaker=word.speaker,
+            speaker_confidence=word.speaker_confidence,
         )
         for word in words
     ]
 
 
 def _utterances(words: Sequence[RecognizedWord]) -> list[Utterance]:
-    """The sentences of a final: up to a full stop or question mark each."""
+    """The sentences of a final: each ends at a full stop, a question mark or another speaker."""
     utterances: list[Utterance] = []
     sentence: list[RecognizedWord] = []
-    for index, word in enumerate(words):
+    for word, after in zip(words, (*words[1:], None), strict=True):
         sentence.append(word)
-        if word.text.endswith((".", "?")) or index == len(words) - 1:
+        ends = word.text.endswith((".", "?"))
+        if after is None or ends or after.speaker != word.speaker:
             text = " ".join(each.text for each in sentence)
-            utterances.append(Utterance(text, sentence[0].start, sentence[-1].end))
+            first = sentence[0]
+            utterances.append(Utterance(text, first.start, word.end, first.speaker))
             sentence = []
     return utterances

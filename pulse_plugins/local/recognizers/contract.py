@@ -27,12 +27,18 @@ class RecognizedWord:
         start: Seconds from the first sample that this decoder was fed.
         end: Seconds on the same clock.
         confidence: 0.0 to 1.0.
+        language: The code of the language that was heard; "" where the recognizer does not tell.
+        speaker: The number of the speaker from 0 on; None where the recognizer does not tell.
+        speaker_confidence: 0.0 to 1.0.
     """
 
     text: str
     start: float
     end: float
     confidence: float
+    language: str = ""
+    speaker: int | None = None
+    speaker_confidence: float = 0.0
 
 
 class Decoder(Protocol):
@@ -115,9 +121,9 @@ def load(name: str, **options: object) -> Recognizer:
     """
     match name:
         case "pocketsphinx":
-            target = "pulse_plugins.local.pocketsphinx:PocketSphinxRecognizer"
+            target = "pulse_plugins.local.recognizers.pocketsphinx:PocketSphinxRecognizer"
         case "scripted":
-            target = "pulse_plugins.local.scripted:ScriptedRecognizer"
+            target = "pulse_plugins.local.recognizers.scripted:ScriptedRecognizer"
         case _:
             target = name
     factory = _import(target)

@@ -15,8 +15,8 @@ from functools import cache
 from typing import Protocol, cast
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.parameters import Parameters
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.wire.parameters import Parameters
 
 LANGUAGES = frozenset({"en"})
 _ALWAYS_CAPITAL = {"i": "I", "i'm": "I'm", "i'll": "I'll", "i've": "I've", "i'd": "I'd"}

@@ -20,7 +20,7 @@ import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
 
-from pulse_plugins.local.vad import SpeechDetector
+from pulse_plugins.local.recognizers.vad import SpeechDetector
 
 OPEN, FEED, FINISH = b"O", b"F", b"E"
 HEADER = struct.Struct("<cI")

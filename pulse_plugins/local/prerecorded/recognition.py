@@ -14,14 +14,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_plugins.local import uploads
-from pulse_plugins.local.connection import Connection, Cut
-from pulse_plugins.local.encodings import SAMPLE_RATES
-from pulse_plugins.local.messages import DialectName, Json
-from pulse_plugins.local.parameters import Parameters, RefusedError, read
-from pulse_plugins.local.recognizer import Decoder, Recognizer
+from pulse_plugins.local.connection.machine import Connection, Cut
+from pulse_plugins.local.prerecorded import uploads
+from pulse_plugins.local.recognizers.contract import Decoder, Recognizer
+from pulse_plugins.local.recognizers.vad import SpeechDetector
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.vad import SpeechDetector
+from pulse_plugins.local.wire.encodings import SAMPLE_RATES
+from pulse_plugins.local.wire.messages import DialectName, Json
+from pulse_plugins.local.wire.parameters import Parameters, read
+from pulse_plugins.local.wire.refusals import RefusedError
 
 _SLICE_SECONDS = 0.1
 
@@ -37,10 +38,11 @@ def parameters(
     asked = dict(query)
     model = asked.get("model", "")
     if dialect == "live" and model not in ("pulse", "pulse-pro"):
-        raise RefusedError(400, "model is missing or invalid: use pulse or pulse-pro")
+        text = "model is missing or invalid: use pulse or pulse-pro"
+        raise RefusedError(400, text, parameter="model")
     if model == "pulse-pro":
         if asked.get("language", "en").partition("-")[0] != "en":
-            raise RefusedError(400, "pulse-pro is English only")
+            raise RefusedError(400, "pulse-pro is English only", parameter="language")
         asked["model"] = "pulse"
     if asked.get("webhook_url"):
         raise RefusedError(400, "webhooks are not served by this local server")

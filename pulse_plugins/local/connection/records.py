@@ -42,6 +42,7 @@ class ConnectionRecord:
         words: Heard so far.
         interims: Messages sent.
         finals: Messages sent.
+        notes: One sentence for each parameter that the service treats in an unexpected way.
         faults: Those that happened, in their compact form.
         close_code: Of the server or the client, whoever came first; 1006 without a close frame.
         closed: Whether it is over.
@@ -60,6 +61,7 @@ class ConnectionRecord:
     words: int = 0
     interims: int = 0
     finals: int = 0
+    notes: tuple[str, ...] = ()
     faults: list[str] = field(default_factory=list)
     close_code: int | None = None
     closed: bool = False
