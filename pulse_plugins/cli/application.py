@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pulse_plugins.cli import bench, demo, doctor, live, serve, transcribe
+from pulse_plugins.cli import bench, demo, doctor, live, serve
 from pulse_plugins.cli.exits import MEANING, CommandError, Exit, report
+from pulse_plugins.cli.transcribe.command import command as transcribe
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo", epilog=MEANING)(demo.command)
-app.command("transcribe", epilog=MEANING)(transcribe.command)
+app.command("transcribe", epilog=MEANING)(transcribe)
 app.command("live", epilog=MEANING)(live.command)
 app.command("serve", epilog=MEANING)(serve.command)
 app.command("doctor", epilog=MEANING)(doctor.command)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import numpy as np
 
-from pulse_plugins.cli.exits import Exit, code_of
+from pulse_plugins.cli.exits import CommandError, Exit, code_of
 from pulse_plugins.cli.target import ENV_OTHER_KEY, is_cloud
 from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 from pulse_plugins.core.base.events import Connected, Final
@@ -83,7 +83,7 @@ async def network(make: Callable[[], PulseOptions], url: str, timeout: float) ->
     found = [_key(url)]
     try:
         options = make()
-    except ConfigurationError as error:
+    except (CommandError, ConfigurationError) as error:
         if found[0].state is not State.BAD:
             advice = "correct the option; `pulse-plugins transcribe --help` shows how they are set"
             found.append(Check("options", State.BAD, str(error), advice, Exit.CONFIGURATION))

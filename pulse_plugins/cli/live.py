@@ -19,9 +19,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from pulse_plugins.cli import media, target
+from pulse_plugins.cli import target
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.cli.interrupts import first_interrupt
+from pulse_plugins.cli.media.recording import pcm
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.events import (
     AudioLost,
@@ -143,7 +144,7 @@ def _tell(event: Event) -> None:
 async def _paced(file: Path, rate: int) -> AsyncIterator[bytes]:
     """A file's audio as fast as it would be spoken."""
     began, sent, size = time.monotonic(), 0, round(_BLOCK * rate) * 2
-    async for piece in media.pcm(str(file), rate):
+    async for piece in pcm(str(file), rate):
         for start in range(0, len(piece), size):
             block = piece[start : start + size]
             sent += len(block)
