@@ -13,7 +13,9 @@ import typer
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.dialects import DialectName
-from pulse_plugins.core.config.options import CLOUD_URL, ENV_API_KEY, PulseOptions
+from pulse_plugins.core.config.keys import ENV_API_KEY
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.urls import CLOUD_URL
 
 Url = Annotated[
     str,

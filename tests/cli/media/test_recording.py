@@ -12,6 +12,8 @@ import pytest
 from pulse_plugins.cli.exits import CommandError
 from pulse_plugins.cli.media import recording
 
+pytestmark = pytest.mark.process
+
 RATE = 44_100
 SECONDS = 2.0
 

@@ -20,6 +20,8 @@ from pulse_plugins.cli.exits import Exit
 from pulse_plugins.cli.transcribe.memory import INDEX
 from tests.cli.rig import CODECS, LIKE_A_USER, command, program, record, server, words
 
+pytestmark = pytest.mark.process
+
 
 def heard(path: Path) -> list[str]:
     """The words of a text transcript, as they were said."""
