@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from pulse_plugins.cli.target import key_variable
+from pulse_plugins.cli.exits import CommandError, code_of
+from pulse_plugins.cli.target import in_options, key_variable
 from pulse_plugins.core.base.errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -22,14 +24,6 @@ from pulse_plugins.core.base.errors import (
 )
 
 _LONGEST_REASON = 300  # characters of what a server wrote
-
-# Names of options in Python, and what they are on a command line.
-_NAMES = (
-    (re.compile(r"\bset base_url to\b"), "use --url with"),
-    (re.compile(r"\bbase_url\b"), "--url"),
-    (re.compile(r"\b(or|and) api_key\b,? ?"), ""),
-    (re.compile(r"\b(dialect|language)="), r"--\1 "),
-)
 
 
 def explain(error: BaseException, url: str) -> str:
@@ -50,11 +44,20 @@ def explain(error: BaseException, url: str) -> str:
             return str(error)
 
 
-def in_options(text: str) -> str:
-    """A text about options of `PulseOptions`, with the names that a command line has for them."""
-    for pattern, words in _NAMES:
-        text = pattern.sub(words, text)
-    return text
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Turn errors of the engine into one line for the person who typed the command.
+
+    Args:
+        url: The server, as `--url` names it.
+
+    Raises:
+        CommandError: The engine failed inside.
+    """
+    try:
+        yield
+    except PulseError as error:
+        raise CommandError(explain(error, url), code_of(error)) from error
 
 
 def reason_of(error: PulseError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import types
 from dataclasses import fields
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -51,6 +52,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line
 DEFAULT_URL = CLOUD_URL
 LOCAL_URL = "ws://127.0.0.1:8765"  # where `pulse-plugins serve` listens by default
 ENV_OTHER_KEY = "PULSE_API_KEY"  # for a server of one's own
+
+# Names of options in Python, and what they are on a command line.
+_NAMES = (
+    (re.compile(r"\bset base_url to\b"), "use --url with"),
+    (re.compile(r"\bbase_url\b"), "--url"),
+    (re.compile(r"\b(or|and) api_key\b,? ?"), ""),
+    (re.compile(r"\b(dialect|language)="), r"--\1 "),
+)
 _PLAIN = (bool, int, float, str)
 
 
@@ -63,8 +72,7 @@ def options(
         CommandError: The cloud is meant, and there is no key for it.
         ConfigurationError: One of the options cannot work.
     """
-    if is_cloud(url) and not os.environ.get(ENV_API_KEY, "").strip():
-        raise CommandError(no_key(url), Exit.CONFIGURATION)
+    check_key(url)
     key = None if is_cloud(url) else os.environ.get(ENV_OTHER_KEY)
     asked: dict[str, Any] = {
         "base_url": url,
@@ -78,15 +86,31 @@ def options(
         if not equals:
             raise ConfigurationError(f"--set {setting}: write NAME=VALUE")
         asked[name.strip()] = _value(name.strip(), text.strip())
-    return PulseOptions(**asked)
+    try:
+        return PulseOptions(**asked)
+    except ConfigurationError as error:
+        raise ConfigurationError(in_options(str(error))) from error
 
 
-def no_key(url: str) -> str:
-    """What to do without a key, in one line."""
-    return (
-        f"no API key for {urlsplit(url).hostname}: set {ENV_API_KEY}, or try without a key: run "
-        f"`pulse-plugins serve` in another terminal and add --url {LOCAL_URL}"
-    )
+def in_options(text: str) -> str:
+    """A text about options of `PulseOptions`, with the names that a command line has for them."""
+    for pattern, words in _NAMES:
+        text = pattern.sub(words, text)
+    return text
+
+
+def check_key(url: str) -> None:
+    """Find out before any work whether there is a key where one is needed.
+
+    Raises:
+        CommandError: The cloud is meant, and there is no key for it.
+    """
+    if is_cloud(url) and not os.environ.get(ENV_API_KEY, "").strip():
+        raise CommandError(
+            f"no API key for {urlsplit(url).hostname}: set {ENV_API_KEY}, or try without a key: "
+            f"run `pulse-plugins serve` in another terminal and add --url {LOCAL_URL}",
+            Exit.CONFIGURATION,
+        )
 
 
 def key_variable(url: str) -> str:
