@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from pulse_plugins.cli import media
-from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.cli.exits import CommandError
+from pulse_plugins.cli.media import recording
 
 pytestmark = pytest.mark.process
 
@@ -47,21 +47,21 @@ def tone(path: Path, codec: str, layout: str = "stereo") -> Path:
 )
 async def test_every_container_gives_the_same_sound(name: str, codec: str, tmp_path: Path) -> None:
     path = tone(tmp_path / name, codec)
-    data = b"".join([piece async for piece in media.pcm(str(path), 16_000)])
+    data = b"".join([piece async for piece in recording.pcm(str(path), 16_000)])
     samples = np.frombuffer(data, "<i2").astype(float)
     assert len(samples) / 16_000 == pytest.approx(SECONDS, abs=0.08)  # codecs pad
     middle = samples[8000:24_000]
     peak = np.argmax(np.abs(np.fft.rfft(middle)))
     assert peak * 16_000 / len(middle) == pytest.approx(440, abs=2)
-    known = media.duration(str(path))
+    known = recording.header(str(path)).seconds
     assert known == pytest.approx(SECONDS, abs=0.1)
 
 
 async def test_long_audio_comes_in_pieces(tmp_path: Path) -> None:
     path = tone(tmp_path / "a.wav", "pcm_s16le")
-    pieces = [piece async for piece in media.pcm(str(path), 16_000)]
+    pieces = [piece async for piece in recording.pcm(str(path), 16_000)]
     assert len(pieces) >= 3
-    assert max(map(len, pieces)) < 2 * 16_000 * 2 * media.PIECE
+    assert max(map(len, pieces)) < 2 * 16_000 * 2 * recording.PIECE
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no audio at all" * 100])
@@ -69,9 +69,9 @@ async def test_what_is_not_audio_is_one_clear_line(content: bytes, tmp_path: Pat
     path = tmp_path / "bad.wav"
     path.write_bytes(content)
     with pytest.raises(CommandError, match=r"bad\.wav") as caught:
-        await anext(media.pcm(str(path), 16_000))
+        await anext(recording.pcm(str(path), 16_000))
     assert "\n" not in str(caught.value)
-    assert media.duration(str(path)) is None
+    assert recording.header(str(path)).seconds is None
 
 
 async def test_a_video_without_sound_says_so(tmp_path: Path) -> None:
@@ -84,27 +84,4 @@ async def test_a_video_without_sound_says_so(tmp_path: Path) -> None:
         container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     with pytest.raises(CommandError, match="no audio in it"):
-        await anext(media.pcm(str(path), 16_000))
-
-
-def test_a_directory_stands_for_the_recordings_in_it(tmp_path: Path) -> None:
-    (tmp_path / "deep" / "folder.mp3").mkdir(parents=True)
-    for name in ("b.MP3", "a.wav", "notes.txt", "deep/c.opus"):
-        (tmp_path / name).write_bytes(b"")
-    found = media.find([str(tmp_path), str(tmp_path / "a.wav")])
-    assert [Path(each).name for each in found] == ["a.wav", "b.MP3", "c.opus"]
-
-
-@pytest.mark.parametrize("what", ["missing.wav", "empty"])
-def test_nothing_to_do_is_wrong_usage(what: str, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(CommandError) as caught:
-        media.find([str(tmp_path / what)])
-    assert caught.value.code is Exit.USAGE
-
-
-@pytest.mark.parametrize("url", ["http://[::1", "https:///call.wav"])
-def test_a_url_that_cannot_be_is_wrong_usage(url: str) -> None:
-    with pytest.raises(CommandError, match="URL") as caught:
-        media.find([url])
-    assert caught.value.code is Exit.USAGE
+        await anext(recording.pcm(str(path), 16_000))
