@@ -24,14 +24,14 @@ from examples.phone_agent import browser, telephone
 from examples.phone_agent.admission import Lines
 from examples.phone_agent.bookings import BookingStore, default_store
 from examples.phone_agent.dialogue import Dialogue
-from examples.phone_agent.pipecat_bot import TELEPHONE_RATE, run_bot
+from examples.phone_agent.pipecat_bot import MOST_SECONDS, TELEPHONE_RATE, run_bot
 from examples.phone_agent.settings import (
     SettingError,
     allowed_hosts,
     check_exposure,
     setting,
 )
-from examples.phone_agent.web import make_server, protect
+from examples.phone_agent.web import make_protected_app, make_server
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 
@@ -45,6 +45,7 @@ def make_app(
     browser_lines: Lines,
     pulse: PulseServer | None = None,
     host: str = "127.0.0.1",
+    most_seconds: float = MOST_SECONDS,
 ) -> FastAPI:
     """Make the agent's web application.
 
@@ -54,19 +55,26 @@ def make_app(
         browser_lines: Counts calls from browsers. If it allows none, the page is not served.
         pulse: A local Pulse server to use, instead of the one that the environment names.
         host: The address that the web server listens on.
+        most_seconds: A call ends after this time in any case.
     """
     url = pulse.url if pulse else None
-    app = FastAPI(title="Phone agent", docs_url=None, redoc_url=None, openapi_url=None)
-    protect(app, allowed_hosts(host))
+    app = make_protected_app(allowed_hosts(host))
 
     async def on_the_phone(transport: BaseTransport) -> None:
-        await run_bot(transport, dialogue=Dialogue(store), rate=TELEPHONE_RATE, pulse_url=url)
+        await run_bot(
+            transport,
+            dialogue=Dialogue(store),
+            rate=TELEPHONE_RATE,
+            pulse_url=url,
+            most_seconds=most_seconds,
+        )
 
     async def in_the_browser(transport: BaseTransport) -> None:
         await run_bot(
             transport,
             dialogue=Dialogue(store),
             pulse_url=url,
+            most_seconds=most_seconds,
             page=browser.ClientReadyOnly(),
             on_ready=browser.show_call,
         )
@@ -103,29 +111,27 @@ async def local_pulse(calls: int) -> AsyncIterator[PulseServer | None]:
         await recognizer.close()
 
 
-async def serve(host: str, port: int, calls: int, browser_calls: int) -> None:
+async def serve(given: argparse.Namespace) -> None:
     """Answer calls until the process is asked to stop.
 
     Args:
-        host: The address to listen on.
-        port: The port to listen on.
-        calls: How many telephone calls are taken at once.
-        browser_calls: How many calls from browsers are taken at once; 0 does not serve the page.
+        given: The command line, as `main` reads it.
     """
     store = default_store()
-    async with local_pulse(calls + browser_calls) as pulse:
+    async with local_pulse(given.calls + given.browser_calls) as pulse:
         app = make_app(
             store,
-            lines=Lines(calls),
-            browser_lines=Lines(browser_calls),
+            lines=Lines(given.calls),
+            browser_lines=Lines(given.browser_calls),
             pulse=pulse,
-            host=host,
+            host=given.host,
+            most_seconds=60.0 * given.most_minutes,
         )
-        address = f"http://{host}:{port}"
+        address = f"http://{given.host}:{given.port}"
         logger.info(f"telephone calls: {address}/twilio")
-        if browser_calls:
+        if given.browser_calls:
             logger.info(f"calls from a browser: {address}")
-        await make_server(app, host, port).serve()
+        await make_server(app, given.host, given.port).serve()
 
 
 def main() -> None:
@@ -147,12 +153,18 @@ def main() -> None:
         default=3,
         help="calls from browsers at once; 0 does not serve the page (default: 3)",
     )
+    parser.add_argument(
+        "--most-minutes",
+        type=float,
+        default=MOST_SECONDS / 60,
+        help="a call ends after this time in any case (default: 10)",
+    )
     given = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="INFO")  # the frameworks write transcripts at debug level
     try:
         check_exposure(given.host)
-        asyncio.run(serve(given.host, given.port, given.calls, given.browser_calls))
+        asyncio.run(serve(given))
     except SettingError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:

@@ -40,7 +40,6 @@ PAGE = Path(__file__).parent / "page"
 TOKEN_SECONDS = 30  # the page asks for a token when the caller presses "Call"
 TOKEN_HEADER = "X-Call-Token"
 CONNECT_SECONDS = 8.0
-_MOST_OFFER_BYTES = 32_768  # Chromium's offer has about 2,000
 _SUBJECT = "page"
 _BUSY = 503
 
@@ -122,7 +121,7 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer, cut: Callable[[], Non
 
 
 async def _offer(request: Request) -> Offer:
-    body = await read_body(request, _MOST_OFFER_BYTES)
+    body = await read_body(request)
     try:
         return Offer.model_validate_json(body)
     except ValidationError:
@@ -133,6 +132,8 @@ async def _answer_to(connection: SmallWebRTCConnection, offer: Offer) -> dict[st
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await connection.initialize(offer.sdp, offer.type)
+        if connection.pc.sctp is None or not connection.pc.getTransceivers():
+            raise ValueError("the offer has no audio or no data channel")
         answer = connection.get_answer()  # type: ignore[no-untyped-call]
     except Exception as error:  # aiortc raises many kinds for an SDP that it cannot use
         logger.warning(f"an offer was refused: {type(error).__name__}")

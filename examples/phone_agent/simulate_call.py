@@ -117,7 +117,7 @@ class Caller:
         Raises:
             CallError: The agent does not answer.
         """
-        await self._greet()
+        await self.begin()
         playing = asyncio.create_task(self._play())
         hearing = asyncio.create_task(self._hear())
         try:
@@ -173,7 +173,7 @@ class Caller:
         self._tell("caller", "(hangs up)")
         await self._send(event="stop", stop={})
 
-    async def _greet(self) -> None:
+    async def begin(self) -> None:
         """Send the first two messages of a media stream."""
         await self._socket.send(
             json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"})

@@ -14,12 +14,11 @@ Source: Twilio's documents on Media Streams, on `<Stream>` and on the security o
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+import msgspec
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 from loguru import logger
 from pipecat.serializers.twilio import TwilioFrameSerializer
@@ -42,27 +41,35 @@ from examples.phone_agent.web import read_body
 TOKEN_SECONDS = 60
 START_SECONDS = 5.0  # Twilio sends its first messages at once
 MOST_WAITING = 20  # WebSockets that have not begun yet
-_MOST_FORM_BYTES = 16_384  # Twilio's forms have about 1,000
 _MOST_FIELDS = 200
 _POLICY, _TRY_LATER = 1008, 1013
 
 Answer = Callable[[BaseTransport], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The `start` message of a media stream.
+class Start(msgspec.Struct, rename="camel"):
+    """What the `start` message of a media stream says. Source: Twilio's WebSocket messages.
 
     Attributes:
-        stream: The id of the stream.
-        call: The id of the call.
-        captions: Whether the other end wants the words as well. `simulate_call` does. Twilio only
-            sends the parameters that our own TwiML names, so a telephone call never has this one.
+        stream_sid: The id of the stream.
+        call_sid: The id of the call.
+        custom_parameters: The parameters of the TwiML, with the token. `simulate_call` adds one
+            that asks for the words as well; Twilio sends none that our own TwiML does not name.
     """
 
-    stream: str
-    call: str
-    captions: bool
+    stream_sid: str
+    call_sid: str
+    custom_parameters: dict[str, str] = {}
+
+    @property
+    def wants_captions(self) -> bool:
+        """Whether the other end can show the words."""
+        return self.custom_parameters.get("captions") == "yes"
+
+
+class _Message(msgspec.Struct):
+    event: str
+    start: Start | None = None
 
 
 def add_routes(app: FastAPI, lines: Lines, answer: Answer) -> None:
@@ -165,7 +172,7 @@ async def _form(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415, "the body must be a URL-encoded form")
-    body = await read_body(request, _MOST_FORM_BYTES)
+    body = await read_body(request)
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
@@ -191,33 +198,27 @@ async def _admitted(websocket: WebSocket, waiting: Lines, tokens: CallTokens) ->
     try:
         async with asyncio.timeout(START_SECONDS):
             for _ in range(2):  # "connected", then "start"
-                message = json.loads(await websocket.receive_text())
-                if message["event"] == "start":
-                    return _start(message["start"], tokens)
-    except (TimeoutError, ValueError, KeyError, TypeError, RecursionError, WebSocketDisconnect):
-        pass
+                text = await websocket.receive_text()
+                start = msgspec.json.decode(text, type=_Message).start
+                if start is not None:
+                    token = start.custom_parameters.get("token", "")
+                    return start if tokens.redeem(token, start.call_sid) else None
+    except (TimeoutError, ValueError, KeyError, RecursionError, WebSocketDisconnect):
+        pass  # KeyError: a binary message
     finally:
         waiting.free()
     return None
 
 
-def _start(start: Mapping[str, object], tokens: CallTokens) -> Start | None:
-    parameters = start.get("customParameters")
-    call = str(start["callSid"])
-    if not isinstance(parameters, dict) or not tokens.redeem(str(parameters.get("token")), call):
-        return None
-    return Start(str(start["streamSid"]), call, parameters.get("captions") == "yes")
-
-
 def _transport(websocket: WebSocket, start: Start, account: TwilioAccount) -> BaseTransport:
     hangs_up = account.account_sid is not None and account.auth_token is not None
     serializer = TwilioFrameSerializer(
-        stream_sid=start.stream,
-        call_sid=start.call,
+        stream_sid=start.stream_sid,
+        call_sid=start.call_sid,
         account_sid=account.account_sid,
         auth_token=account.auth_token,
         params=TwilioFrameSerializer.InputParams(
-            auto_hang_up=hangs_up, ignore_rtvi_messages=not start.captions
+            auto_hang_up=hangs_up, ignore_rtvi_messages=not start.wants_captions
         ),
     )
     return FastAPIWebsocketTransport(
