@@ -88,7 +88,7 @@ def make_app(
 
 def cut_line(pulse: PulseServer) -> None:
     """Drop a connection to the local Pulse server, and refuse new ones for `CUT_SECONDS`."""
-    pulse.faults.add(["drop@audio=0.01", "refuse=503,times=0"])
+    pulse.faults.add(["drop@audio=0.01", "refuse=503@times=0"])
     asyncio.get_running_loop().call_later(CUT_SECONDS, pulse.faults.clear)
 
 
