@@ -635,8 +635,8 @@ class Session:
             return
         self._history.note(now, self.buffer.next_offset, 2 * _RELEASE_AFTER)
         quiet = self._history.sent_before(now - _RELEASE_AFTER)
-        loud = self._history.sent_before(now - 2 * _RELEASE_AFTER)
-        self.buffer.release(self._assembler.releasable(quiet, loud))
+        noisy = self._history.sent_before(now - 2 * _RELEASE_AFTER)
+        self.buffer.release(self._assembler.releasable(quiet, noisy))
 
     # Changed options.
 

@@ -225,19 +225,21 @@ class TranscriptAssembler:
             return True
         return self._certain_before(self._buffer.end) >= SHORTEST_WORD
 
-    def releasable(self, quiet: int, loud: int) -> int:
+    def releasable(self, quiet: int, noisy: int) -> int:
         """Offset before which audio brought no words and need not be kept.
 
         Args:
-            quiet: Audio before this offset was sent so long ago that it may go if it is quiet.
-            loud: Audio before this offset may go even if it is as loud as speech.
+            quiet: Audio before this offset may go if there is no possible speech in it.
+            noisy: Audio before this offset may go if there is no certain speech in it.
         """
         start = self._buffer.start
         if self.open_text or not self.requests.is_idle:
             return start
-        if quiet > start and self._certain_before(quiet) < SHORTEST_WORD:
+        if quiet > start and self._possible_before(quiet) < SHORTEST_SPEECH:
             return quiet
-        return max(loud, start)
+        if noisy > start and self._certain_before(noisy) < SHORTEST_WORD:
+            return noisy
+        return start
 
     def may_hold_words(self, offset: int) -> bool:
         """Whether even a quiet word before this offset may not have been delivered."""
