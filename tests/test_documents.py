@@ -112,6 +112,13 @@ ELSEWHERE = {
     'python -m pip install -e ".[phone]" && python -m examples.phone_agent',  # tests/phone_agent
     "python -m examples.phone_agent.simulate_call",  # tests/phone_agent/test_calls.py
 }
+
+
+@pytest.mark.parametrize(("page", "code"), list(blocks("json")), ids=named)
+def test_every_json_example_is_valid(page: Path, code: str) -> None:
+    assert isinstance(json.loads(code), dict)
+
+
 SERVERS = [pair for pair in blocks("shell") if pair[1].startswith("pulse-plugins serve")]
 
 
@@ -121,7 +128,7 @@ def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found = FENCE.findall(text)
     assert len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found)
-    assert {language for language, _ in found} <= {"python", "shell", "text"}
+    assert {language for language, _ in found} <= {"python", "shell", "text", "json"}
     here = {code.strip() for language, code in found if language == "shell"}
     run = {code.strip() for where, code in SERVERS if where == page}
     assert here <= run | ELSEWHERE
