@@ -28,7 +28,7 @@ from tests.cli.rig import program
 
 ROOT = Path(__file__).parent.parent
 PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[\w-]*)?\)")
@@ -49,20 +49,39 @@ PYTHON = list(blocks("python"))
 SNIPPETS = [pair for pair in PYTHON if pair[0].name != "CONTRIBUTING.md"]
 
 
-@pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=named)
-def test_a_snippet_runs_as_it_stands(page: Path, code: str, tmp_path: Path) -> None:
-    """Each in a process of its own, as a reader would paste it; what connects is not called."""
-    program = tmp_path / "snippet.py"
+def run_as_typed(code: str, folder: Path, **environment: str) -> None:
+    """Run a block of the documents in a process of its own, as a reader would.
+
+    A block with a test is run by pytest. The environment holds no key unless one is given.
+    """
+    name = "test_block.py" if re.search(r"^(async )?def test_", code, re.MULTILINE) else "block.py"
+    program = folder / name
     program.write_text(code, encoding="utf-8")
+    pytest_words = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
+    words = pytest_words if name.startswith("test_") else []
+    keyless = {name: value for name, value in os.environ.items() if name != "SMALLEST_API_KEY"}
     result = subprocess.run(
-        [sys.executable, str(program)],
+        [sys.executable, *words, name],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
-        env={**os.environ, "SMALLEST_API_KEY": "sk_0", "PYTHONPATH": PATHS},
+        env={**keyless, "PYTHONPATH": PATHS, **environment},
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=named)
+def test_a_python_block_runs_as_typed_without_a_key(page: Path, code: str, tmp_path: Path) -> None:
+    run_as_typed(code, tmp_path, PULSE_URL="ws://127.0.0.1:8765")
+
+
+@pytest.mark.parametrize(("page", "code"), list(blocks("diff")), ids=named)
+@pytest.mark.parametrize("side", ["-", "+"])
+def test_both_sides_of_a_diff_run(page: Path, code: str, side: str, tmp_path: Path) -> None:
+    lines = [line[1:] for line in code.splitlines() if line[:1] in (side, " ")]
+    run_as_typed("\n".join(lines), tmp_path, SMALLEST_API_KEY="sk_0")
 
 
 def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
@@ -108,7 +127,9 @@ ELSEWHERE = {
     'python -m pip install -e ".[dev]" && python -m pytest',  # .ci/run
     'python -m pip install -e ".[dev]"',  # .ci/run
     "ruff format && ruff check && mypy && python -m pytest",  # .ci/run
-    'python -m pip install -e ".[docs]" && mkdocs build --strict',  # .ci/run, with BUILD=1
+    'python -m pip install -e ".[docs]" && zensical build --strict',  # .ci/run, with BUILD=1
+    'python -m pip install -e ".[all]" pytest pytest-asyncio',  # as the first; two tools of tests
+    "python -m pytest -o asyncio_mode=auto test_call.py",  # test_a_python_block_runs_as_typed...
     'python -m pip install -e ".[phone]" && python -m examples.phone_agent',  # tests/phone_agent
     "python -m examples.phone_agent.simulate_call",  # tests/phone_agent/test_calls.py
 }
@@ -128,7 +149,7 @@ def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found = FENCE.findall(text)
     assert len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found)
-    assert {language for language, _ in found} <= {"python", "shell", "text", "json"}
+    assert {language for language, _ in found} <= {"python", "shell", "text", "json", "diff"}
     here = {code.strip() for language, code in found if language == "shell"}
     run = {code.strip() for where, code in SERVERS if where == page}
     assert here <= run | ELSEWHERE
@@ -260,8 +281,9 @@ def test_every_argument_of_the_official_livekit_plugin_is_in_the_table() -> None
 
 
 def test_the_documents_never_claim_the_service_was_tried() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "never run against the\n> real service" in readme
+    for page in ("README.md", "docs/index.md", "docs/protocol.md"):
+        text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert "was never run against the real service" in text
 
 
 def test_the_floors_in_contributing_name_rooms_that_exist() -> None:
