@@ -12,8 +12,9 @@ from typing import Any
 
 from pulse_plugins.core.base.languages import LANGUAGES, Language
 from pulse_plugins.core.config.dialects import DIALECTS
-from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts, wire_fields
+from pulse_plugins.core.config.options import PulseOptions, wire_fields
 from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Limits, Timeouts
 
 PAGE = Path(__file__).with_name("options.md")
 

@@ -50,8 +50,9 @@ if TYPE_CHECKING:
     )
     from pulse_plugins.core.client.batch import PulseBatch
     from pulse_plugins.core.client.stream import PulseStream
-    from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+    from pulse_plugins.core.config.options import PulseOptions
     from pulse_plugins.core.config.retry import RetryPolicy
+    from pulse_plugins.core.config.timing import Limits, Timeouts
     from pulse_plugins.core.observe.metrics import StreamMetrics
 
 __all__ = [
@@ -103,7 +104,8 @@ _MODULES = {
     "config.retry": ("RetryPolicy",),
     "client.batch": ("PulseBatch",),
     "observe.metrics": ("StreamMetrics",),
-    "config.options": ("Limits", "PulseOptions", "Timeouts"),
+    "config.options": ("PulseOptions",),
+    "config.timing": ("Limits", "Timeouts"),
     "client.stream": ("PulseStream",),
     "base.errors": tuple(
         name for name in __all__ if name.endswith("Error") and "Format" not in name

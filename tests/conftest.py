@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.support.machine import Machine
 from tests.support.privacy import API_KEY, Watch, watching
+from tests.support.virtual_time import VirtualLoop
 
 _DECIDES = (
     "SMALLEST_API_KEY",
@@ -30,6 +31,25 @@ def pytest_configure(config: pytest.Config) -> None:
     """One of several workers shares the machine with the others."""
     if hasattr(config, "workerinput"):
         config.stash[_MACHINE] = Machine(Path(config.option.basetemp).parent / "machine.lock")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """An async test runs in virtual time, unless it is marked `process` or `alone`."""
+    if _needs_real_clock(item):
+        return {"real": asyncio.new_event_loop}
+    return {"virtual": VirtualLoop}
+
+
+def _needs_real_clock(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) is not None for name in ("process", "alone"))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what runs in virtual time, so that `-m virtual` selects it."""
+    if inspect.iscoroutinefunction(getattr(item, "function", None)) and not _needs_real_clock(item):
+        item.add_marker(pytest.mark.virtual)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

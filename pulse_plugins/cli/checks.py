@@ -24,8 +24,10 @@ from pulse_plugins.cli.target import ENV_OTHER_KEY, is_cloud
 from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 from pulse_plugins.core.base.events import Connected, Final
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.core.config.options import ENV_API_KEY, PulseOptions, Timeouts
+from pulse_plugins.core.config.keys import ENV_API_KEY
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.version import __version__
 
 _OLDEST_PYTHON = (3, 11)

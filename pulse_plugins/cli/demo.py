@@ -19,7 +19,8 @@ from pulse_plugins.cli import calls, target
 from pulse_plugins.cli.calls import Call, Player
 from pulse_plugins.cli.exits import CommandError, Exit, needs
 from pulse_plugins.cli.hearing import Hearing, Result, table
-from pulse_plugins.core.config.options import CLOUD_URL, PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.urls import CLOUD_URL
 
 if TYPE_CHECKING:
     from pulse_plugins.local.server import PulseServer

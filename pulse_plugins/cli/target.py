@@ -12,7 +12,8 @@ import typer
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.dialects import DialectName
-from pulse_plugins.core.config.options import CLOUD_URL, PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.urls import CLOUD_URL
 
 Url = Annotated[
     str,

@@ -15,8 +15,9 @@ from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.events import AudioLost, Final
 from pulse_plugins.core.client.batch import PulseBatch
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
 
 Advance = Callable[[float], None]  # told the seconds of audio that were sent

@@ -21,13 +21,9 @@ from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.base.languages import LANGUAGES
 from pulse_plugins.core.config.dialects import DIALECTS
-from pulse_plugins.core.config.options import (
-    CLOUD_URL,
-    OPUS_RATES,
-    SAMPLE_RATES,
-    STREAMING_MODELS,
-    PulseOptions,
-)
+from pulse_plugins.core.config.encodings import OPUS_RATES, SAMPLE_RATES
+from pulse_plugins.core.config.options import STREAMING_MODELS, PulseOptions
+from pulse_plugins.core.config.urls import CLOUD_URL
 
 ROOM_RATE = 24_000  # Hz; what an agent session's room gives unless told otherwise
 _VAD_WINDOW_MS = 300  # finals land before a VAD-driven session commits (0.55 s after speech)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pulse_plugins.core.config.options import MAX_KEYWORDS, PulseOptions
+from pulse_plugins.core.config.keywords import MAX_KEYWORDS
+from pulse_plugins.core.config.options import PulseOptions
 
 _RESERVED = str.maketrans({",": " ", ":": " "})  # the wire separates with them
 

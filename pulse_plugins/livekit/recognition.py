@@ -16,7 +16,8 @@ from livekit.agents import APIConnectOptions, utils
 from livekit.agents.stt import SpeechEvent, SpeechEventType
 from livekit.agents.utils import AudioBuffer
 
-from pulse_plugins.core.audio.formats import AudioFormat, FrameConverter
+from pulse_plugins.core.audio.converter import FrameConverter
+from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import Final
 from pulse_plugins.core.client.batch import PulseBatch

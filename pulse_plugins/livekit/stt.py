@@ -14,7 +14,9 @@ from livekit.agents.utils import AudioBuffer
 
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.config.dialects import DialectName
-from pulse_plugins.core.config.options import Encoding, Keywords, Limits, Timeouts
+from pulse_plugins.core.config.encodings import Encoding
+from pulse_plugins.core.config.keywords import Keywords
+from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.livekit.configuration import (
     ROOM_RATE,
     first_settings,

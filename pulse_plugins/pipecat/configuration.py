@@ -9,7 +9,8 @@ from pipecat import version
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.dialects import DialectName
-from pulse_plugins.core.config.options import OPUS_RATES, SAMPLE_RATES, PulseOptions
+from pulse_plugins.core.config.encodings import OPUS_RATES, SAMPLE_RATES
+from pulse_plugins.core.config.options import PulseOptions
 
 TurnDetection = Literal["vad", "server"]
 

@@ -6,7 +6,8 @@ from pipecat.frames.frames import InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
-from pulse_plugins.core.audio.formats import AudioFormat, AudioFormatError, FrameConverter
+from pulse_plugins.core.audio.converter import FrameConverter
+from pulse_plugins.core.audio.formats import AudioFormat, AudioFormatError
 
 _CALM = 50  # good frames in a row, mostly a second of them, after which trouble is news again
 

@@ -13,7 +13,8 @@ from pipecat.utils.types import NOT_GIVEN, NotGiven, assert_given
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.base.languages import LANGUAGES, normalize
-from pulse_plugins.core.config.options import Keywords, PulseOptions, wire_fields
+from pulse_plugins.core.config.keywords import Keywords
+from pulse_plugins.core.config.options import PulseOptions, wire_fields
 from pulse_plugins.pipecat.frames import Voice
 
 InterimRedaction = Literal["hold", "pass"]

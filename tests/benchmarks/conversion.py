@@ -20,7 +20,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from pulse_plugins.core.audio.formats import AudioFormat, FrameConverter, encode
+from pulse_plugins.core.audio.converter import FrameConverter
+from pulse_plugins.core.audio.formats import AudioFormat, encode
 from pulse_plugins.local.scripted import speak
 from tests.benchmarks import report
 from tests.benchmarks.contenders import CONTENDERS

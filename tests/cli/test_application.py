@@ -15,6 +15,8 @@ from pulse_plugins.core.base import errors
 from pulse_plugins.version import __version__
 from tests.cli.rig import program
 
+pytestmark = pytest.mark.process
+
 COMMANDS = ["demo", "transcribe", "live", "serve", "doctor", "bench"]
 
 

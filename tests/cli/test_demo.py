@@ -11,7 +11,7 @@ import pytest
 from pulse_plugins.cli.exits import Exit
 from tests.cli.rig import program
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
 
 async def demo(*words: str) -> tuple[int, list[dict[str, Any]], str]:

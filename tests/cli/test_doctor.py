@@ -13,6 +13,8 @@ from pulse_plugins.cli.exits import Exit
 from tests.cli.rig import command, program, server
 from tests.support.privacy import API_KEY
 
+pytestmark = pytest.mark.process
+
 Lines = dict[str, dict[str, str]]
 
 

@@ -10,9 +10,13 @@ import pytest
 
 from pulse_plugins.cli.interrupts import first_interrupt
 
-pytestmark = pytest.mark.skipif(
-    threading.current_thread() is not threading.main_thread(), reason="signals need the main thread"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(
+        threading.current_thread() is not threading.main_thread(),
+        reason="signals need the main thread",
+    ),
+]
 
 
 async def test_the_first_one_calls_and_the_second_one_does_what_it_did_before() -> None:

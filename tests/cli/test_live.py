@@ -13,8 +13,10 @@ import pytest
 
 from pulse_plugins.cli import live
 from pulse_plugins.cli.exits import Exit
-from pulse_plugins.core.config.options import Timeouts
+from pulse_plugins.core.config.timing import Timeouts
 from tests.cli.rig import command, program, record, server, words
+
+pytestmark = pytest.mark.process
 
 
 async def test_a_file_is_heard_in_real_time(

@@ -12,6 +12,8 @@ import pytest
 from pulse_plugins.cli import media
 from pulse_plugins.cli.exits import CommandError, Exit
 
+pytestmark = pytest.mark.process
+
 RATE = 44_100
 SECONDS = 2.0
 

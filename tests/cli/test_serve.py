@@ -11,6 +11,8 @@ import pytest
 from pulse_plugins.cli.exits import Exit
 from tests.cli.rig import command, program, record, words
 
+pytestmark = pytest.mark.process
+
 SCRIPTED = ("serve", "--port", "0", "--json", "--recognizer", "scripted")
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from pulse_plugins.cli.threads import in_thread
 
+pytestmark = pytest.mark.process
+
 
 async def test_it_gives_what_the_call_gives_or_raises() -> None:
     assert await in_thread(lambda: threading.current_thread().daemon) is True

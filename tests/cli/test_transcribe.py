@@ -19,6 +19,8 @@ import webvtt
 from pulse_plugins.cli.exits import Exit
 from tests.cli.rig import CODECS, LIKE_A_USER, command, program, record, server, words
 
+pytestmark = pytest.mark.process
+
 
 def heard(path: Path) -> list[str]:
     """The words of a text transcript, as they were said."""

@@ -28,7 +28,7 @@ from pulse_plugins import (
     Utterance,
     Word,
 )
-from pulse_plugins.core.client.batch import Webhook
+from pulse_plugins.core.client.upload import Webhook
 from tests.support.privacy import API_KEY
 
 PATHS = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
+
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.local import PulseServer, ServerOptions, scripted
@@ -29,6 +31,7 @@ def lines(logs: Watch, word: str) -> list[str]:
     return [line for line in ours if word in line]
 
 
+@pytest.mark.process
 async def test_the_first_server_dies_in_mid_word_and_nothing_is_lost(private_logs: Watch) -> None:
     samples = scripted.speak(range(COUNT), RATE, tail_seconds=0.5)
     whole, piece = samples.tobytes(), int(PIECE * RATE) * 2

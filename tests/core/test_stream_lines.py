@@ -10,7 +10,8 @@ import pytest
 
 from pulse_plugins.core.base.events import AudioLost, Event, Final
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.core.config.options import PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.local import PulseServer
 from pulse_plugins.local.scripted import speak, spell
 from tests.support.proxy import Line, bad_line

@@ -8,6 +8,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from pulse_plugins.local import recordings
 from tests.livekit.rig import Reader
 from tests.support.peer import peer
@@ -15,6 +17,7 @@ from tests.support.peer import peer
 EXAMPLE = Path(__file__).parents[2] / "examples" / "livekit_agent.py"
 
 
+@pytest.mark.process
 async def test_the_worker_listens_to_a_file_without_a_room() -> None:
     call = recordings.load("booking")
     async with peer(decoder=partial(Reader, call.turns)) as server:

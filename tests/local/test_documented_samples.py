@@ -81,6 +81,7 @@ def words(text: str) -> list[str]:
     return text.lower().replace(".", "").replace(",", "").split()
 
 
+@pytest.mark.process
 async def test_a_stream_of_the_older_endpoint(call: Path) -> None:
     said = [json.loads(line) for line in await run("legacy_stream.py", call)]
     last = [each for each in said if each["is_final"]]
@@ -90,12 +91,14 @@ async def test_a_stream_of_the_older_endpoint(call: Path) -> None:
     assert [w["word"].lower().strip(".,") for each in last for w in each.get("words", ())] == SAID
 
 
+@pytest.mark.process
 async def test_a_microphone(call: Path) -> None:
     lines = await run("microphone.py", call)
     assert finals(lines) == SAID
     assert any(line.startswith("interim") for line in lines)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("sample", ["upload.py", "upload.cjs"])
 async def test_an_upload(sample: str, call: Path) -> None:
     if sample.endswith(".cjs") and _NODE is None:

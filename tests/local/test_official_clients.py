@@ -142,6 +142,7 @@ async def test_the_official_livekit_upload_hears_every_word() -> None:
     assert plain([event.alternatives[0].text]) == SAID
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("client", [through_pipecat, through_livekit], ids=["pipecat", "livekit"])
 async def test_the_official_clients_hear_real_speech(client: Play) -> None:
     call = recordings.load("booking")

@@ -21,6 +21,8 @@ from pulse_plugins.local.scoring import WordErrors, word_errors
 from pulse_plugins.local.sphinx_worker import Doubler, boosted_probability
 from pulse_plugins.local.vad import SpeechDetector
 
+pytestmark = pytest.mark.process
+
 GRAMMAR = """#JSGF V1.0;
 grammar start;
 public <call> = hello i would like to book a table for (two | four) people on friday evening;

@@ -485,6 +485,7 @@ async def test_what_is_no_opus_ends_with_an_error() -> None:
         assert client.close_code == 1003
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("encoding", "rate", "limit"), [("linear16", 16_000, 0.03), ("mulaw", 8000, 0.05)]
 )

@@ -19,6 +19,7 @@ from tests.phone_agent.answering import agent
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
+    pytest.mark.process,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, from the system's packages"),
     pytest.mark.timeout(150),
 ]

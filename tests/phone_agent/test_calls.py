@@ -20,6 +20,7 @@ from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
 
 pytestmark = [
+    pytest.mark.process,
     pytest.mark.alone,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(200),

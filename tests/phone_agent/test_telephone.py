@@ -13,6 +13,8 @@ from examples.phone_agent.simulate_call import CallError, media_url
 from examples.phone_agent.telephone import MOST_MESSAGE_BYTES, signature
 from tests.phone_agent.answering import agent
 
+pytestmark = pytest.mark.process
+
 
 def test_the_signature_is_the_one_of_twilios_documents() -> None:
     fields = {

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
+import pytest
 
 from examples.phone_agent import voice
+
+pytestmark = pytest.mark.process
 
 
 async def test_a_sentence_becomes_audio_of_about_its_length() -> None:

@@ -24,8 +24,9 @@ from pipecat.services.stt_service import STTService
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.base.events import AudioLost, Recovered
-from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from tests.pipecat.rig import Handlers, calling, speech, words

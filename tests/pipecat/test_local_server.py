@@ -16,7 +16,8 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pulse_plugins.core.config.dialects import DialectName
-from pulse_plugins.core.config.options import PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.recordings import load
 from pulse_plugins.local.scoring import word_errors
@@ -144,6 +145,7 @@ async def test_silence_is_no_turn() -> None:
         assert call.interims == []
 
 
+@pytest.mark.process
 async def test_real_speech_ends_its_turn_by_the_frameworks_own_vad_and_smart_turn() -> None:
     recording = load("booking")
     pair = LLMContextAggregatorPair(

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from pipecat.frames.frames import STTUpdateSettingsFrame
 
-from pulse_plugins.core.config.options import PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.local.recognizer import RecognizedWord
 from pulse_plugins.local.scripted import ScriptedDecoder
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings

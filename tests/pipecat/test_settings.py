@@ -16,8 +16,9 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.types import is_given
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.core.config.options import PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from pulse_plugins.pipecat.configuration import base_options, take_socket_arguments, wire_rate
 from pulse_plugins.pipecat.settings import RUNTIME_OPTIONS, language_to_pulse

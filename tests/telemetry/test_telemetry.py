@@ -22,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pulse_plugins.core.base.errors import AuthenticationError, PulseError, QueueTimeoutError
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.core.config.options import Limits, PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Limits
 from pulse_plugins.core.observe import hooks as observers
 from pulse_plugins.core.observe.metrics import StreamMetrics
 from pulse_plugins.local import PulseServer, ServerOptions, scripted

@@ -18,7 +18,8 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from pulse_plugins.core.audio.formats import AudioFormat, Encoding, FrameConverter
+from pulse_plugins.core.audio.converter import FrameConverter
+from pulse_plugins.core.audio.formats import AudioFormat, Encoding
 from pulse_plugins.core.base.errors import PulseError, StreamClosedError
 from pulse_plugins.core.base.events import Event
 from pulse_plugins.core.client.admission import Ticket, shared_admission

@@ -6,42 +6,31 @@ the reference page are all read from there. Nothing here opens a connection.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from math import inf
-from numbers import Real
-from types import NoneType
-from typing import Any, Literal, TypeAlias
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import urlencode
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.base.languages import normalize
-from pulse_plugins.core.config.advice import advise_on_boosts, advise_on_redaction
 from pulse_plugins.core.config.dialects import Dialect, DialectName, dialect
+from pulse_plugins.core.config.encodings import ENCODINGS, Encoding, check_audio
+from pulse_plugins.core.config.keys import LOCAL_API_KEY, clean_key, environment_key
+from pulse_plugins.core.config.keywords import Keywords, checked_keywords
 from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Limits, Timeouts
+from pulse_plugins.core.config.urls import CLOUD_URL, encode_value, is_cloud, join_url
 from pulse_plugins.core.config.validation import (
+    advise_on_redaction,
     check_headers,
     check_query,
+    check_range,
+    check_session_id,
     check_types,
     check_url,
-    clean_key,
 )
 
-ENV_API_KEY = "SMALLEST_API_KEY"
-CLOUD_URL = "wss://api.smallest.ai"
-LOCAL_API_KEY = "local"  # what a server that is not the cloud is shown when no key was given
-
-Encoding = Literal["linear16", "linear32", "alaw", "mulaw", "opus", "ogg_opus"]
-ENCODINGS: tuple[Encoding, ...] = ("linear16", "linear32", "alaw", "mulaw", "opus", "ogg_opus")
-SAMPLE_RATES = (8000, 16000, 22050, 24000, 44100, 48000)  # Hz; the service does not resample
-OPUS_RATES = (8000, 16000, 24000, 48000)  # Hz; what the codec itself knows
-MAX_KEYWORDS = 10_000  # per session, protocol page section 2.3
-MAX_KEYWORD_BOOST = 20.0  # beyond it the transcript is wrecked
 STREAMING_MODELS = ("pulse", "pulse-2")
-
-Keywords: TypeAlias = str | Mapping[str, float | None] | Iterable[str | tuple[str, float]]
 
 
 def _wire(
@@ -55,86 +44,6 @@ def _wire(
 ) -> Any:
     metadata = {"wire": name, "low": low, "high": high, "choices": choices, "doc": doc}
     return field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Bounds on what a stream keeps, and on how many of them there are.
-
-    Attributes:
-        replay_seconds: Audio kept for a replay; beyond it the oldest is given up and reported.
-        release_seconds: Quiet audio that a server heard this long ago is not kept any longer.
-        backlog_seconds: `PulseStream.send` waits while more than this is not yet on the wire.
-        message_bytes: A longer message from the server ends the connection.
-        max_streams: A stream waits in line while this process has so many for its key; None: no
-            limit. Set it to what the plan allows, divided by the number of processes.
-        queue_seconds: The longest wait in line; then the stream fails with `QueueTimeoutError`.
-    """
-
-    replay_seconds: float = 60.0
-    release_seconds: float = 15.0
-    backlog_seconds: float = 10.0
-    message_bytes: int = 4 * 1024 * 1024
-    max_streams: int | None = None
-    queue_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            ConfigurationError: A bound is no number, or too small to work with.
-        """
-        check_types(self, endless=True)
-        if not 1.0 <= self.replay_seconds < inf:
-            raise ConfigurationError("Limits: replay_seconds must be at least 1, and bounded")
-        if min(self.release_seconds, self.backlog_seconds) <= 0 or self.message_bytes < 1024:
-            raise ConfigurationError("Limits: every bound must be positive")
-        if self.queue_seconds <= 0 or (self.max_streams is not None and self.max_streams < 1):
-            raise ConfigurationError("Limits: max_streams and queue_seconds must be positive")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long to wait for what, in seconds.
-
-    Attributes:
-        connect: For a handshake.
-        finalize: For the answer to a finalize; then the newest interim is promoted.
-        finalize_grace: The same, when all speech before the finalize is already in finals.
-        close: For the last words after the end of the input, reconnecting included; the time to
-            send what is unsent by then comes on top.
-        close_grace: The same, when nothing seems left to hear and the server says nothing more.
-        stall: Speech was sent and nothing has come back for this long: the connection is dead.
-        max_outage: Without a working connection for this long, a server that refuses us is
-            given up; an unreachable one is tried on.
-        ping_interval: Between two WebSocket pings.
-        ping_timeout: For the answer to a ping.
-        keepalive: Without audio for this long, a keepalive or a little silence goes out.
-        switch: For the open words when options change, before the new connection takes over.
-    """
-
-    connect: float = 10.0
-    finalize: float = 2.0
-    finalize_grace: float = 0.3
-    close: float = 5.0
-    close_grace: float = 2.0
-    stall: float = 6.0
-    max_outage: float = 60.0
-    ping_interval: float = 5.0
-    ping_timeout: float = 8.0
-    keepalive: float = 5.0
-    switch: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            ConfigurationError: A time is no number, or not positive.
-        """
-        check_types(self, endless=True)
-        for each in fields(self):
-            if getattr(self, each.name) <= 0:
-                raise ConfigurationError(f"Timeouts: {each.name} must be positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,46 +108,36 @@ class PulseOptions:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:
-        """Check every option and settle the derived ones."""
+        """Check every option and replace some by their normal form."""
         if self.model is None:
-            object.__setattr__(self, "model", "pulse")  # that which the service has by default
+            self._set("model", "pulse")
         check_types(self)
         dialect(self.dialect)
-        object.__setattr__(self, "api_key", clean_key(self.api_key))
+        self._set("language", _language(self.language))
+        self._set("keywords", checked_keywords(self.keywords))
+        self._set("base_url", _base_url(self.base_url))
+        self._set("api_key", clean_key(self.api_key))
+        for each in wire_fields():
+            limits = each.metadata
+            value = getattr(self, each.name)
+            check_range(each.name, value, limits["low"], limits["high"], limits["choices"])
+        check_audio(self.encoding, self.sample_rate)
+        check_session_id(self.external_session_id)
         check_headers(self.headers)
         check_query(self.extra)
-        object.__setattr__(self, "language", _language(self.language))
-        object.__setattr__(self, "keywords", _keywords(self.keywords))
-        _check_ranges(self)
-        _check_audio(self)
-        if self.redacts:
-            advise_on_redaction(self.language)
+        check_range("packet_ms", self.packet_ms, 10, 1000, None)
+        check_range("replay_speed", self.replay_speed, 1.5, None, None)
         if self.model == "pulse-2" and self.language.split("-")[0] != "en":
             raise ConfigurationError(
                 f"model='pulse-2' is English only: language={self.language!r} needs model='pulse'"
             )
-        if isinstance(self.base_url, Iterable) and not isinstance(self.base_url, (str, bytes)):
-            object.__setattr__(self, "base_url", tuple(self.base_url))
-        if not self.urls:
-            raise ConfigurationError("base_url is empty: name at least one")
-        for url in self.urls:
-            check_url(url)
-        if self.external_session_id is not None and not _is_session_id(self.external_session_id):
-            raise ConfigurationError(
-                "external_session_id takes 1 to 128 letters, digits, '_', '-' and '.'"
-            )
-        if not 10 <= self.packet_ms <= 1000:
-            raise ConfigurationError("packet_ms must be 10 to 1000; the service advises 50 to 100")
-        if self.replay_speed < 1.5:
-            raise ConfigurationError("replay_speed must be at least 1.5, or a replay never ends")
-        if self.api_key is None and any(_is_cloud(url) for url in self.urls):
-            key = clean_key(os.environ.get(ENV_API_KEY))
-            if key is None:
-                raise ConfigurationError(
-                    f"no API key for {CLOUD_URL}: set {ENV_API_KEY} or api_key, or point base_url "
-                    "at a local server such as ws://127.0.0.1:8765"
-                )
-            object.__setattr__(self, "api_key", key)
+        if self.redacts:
+            advise_on_redaction(self.language)
+        if self.api_key is None and any(is_cloud(url) for url in self.urls):
+            self._set("api_key", environment_key())
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen
 
     @property
     def row(self) -> Dialect:
@@ -260,7 +159,7 @@ class PulseOptions:
         """The query parameters of a connection, in this dialect."""
         row = self.row
         pairs = {
-            each.metadata["wire"]: _encode(getattr(self, each.name), row)
+            each.metadata["wire"]: encode_value(getattr(self, each.name), row)
             for each in wire_fields()
             if getattr(self, each.name) is not None
         }
@@ -272,7 +171,7 @@ class PulseOptions:
 
     def websocket_url(self, base_url: str | None = None) -> str:
         """The whole URL of a stream; it holds no key."""
-        base = _join(base_url or self.urls[0], self.stream_path or self.row.path, secure="wss")
+        base = join_url(base_url or self.urls[0], self.stream_path or self.row.path, secure="wss")
         return f"{base}?{urlencode(self.query())}"
 
     def batch_url(self, base_url: str | None = None) -> str:
@@ -283,7 +182,7 @@ class PulseOptions:
         """
         if self.row.batch_path is None:
             raise ConfigurationError(f"dialect={self.dialect!r} has no pre-recorded endpoint")
-        return _join(base_url or self.urls[0], self.row.batch_path, secure="https")
+        return join_url(base_url or self.urls[0], self.row.batch_path, secure="https")
 
     def request_headers(self) -> dict[str, str]:
         """The headers of a handshake or request, the key among them: never log them."""
@@ -311,128 +210,18 @@ def wire_fields() -> tuple[Field[Any], ...]:
     return tuple(each for each in fields(PulseOptions) if "wire" in each.metadata)
 
 
-def _encode(value: object, row: Dialect) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"  # the server compares with exactly "true"
-    if isinstance(value, tuple):  # keywords, checked
-        texts = [word if boost is None else f"{word}:{boost:g}" for word, boost in value]
-        return json.dumps(texts) if row.keywords == "json" else ",".join(texts)
-    return str(value)
-
-
 def _language(code: str) -> str:
     if not isinstance(code, str) or not code.strip():
         raise ConfigurationError("language is empty: name one, such as 'en', or a group: 'multi'")
     return normalize(code.strip())
 
 
-def _keywords(given: Keywords | None) -> tuple[tuple[str, float | None], ...] | None:
-    if given is None:
-        return None
-    if isinstance(given, str):
-        entries: list[tuple[Any, Any]] = [
-            _split_keyword(part) for part in given.split(",") if part.strip()
-        ]
-    elif isinstance(given, Mapping):
-        entries = list(given.items())
-    else:
-        entries = [_split_keyword(e) if isinstance(e, str) else _pair(e) for e in given]
-    if len(entries) > MAX_KEYWORDS:
-        raise ConfigurationError(f"{len(entries)} keywords: at most {MAX_KEYWORDS} per session")
-    checked: list[tuple[str, float | None]] = []
-    for word, given_boost in entries:
-        if not isinstance(word, str) or not isinstance(given_boost, (Real, NoneType)):
-            raise ConfigurationError("keywords are words, each with a number, its boost, or None")
-        boost = None if given_boost is None else float(given_boost)
-        if not word.strip() or "," in word or ":" in word:
-            raise ConfigurationError(
-                f"keyword {word!r}: it must not be empty or hold ',' or ':', which the wire uses"
-            )
-        if boost is not None and not 0 <= boost <= MAX_KEYWORD_BOOST:
-            raise ConfigurationError(
-                f"keyword {word!r}: boost {boost:g} is out of range 0 to {MAX_KEYWORD_BOOST:g}; "
-                "1 to 3 is usual"
-            )
-        checked.append((word.strip(), boost))
-    advise_on_boosts([boost for _, boost in checked if boost is not None])
-    return tuple(checked)
-
-
-def _pair(entry: Any) -> tuple[str, float | None]:
-    try:
-        word, boost = entry
-    except (TypeError, ValueError):
-        raise ConfigurationError("keywords: an entry is a word, or a word and its boost") from None
-    return word, boost
-
-
-def _split_keyword(entry: str) -> tuple[str, float | None]:
-    word, colon, boost = entry.rpartition(":")
-    if not colon:
-        return entry.strip(), None
-    try:
-        return word.strip(), float(boost)
-    except ValueError:
-        raise ConfigurationError(
-            f"keyword {entry!r}: what follows ':' must be a number, the boost"
-        ) from None
-
-
-def _check_ranges(options: PulseOptions) -> None:
-    for each in wire_fields():
-        value, limits = getattr(options, each.name), each.metadata
-        if value is None:
-            continue
-        low, high, choices = limits["low"], limits["high"], limits["choices"]
-        if choices and value not in choices:
-            raise ConfigurationError(f"{each.name}={value!r}: use one of {', '.join(choices)}")
-        if (low is not None and value < low) or (high is not None and value > high):
-            bounds = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-            raise ConfigurationError(f"{each.name}={value!r} is out of range: {bounds}")
-
-
-def _check_audio(options: PulseOptions) -> None:
-    rate, encoding = options.sample_rate, options.encoding
-    if rate not in SAMPLE_RATES:
-        raise ConfigurationError(
-            f"sample_rate={rate!r}: the service takes {', '.join(map(str, SAMPLE_RATES))} Hz"
-        )
-    if encoding in ("mulaw", "alaw") and rate != 8000:
-        raise ConfigurationError(f"encoding={encoding!r} is 8 kHz audio: set sample_rate=8000")
-    if encoding in ("opus", "ogg_opus") and rate not in OPUS_RATES:
-        raise ConfigurationError(
-            f"encoding={encoding!r} takes {', '.join(map(str, OPUS_RATES))} Hz"
-        )
-
-
-def _is_cloud(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "smallest.ai" or host.endswith(".smallest.ai")
-
-
-def _is_session_id(text: str) -> bool:
-    return 1 <= len(text) <= 128 and all(c.isascii() and (c.isalnum() or c in "_-.") for c in text)
-
-
-def _join(base_url: str, path: str, *, secure: str) -> str:
-    """Put the path below the base, whose own path may already hold the first part of it."""
-    parts = urlsplit(base_url)
-    base = parts.path.rstrip("/")
-    steps = path.strip("/").split("/")
-    for count in range(len(steps), 0, -1):
-        head = "/" + "/".join(steps[:count])
-        if base.endswith(head):
-            base = base.removesuffix(head)
-            break
-    plain = secure.removesuffix("s")
-    scheme = secure if parts.scheme in ("wss", "https") else plain
-    return urlunsplit((scheme, parts.netloc, base + path, "", ""))
-
-
-def wire_bytes(options: PulseOptions) -> tuple[int, int]:
-    """Bytes per second and bytes per sample of the audio that a stream keeps.
-
-    Opus has no fixed rate: there the kept audio is linear16, encoded as it goes out.
-    """
-    width = {"linear32": 4, "mulaw": 1, "alaw": 1}.get(options.encoding, 2)
-    return options.sample_rate * width, width
+def _base_url(given: Any) -> str | tuple[str, ...]:
+    """Check the base URL, or each of several."""
+    several = isinstance(given, Iterable) and not isinstance(given, (str, bytes))
+    urls = tuple(given) if several else (given,)
+    if not urls:
+        raise ConfigurationError("base_url is empty: name at least one")
+    for url in urls:
+        check_url(url)
+    return urls if several else urls[0]

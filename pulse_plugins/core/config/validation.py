@@ -5,14 +5,21 @@ The texts name the option and never its value, where that may be a secret.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from math import isfinite, isnan
 from numbers import Integral, Real
 from typing import Any
 from urllib.parse import urlsplit
 
 from pulse_plugins.core.base.errors import ConfigurationError
+
+_log = logging.getLogger("pulse_plugins.options")
+_REDACTED = frozenset({"en", "hi"})
+_SESSION_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 _PLAIN: dict[str, tuple[str, type | tuple[type, ...]]] = {
     "bool": ("True or False", bool),
@@ -51,27 +58,13 @@ def _is(value: object, name: str) -> bool:
     return isinstance(value, _PLAIN[name][1])
 
 
-def clean_key(key: str | None) -> str | None:
-    """The key without the white space that a file puts around it; None where there is none.
-
-    Raises:
-        ConfigurationError: No HTTP header can hold it.
-    """
-    key = (key or "").strip()
-    if not _is_plain(key):
-        raise ConfigurationError(
-            "api_key holds characters that no key has, such as a line break: copy it anew"
-        )
-    return key or None
-
-
 def check_headers(headers: Mapping[str, str]) -> None:
     """Check what goes into the handshake as it is.
 
     Raises:
         ConfigurationError: A name or value cannot be in an HTTP header.
     """
-    _check_pairs("headers", headers, _is_plain, "printable ASCII")
+    _check_pairs("headers", headers, is_header_text, "printable ASCII")
 
 
 def check_query(extra: Mapping[str, str]) -> None:
@@ -80,7 +73,7 @@ def check_query(extra: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: A name or value cannot be written in a URL.
     """
-    _check_pairs("extra", extra, _is_whole, "whole characters")
+    _check_pairs("extra", extra, is_encodable, "whole characters")
 
 
 def check_url(url: object) -> None:
@@ -105,11 +98,13 @@ def check_url(url: object) -> None:
         raise ConfigurationError("base_url must hold no query and no credentials: use api_key")
 
 
-def _is_plain(text: str) -> bool:
+def is_header_text(text: str) -> bool:
+    """Whether an HTTP header can hold this text."""
     return text.isascii() and text.isprintable()
 
 
-def _is_whole(text: str) -> bool:
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can hold this text: half a surrogate pair is not encodable."""
     try:
         text.encode()
     except UnicodeError:
@@ -124,3 +119,48 @@ def _check_pairs(
         raise ConfigurationError(f"{option} takes a mapping of names to values")
     if not all(fits(str(part)) for pair in given.items() for part in pair):
         raise ConfigurationError(f"{option}: names and values must be {what}")
+
+
+def check_session_id(text: str | None) -> None:
+    """Check `external_session_id`.
+
+    Raises:
+        ConfigurationError: The service takes no such id (docs/protocol.md, section 2.1).
+    """
+    if text is not None and not _SESSION_ID.fullmatch(text):
+        raise ConfigurationError(
+            "external_session_id takes 1 to 128 letters, digits, '_', '-' and '.'"
+        )
+
+
+def check_range(
+    name: str, value: Any, low: float | None, high: float | None, choices: tuple[str, ...] | None
+) -> None:
+    """Check the value of one option; None, an option that is not sent, is in every range.
+
+    Raises:
+        ConfigurationError: The value is not among the choices or out of range.
+    """
+    if value is None:
+        return
+    if choices and value not in choices:
+        raise ConfigurationError(f"{name}={value!r}: use one of {', '.join(choices)}")
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+        raise ConfigurationError(f"{name}={value!r} is out of range: {bounds}")
+
+
+def advise_on_redaction(language: str) -> None:
+    """Redaction was asked for, of speech in this language."""
+    if language not in _REDACTED:
+        warn_once(
+            "redact_pii and redact_pci have no effect on language=%r: only 'en' and 'hi' are "
+            "redacted, and clear text would pass",
+            language,
+        )
+
+
+@lru_cache(maxsize=64)
+def warn_once(text: str, value: object) -> None:
+    """Log a warning, once a process for each text and value."""
+    _log.warning(text, value)

@@ -47,7 +47,8 @@ from pulse_plugins.core.base.events import (
     Reconnecting,
     Recovered,
 )
-from pulse_plugins.core.config.options import PulseOptions, wire_bytes
+from pulse_plugins.core.config.encodings import buffer_rate
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.session.backoff import Backoff
 from pulse_plugins.core.session.connection import CloseLink, Link, OpenLink, Switch
 from pulse_plugins.core.session.endpoint_health import Endpoints
@@ -100,7 +101,7 @@ class Session:
         self.options = options
         self.state = State.IDLE
         self.error: PulseError | None = None
-        rate, align = wire_bytes(options)
+        rate, align = buffer_rate(options.encoding, options.sample_rate)
         self.timeline = Timeline(
             bytes_per_second=rate,
             align=align,

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pulse_plugins.core.audio.converter import FrameConverter
 from pulse_plugins.core.audio.formats import (
     SAMPLE_BYTES,
     AudioFormat,
     AudioFormatError,
     Encoding,
-    FrameConverter,
     frame_loudness,
     loudness,
     silence,

@@ -19,7 +19,8 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.core.client.admission import Admission, Ticket
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.core.config.options import Limits, PulseOptions
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Limits
 from pulse_plugins.local import PulseServer, ServerOptions, scripted
 from tests.support.listening import Listener
 

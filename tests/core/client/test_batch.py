@@ -27,8 +27,9 @@ from pulse_plugins.core.base.errors import (
     StalledError,
     StreamClosedError,
 )
-from pulse_plugins.core.client import batch as batch_module
-from pulse_plugins.core.client.batch import PulseBatch, Webhook
+from pulse_plugins.core.client import upload as upload_module
+from pulse_plugins.core.client.batch import PulseBatch
+from pulse_plugins.core.client.upload import Webhook
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
@@ -267,7 +268,7 @@ async def test_what_cannot_work_is_found_before_anything_is_sent(
 async def test_a_body_that_grows_too_large_is_stopped(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_module, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(upload_module, "MAX_BYTES", 2**20)
 
     async def endless() -> AsyncIterator[bytes]:
         while True:

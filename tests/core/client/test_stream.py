@@ -18,7 +18,8 @@ from pulse_plugins.core.base.errors import (
 from pulse_plugins.core.base.events import AudioLost, Event, Final
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.client.websocket import WebSocket
-from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.scripted import speak
 

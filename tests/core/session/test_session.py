@@ -30,8 +30,9 @@ from pulse_plugins.core.base.events import (
     Reconnecting,
     Recovered,
 )
-from pulse_plugins.core.config.options import Limits, PulseOptions, Timeouts
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.core.session.session import Session, State
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken

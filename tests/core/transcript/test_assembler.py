@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from pulse_plugins.core.base.events import Disconnected, Final, Interim, SpeechStarted
-from pulse_plugins.core.config.options import Limits, Timeouts
+from pulse_plugins.core.config.timing import Limits, Timeouts
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
 

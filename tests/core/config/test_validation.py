@@ -1,4 +1,4 @@
-"""What works otherwise than one might expect is said once, and holds nothing private."""
+"""An option that can surprise its user is warned about once, without private data."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import logging
 import pytest
 
 from pulse_plugins import PulseOptions
-from pulse_plugins.core.config import advice
+from pulse_plugins.core.config.validation import warn_once
 
 URL = "ws://127.0.0.1:1"
 
 
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
-    advice._warn_once.cache_clear()
+    warn_once.cache_clear()
 
 
 @pytest.mark.parametrize(("language", "warned"), [("en", 0), ("hi", 0), ("de", 1), ("multi", 1)])
@@ -28,7 +28,7 @@ def test_redaction_that_has_no_effect(
     assert all("redact" in text for text in found)
 
 
-@pytest.mark.parametrize(("boost", "warned"), [(None, 0), (5.0, 0), (5.5, 1)])
+@pytest.mark.parametrize(("boost", "warned"), [(None, 0), (5.0, 0), (5.5, 1), (26.0, 1)])
 def test_a_boost_that_makes_words_up(
     boost: float | None, warned: int, caplog: pytest.LogCaptureFixture
 ) -> None:

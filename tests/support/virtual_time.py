@@ -1,0 +1,145 @@
+"""An asyncio event loop whose clock jumps to the next timer instead of waiting for it.
+
+A test that plays a minute of audio takes the CPU time of that minute and not the minute. Sockets
+of the loopback interface are real: the loop asks its selector first, and only when no socket is
+ready and no thread works for the loop does the clock jump.
+
+While such a loop is open, `time.time`, `time.monotonic`, `time.perf_counter` and their `_ns` forms
+follow the loop's clock, so that timestamps taken by any library agree with the loop's timers.
+
+What talks to another process must use a real clock: nothing tells the loop that the other process
+is still at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+# Real functions of the `time` module, taken before any loop replaces them.
+_NAMES = ("time", "monotonic", "perf_counter")
+_REAL: Mapping[str, Callable[[], float]] = {name: getattr(time, name) for name in _NAMES}
+_REAL_NS: Mapping[str, Callable[[], int]] = {
+    f"{name}_ns": getattr(time, f"{name}_ns") for name in _NAMES
+}
+
+# Real seconds that the loop waits for a thread before it treats the thread as one that waits
+# itself (a reader of standard input, for example). A conversion of audio takes milliseconds.
+_THREAD_PATIENCE = 5.0
+
+# Bytes written to a loopback socket are readable at once unless the kernel is busy. Before the
+# clock jumps far, the loop looks at its sockets for a moment longer, so that a busy kernel cannot
+# turn data that is under way into a timeout. (virtual seconds of the jump, real seconds to look)
+_LOOKS = ((5.0, 0.02), (0.4, 0.002))
+
+# Virtual seconds that one turn of the loop takes. Nothing that was awaited took no time at all,
+# and a coroutine that polls with `sleep(0)` reaches its deadline.
+_TURN = 1e-5
+
+
+class Clock:
+    """Virtual seconds, and the patched functions of the `time` module."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+        self._began = {name: read() for name, read in _REAL.items()}
+
+    def read(self, name: str) -> float:
+        """The virtual reading of a function of the `time` module."""
+        return self._began[name] + self.elapsed
+
+    def read_ns(self, name: str) -> int:
+        """The same in whole nanoseconds."""
+        return round(self.read(name) * 1e9)
+
+    def install(self) -> None:
+        """Make the `time` module follow this clock."""
+        for name in _NAMES:
+            setattr(time, name, partial(self.read, name))
+            setattr(time, f"{name}_ns", partial(self.read_ns, name))
+
+    def uninstall(self) -> None:
+        """Give the `time` module its own functions back."""
+        for name, function in (*_REAL.items(), *_REAL_NS.items()):
+            setattr(time, name, function)
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """A selector that advances the clock instead of waiting."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.jobs: dict[object, float] = {}  # a thread's work, and the real time when it began
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._clock.elapsed += _TURN
+        ready = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        if (patience := self._patience()) > 0:
+            return super().select(patience)  # a thread that ends wakes the selector
+        if timeout is None:
+            return super().select(None)  # another thread, or a signal
+        look = next((real for jump, real in _LOOKS if timeout >= jump), 0.0)
+        if look and (ready := super().select(look)):
+            return ready
+        self._clock.elapsed += timeout
+        return []
+
+    def _patience(self) -> float:
+        """Real seconds for which a thread that works for the loop may still be waited for."""
+        now = _REAL["monotonic"]()
+        return max((began + _THREAD_PATIENCE - now for began in self.jobs.values()), default=0.0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in virtual time. Only one may be open in a process."""
+
+    def __init__(self) -> None:
+        self._virtual_clock = Clock()
+        self._jumping = _JumpingSelector(self._virtual_clock)
+        super().__init__(self._jumping)
+        self._virtual_clock.install()
+
+    def time(self) -> float:
+        return self._virtual_clock.read("monotonic")
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., _T], *args: Any
+    ) -> asyncio.Future[_T]:
+        job = object()
+        self._jumping.jobs[job] = _REAL["monotonic"]()
+        try:
+            future: asyncio.Future[_T] = super().run_in_executor(executor, func, *args)
+        except BaseException:
+            del self._jumping.jobs[job]
+            raise
+        future.add_done_callback(lambda _: self._jumping.jobs.pop(job, None))
+        return future
+
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("another process has another clock: mark this test `process`")
+
+    def close(self) -> None:
+        if not self.is_closed():
+            self._virtual_clock.uninstall()
+        super().close()
+
+
+def run(main: Coroutine[Any, Any, _T]) -> _T:
+    """As `asyncio.run`, in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+def real_monotonic() -> float:
+    """Seconds of the real clock, in any test."""
+    return _REAL["monotonic"]()
