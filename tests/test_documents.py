@@ -286,11 +286,12 @@ def test_the_documents_never_claim_the_service_was_tried() -> None:
         assert "was never run against the real service" in text
 
 
-def test_the_floors_in_contributing_name_rooms_that_exist() -> None:
+def test_contributing_names_every_package_of_the_engine_that_rules_live_in() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = text.split("Where does a line belong?", 1)[1].split("\n## ", 1)[0]
-    for name in re.findall(r"`(\w+)\.py`", section):
-        assert (ROOT / "pulse_plugins/core" / f"{name}.py").exists()
+    named = set(re.findall(r"`pulse_plugins/core/(\w+)/`", text))
+    packages = {path.parent.name for path in (ROOT / "pulse_plugins/core").glob("*/__init__.py")}
+    assert packages - named <= {"base"}
+    assert named <= packages
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=named)
