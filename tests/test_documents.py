@@ -13,7 +13,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import typer.main
@@ -49,17 +51,46 @@ PYTHON = list(blocks("python"))
 SNIPPETS = [pair for pair in PYTHON if pair[0].name != "CONTRIBUTING.md"]
 
 
-def run_as_typed(code: str, folder: Path, **environment: str) -> None:
+class Block(NamedTuple):
+    """A program of the documents, and the one variable that its environment needs."""
+
+    code: str
+    environment: str
+
+
+def programs() -> dict[str, Block]:
+    """Every Python block, and each side of every diff, by page and number.
+
+    Python blocks get no key. A diff shows how to switch, which assumes one.
+    """
+    found = {}
+    for number, (page, code) in enumerate(SNIPPETS):
+        found[f"{named(page)}-{number}"] = Block(code, "PULSE_URL=ws://127.0.0.1:8765")
+    for number, (page, code) in enumerate(blocks("diff")):
+        for side in "-+":
+            lines = [line[1:] for line in code.splitlines() if line[:1] in (side, " ")]
+            block = Block("\n".join(lines), "SMALLEST_API_KEY=sk_0")
+            found[f"{named(page)}-diff-{number}{side}"] = block
+    return found
+
+
+PROGRAMS = programs()
+
+
+def run_as_typed(code: str, environment: str, folder: Path) -> str:
     """Run a block of the documents in a process of its own, as a reader would.
 
     A block with a test is run by pytest. The environment holds no key unless one is given.
+
+    Returns:
+        What the process wrote if it failed, or an empty string.
     """
     name = "test_block.py" if re.search(r"^(async )?def test_", code, re.MULTILINE) else "block.py"
-    program = folder / name
-    program.write_text(code, encoding="utf-8")
+    (folder / name).write_text(code, encoding="utf-8")
     pytest_words = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
     words = pytest_words if name.startswith("test_") else []
-    keyless = {name: value for name, value in os.environ.items() if name != "SMALLEST_API_KEY"}
+    variable, _, value = environment.partition("=")
+    keyless = {name: each for name, each in os.environ.items() if name != "SMALLEST_API_KEY"}
     result = subprocess.run(
         [sys.executable, *words, name],
         cwd=folder,
@@ -67,21 +98,37 @@ def run_as_typed(code: str, folder: Path, **environment: str) -> None:
         text=True,
         timeout=50,
         check=False,
-        env={**keyless, "PYTHONPATH": PATHS, **environment},
+        env={**keyless, "PYTHONPATH": PATHS, variable: value},
     )
-    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr if result.returncode else ""
 
 
-@pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=named)
-def test_a_python_block_runs_as_typed_without_a_key(page: Path, code: str, tmp_path: Path) -> None:
-    run_as_typed(code, tmp_path, PULSE_URL="ws://127.0.0.1:8765")
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Block, Future[str]]]:
+    """What became of each selected block.
+
+    Most blocks wait for imports or play audio in real time, so four run at once.
+    """
+    selected = {
+        item.callspec.params["block"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == "test_a_block_runs_as_typed"
+    }
+    with ThreadPoolExecutor(4) as pool:
+        yield {
+            block: pool.submit(
+                run_as_typed, block.code, block.environment, tmp_path_factory.mktemp("block")
+            )
+            for block in PROGRAMS.values()
+            if block in selected
+        }
 
 
-@pytest.mark.parametrize(("page", "code"), list(blocks("diff")), ids=named)
-@pytest.mark.parametrize("side", ["-", "+"])
-def test_both_sides_of_a_diff_run(page: Path, code: str, side: str, tmp_path: Path) -> None:
-    lines = [line[1:] for line in code.splitlines() if line[:1] in (side, " ")]
-    run_as_typed("\n".join(lines), tmp_path, SMALLEST_API_KEY="sk_0")
+@pytest.mark.parametrize("block", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]]) -> None:
+    assert outcomes[block].result() == ""
 
 
 def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
@@ -155,6 +202,7 @@ def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
     assert here <= run | ELSEWHERE
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("page", "code"), SERVERS, ids=named)
 async def test_a_server_of_the_documents_starts(page: Path, code: str) -> None:
     """On another port, so that it disturbs nobody."""
@@ -250,6 +298,34 @@ def test_every_link_and_file_in_the_documents_exists(page: Path) -> None:
         assert not target or (page.parent / target).exists(), target
     for path in re.findall(r"`((?:pulse_plugins|tests|docs|examples|\.ci)/[\w./-]+)`", text):
         assert (ROOT / path).exists(), path
+
+
+CITATION = re.compile(
+    r"protocol(?:\.md| page)[,:]?\s+sections?\s+((?:\d+(?:\.\d+)?(?:, | and | to )?)+)"
+)
+
+
+def citations() -> list[tuple[str, str]]:
+    """Each section of the protocol page that the code names, and where."""
+    found = set()
+    for folder in ("pulse_plugins", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for numbers in CITATION.findall(path.read_text(encoding="utf-8")):
+                each = re.findall(r"\d+(?:\.\d+)?", numbers)
+                found |= {(str(path.relative_to(ROOT)), number) for number in each}
+    return sorted(found)
+
+
+def test_every_cited_section_of_the_protocol_page_exists() -> None:
+    page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", page, re.MULTILINE))
+    assert len(citations()) > 5
+    assert [cited for cited in citations() if cited[1] not in sections] == []
+
+
+def test_the_site_lists_every_page() -> None:
+    listed = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert listed == {str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")}
 
 
 def test_the_reference_of_options_is_up_to_date() -> None:
