@@ -24,7 +24,7 @@ from pipecat.services.smallest.stt import SmallestSTTService
 
 import pulse_plugins.livekit
 import pulse_plugins.pipecat
-from docs import options_table
+from docs import engine_tables, options_table
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
 
@@ -374,3 +374,8 @@ def test_contributing_names_every_package_of_the_engine_that_rules_live_in() -> 
 def test_an_example_says_how_it_is_run(path: Path) -> None:
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert f"python examples/{path.name}" in doc
+
+
+def test_the_generated_tables_of_the_architecture_page_are_up_to_date() -> None:
+    page = engine_tables.PAGE.read_text(encoding="utf-8")
+    assert engine_tables.written(page) == page, "run `python docs/engine_tables.py`"
