@@ -21,6 +21,9 @@ _DECIDES = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
+    "NO_PROXY",
+    "WS_PROXY",
+    "WSS_PROXY",
     "POCKETSPHINX_PATH",
 )
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
