@@ -16,9 +16,8 @@ from tests.support.certificates import certificate
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trust, "_cached", None)
-    return
 
 
 @pytest.fixture
