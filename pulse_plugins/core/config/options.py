@@ -15,7 +15,7 @@ from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.base.languages import normalize
 from pulse_plugins.core.config.dialects import DIALECTS, Dialect, DialectName, dialect
 from pulse_plugins.core.config.encodings import ENCODINGS, Encoding, check_audio
-from pulse_plugins.core.config.keys import LOCAL_API_KEY, clean_key, keys_of_urls
+from pulse_plugins.core.config.keys import LOCAL_API_KEY, clean_key, fingerprint, keys_of_urls
 from pulse_plugins.core.config.keywords import Keywords, checked_keywords
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Limits, Timeouts
@@ -263,6 +263,11 @@ class PulseOptions:
             base_url: One of `urls`.
         """
         return self._keys[base_url]
+
+    @property
+    def account(self) -> str:
+        """An identifier of the keys in use, for keeping facts about accounts; it is no secret."""
+        return fingerprint(self._keys)
 
     def request_headers(self, base_url: str | None = None) -> dict[str, str]:
         """The headers of a handshake or request to one server.
