@@ -20,9 +20,9 @@ if TYPE_CHECKING:
         ConfigurationError,
         ConnectionLostError,
         ConnectTimeoutError,
+        InternalError,
         PaymentRequiredError,
         PulseError,
-        QueueTimeoutError,
         RateLimitError,
         RegionError,
         RequestRejectedError,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
         StreamClosedError,
     )
     from pulse_plugins.core.base.events import (
-        Admitted,
         AudioLost,
         Connected,
         Disconnected,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
         MessageIgnored,
         OptionsApplied,
         OptionsRefused,
-        Queued,
         Reconnecting,
         Recovered,
         ServerReported,
@@ -59,7 +57,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
-    "Admitted",
     "AudioFormat",
     "AudioFormatError",
     "AudioLost",
@@ -73,6 +70,7 @@ __all__ = [
     "Event",
     "Final",
     "Interim",
+    "InternalError",
     "Limits",
     "MessageIgnored",
     "OptionsApplied",
@@ -82,8 +80,6 @@ __all__ = [
     "PulseError",
     "PulseOptions",
     "PulseStream",
-    "QueueTimeoutError",
-    "Queued",
     "RateLimitError",
     "Reconnecting",
     "Recovered",

@@ -17,7 +17,6 @@ from loguru import logger
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -27,7 +26,6 @@ from pulse_plugins.core.base.events import (
     MessageIgnored,
     OptionsApplied,
     OptionsRefused,
-    Queued,
     Reconnecting,
     Recovered,
     ServerReported,
@@ -179,10 +177,6 @@ class Link:
                 logger.debug(f"{self._service}: {event.reason}")
             case ServerReported():
                 logger.debug(f"{self._service}: the server reports {event.error.code}")
-            case Queued():
-                logger.warning(f"{self._service}: waits for a stream to end, {event.ahead} ahead")
-            case Admitted():
-                logger.debug(f"{self._service}: waited {event.seconds:.2f} s for its turn")
             case _:
                 assert_never(event)
 

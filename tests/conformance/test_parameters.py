@@ -10,9 +10,9 @@ import pytest
 from pulse_plugins import ConfigurationError, PulseOptions
 from pulse_plugins.core.base.languages import LANGUAGES
 from pulse_plugins.core.config.dialects import DIALECTS
-from pulse_plugins.local.parameters import DOCUMENTED
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.parameters import DOCUMENTED
 from tests.conformance.service import hear, options, service
 
 NAMES = {"A": "live", "B": "pulse", "C": "legacy", "D": "direct"}

@@ -74,7 +74,7 @@ async def answering(*answers: tuple[int, Any], **headers: str) -> AsyncIterator[
 
 def batch(service: Service, **wanted: Any) -> PulseBatch:
     model = wanted.pop("model", None)
-    hasty = RetryPolicy(base=0.0, slow_base=0.0)
+    hasty = RetryPolicy(base=0.0)
     options = PulseOptions(base_url=service.url, api_key=API_KEY, retry=hasty, **wanted)
     return PulseBatch(options, model=model)
 

@@ -30,7 +30,7 @@ ANSWER = {
     "emotions": {"happiness": 0.61, "anger": 0.03},
     "metadata": {"duration": 2.9, "fileSize": 92844},
 }
-NO_DELAY = RetryPolicy(base=0.0, slow_base=0.0)
+NO_DELAY = RetryPolicy(base=0.0)
 
 
 @dataclass

@@ -10,8 +10,8 @@
     │   ├── AccessDeniedError                  HTTP 403: the key has no access to the product
     │   └── RegionError                        the language is not enabled in this region
     ├── RateLimitError                         HTTP 429 or close code 1008: retry, but slowly
-    │   └── QueueTimeoutError                  this process: too many streams for `max_streams`
     ├── ServerError                            HTTP 5xx or an error message: retry
+    ├── InternalError                          a fault of this package: retry
     └── ConnectionLostError                    network: retry
         ├── ConnectTimeoutError                the handshake was not answered in time
         └── StalledError                       the server takes audio and answers nothing
@@ -130,17 +130,18 @@ class RateLimitError(PulseError):
     default_code = "rate_limit"
 
 
-class QueueTimeoutError(RateLimitError):
-    """No stream of this process ended in time to make room under `Limits.max_streams`."""
-
-    default_code = "queue_timeout"
-
-
 class ServerError(PulseError):
     """The service failed."""
 
     retryable = True
     default_code = "server"
+
+
+class InternalError(PulseError):
+    """An unexpected exception inside this package ended a connection; another one is opened."""
+
+    retryable = True
+    default_code = "internal"
 
 
 class ConnectionLostError(PulseError):

@@ -58,7 +58,7 @@ class Final:
             ended the segment by itself, after a number of words or a silence.
         promoted: The server did not answer in time; the text is that of the newest interim.
         speech_final: The server reported that the speaker paused.
-        language: The language that the server detected, or the one that the connection asked for.
+        language: The code that the connection asked for; the detected one if it asked for a group.
         languages: All languages that the server detected.
         speaker: The speaker of most words, with `diarize`; stable within one connection.
         utterances: Sentences, with `sentence_timestamps`.
@@ -112,20 +112,6 @@ class SpeechEnded:
     """The VAD of the server detected the end of speech; finals of it may still follow."""
 
     time: float
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """`Limits.max_streams` streams are in use; this stream waits before it connects."""
-
-    ahead: int  # streams that wait already
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A stream that was `Queued` connects now."""
-
-    seconds: float  # of waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +196,6 @@ Event: TypeAlias = (
     | Final
     | SpeechStarted
     | SpeechEnded
-    | Queued
-    | Admitted
     | Connected
     | Disconnected
     | Reconnecting

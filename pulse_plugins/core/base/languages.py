@@ -175,3 +175,9 @@ def _primary(code: str) -> str:
 @lru_cache(maxsize=64)
 def _warn_once(code: str) -> None:
     _log.warning("language %r is not among the documented codes: it is sent as it is", code)
+
+
+def is_group(code: str) -> bool:
+    """Whether a code asks the service to detect which of several languages is spoken."""
+    known = LANGUAGES.get(code)
+    return known.kind == "group" if known else code.startswith(("multi", "auto"))

@@ -27,10 +27,11 @@ from pulse_plugins.core.base.errors import (
 from pulse_plugins.core.client.http import proxy_for, redirect_error, retry_after
 from pulse_plugins.core.client.trust import certificate_error, tls_context
 from pulse_plugins.core.client.upload import Audio, Progress, Upload, Webhook
+from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.validation import warn_once
-from pulse_plugins.core.session.backoff import Backoff
-from pulse_plugins.core.session.endpoint_health import shared_endpoints
+from pulse_plugins.core.session.endpoint_health import shared_health
+from pulse_plugins.core.session.reconnect import RetryBudget
 from pulse_plugins.core.wire.batch_messages import BatchTranscript, read
 
 _PARAMETERS = frozenset(
@@ -147,17 +148,17 @@ class PulseBatch:
         if upload.is_link and self._model == "pulse-pro":
             raise ConfigurationError("model='pulse-pro' takes no URL: send the audio itself")
         seconds = _patience(upload) if timeout is None else timeout
-        backoff = Backoff(self.options.retry, Random())
-        now, account = asyncio.get_running_loop().time, self.options.account
+        budget = RetryBudget(OptionsInForce(self.options), Random())
+        now, account_for = asyncio.get_running_loop().time, self.options.account_for
         while True:
-            url = shared_endpoints.choose(self.options.urls, account, now())
+            url = shared_health.choose(self.options.urls, account_for, now())
             result = await self._try(upload, query, seconds, url)
             if isinstance(result, BatchTranscript):
-                shared_endpoints.worked(url, account)
+                shared_health.worked(url, account_for(url))
                 return result
             if result.retryable:
-                shared_endpoints.failed(url, account, now(), retry_after=result.retry_after)
-            delay = self._delay(result, backoff) if upload.repeatable else None
+                shared_health.failed(url, account_for(url), now(), retry_after=result.retry_after)
+            delay = self._delay(result, budget, now()) if upload.repeatable else None
             if delay is None:
                 raise result
             _log.info("recording not transcribed (%s): again in %.1f s", result.code, delay)
@@ -169,13 +170,13 @@ class PulseBatch:
         if self._session is not None and self._session.closed:
             raise StreamClosedError("the session is closed: make a new one")
 
-    def _delay(self, error: PulseError, backoff: Backoff) -> float | None:
+    def _delay(self, error: PulseError, budget: RetryBudget, now: float) -> float | None:
         """Seconds before the next attempt; None: there is none."""
-        if not error.retryable:
+        budget.failed(now)
+        if not error.retryable or budget.failures >= self._attempts:
             return None
         slow = isinstance(error, RateLimitError)
-        delay = backoff.next(slow=slow, retry_after=error.retry_after)
-        return None if backoff.failures >= self._attempts else delay
+        return budget.delay(slow=slow, retry_after=error.retry_after)
 
     def _query(self, audio_format: AudioFormat | None, webhook: Webhook | None) -> dict[str, str]:
         known = {key: text for key, text in self.options.query().items() if key in _PARAMETERS}

@@ -69,14 +69,9 @@ def keys_of_urls(
     return keys
 
 
-def fingerprint(keys: Mapping[str, str | None]) -> str:
-    """Identify a set of keys, within this process, without holding them.
-
-    Args:
-        keys: Keys by base URL.
-    """
-    text = "\n".join(f"{url} {key or ''}" for url, key in keys.items())
-    return blake2b(text.encode(), key=_SALT, digest_size=8).hexdigest()
+def fingerprint(key: str | None) -> str:
+    """Identify a key, within this process, without holding it."""
+    return blake2b((key or "").encode(), key=_SALT, digest_size=8).hexdigest()
 
 
 def _environment_key() -> str:

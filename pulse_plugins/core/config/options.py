@@ -80,9 +80,8 @@ class PulseOptions:
         headers: Additional headers of the handshake or request, sent to every base URL.
         proxy: The URL of a proxy. If it is None, the environment decides, as for other programs:
             `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`. Loopback needs no proxy.
-        packet_ms: The length of an audio packet in milliseconds, 10 to 1000.
-        replay_speed: How many times faster than real time buffered audio is sent again, at least
-            1.5.
+        packet_ms: The length of an audio packet in milliseconds, 10 to 1000. If it is None, packets
+            are 20 ms long while up to 20 streams of this process are live, then 50 and 100 ms.
         retry: When and how often to reconnect.
         limits: Bounds on memory.
         timeouts: Bounds on time.
@@ -142,8 +141,7 @@ class PulseOptions:
     extra: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: str | None = field(default=None, repr=False)
-    packet_ms: int = 100
-    replay_speed: float = 8.0
+    packet_ms: int | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -174,8 +172,8 @@ class PulseOptions:
         object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def _check_ranges(self) -> None:
-        check_range("packet_ms", self.packet_ms, 10, 1000, None)
-        check_range("replay_speed", self.replay_speed, 1.5, None, None)
+        if self.packet_ms is not None:
+            check_range("packet_ms", self.packet_ms, 10, 1000, None)
         for each in wire_fields():
             limits = each.metadata
             value = getattr(self, each.name)
@@ -264,10 +262,15 @@ class PulseOptions:
         """
         return self._keys[base_url]
 
-    @property
-    def account(self) -> str:
-        """An identifier of the keys in use, for keeping facts about accounts; it is no secret."""
-        return fingerprint(self._keys)
+    def account_for(self, base_url: str) -> str:
+        """An identifier of the API key of this base URL, for keeping facts about it.
+
+        It is valid within this process, and it is no secret.
+
+        Args:
+            base_url: One of `urls`.
+        """
+        return fingerprint(self._keys[base_url])
 
     def request_headers(self, base_url: str | None = None) -> dict[str, str]:
         """The headers of a handshake or request to one server.

@@ -17,7 +17,7 @@ from pulse_plugins.core.base.errors import (
 from pulse_plugins.core.client.batch import PulseBatch
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.validation import warn_once
-from pulse_plugins.local.scripted import ScriptedRecognizer, speak
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak
 from pulse_plugins.local.server import PulseServer
 from tests.support.privacy import API_KEY
 from tests.support.recordings import ANSWER, Peer, recording_peer, refusal

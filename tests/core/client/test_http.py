@@ -109,6 +109,7 @@ SOON = datetime.now(UTC) + timedelta(hours=1)
         (format_datetime(SOON, usegmt=True), 3000, 3601),
         (format_datetime(SOON - timedelta(hours=2), usegmt=True), 0, 0),
     ],
+    ids=["zero", "many", "spaces", "date", "past"],
 )
 def test_both_forms_of_retry_after_are_read(header: str, low: float, high: float) -> None:
     seconds = retry_after(header)
