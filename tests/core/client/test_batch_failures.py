@@ -16,6 +16,7 @@ from pulse_plugins.core.base.errors import (
     CertificateError,
     ConfigurationError,
     ConnectionLostError,
+    ConnectTimeoutError,
     PulseError,
     RateLimitError,
     RegionError,
@@ -218,6 +219,7 @@ async def test_a_server_with_a_trusted_certificate_is_asked(
     ("raised", "kind"),
     [
         (RuntimeError("can't start new thread"), ConnectionLostError),
+        (aiohttp.ConnectionTimeoutError(), ConnectTimeoutError),
         (ValueError("surprise"), ConfigurationError),
     ],
 )

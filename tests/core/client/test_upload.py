@@ -76,6 +76,7 @@ async def test_a_webhook_is_named_and_the_answer_is_only_a_receipt(peer: Peer) -
         "call:c-7,lane:2",
     )
     assert "secret" not in repr(hook)
+    assert "webhook_extra" not in Webhook(url="https://hooks.example").query()
     for wrong in (
         {"url": "ftp://x"},
         {"url": "https://\ud800"},

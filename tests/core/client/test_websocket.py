@@ -219,6 +219,28 @@ async def test_whatever_goes_wrong_is_an_error_of_this_package(
     assert (type(error), error.code) == (kind, code)
 
 
+async def test_a_server_that_speaks_another_protocol_is_a_failed_handshake() -> None:
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(other, "127.0.0.1", 0)
+    async with server:
+        error = await fails(options(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    assert (type(error), error.code) == (ServerError, "handshake")
+
+
+async def test_certificates_that_cannot_be_read_are_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def unreadable() -> None:
+        raise ConnectionLostError("no certificates", code="trust_store")
+
+    monkeypatch.setattr(module, "tls_context", unreadable)
+    assert (await fails(options("wss://127.0.0.1:1"))).code == "trust_store"
+
+
 async def test_nobody_at_the_address_is_a_lost_connection(unused_tcp_port: int) -> None:
     error = await fails(options(f"ws://127.0.0.1:{unused_tcp_port}"))
     assert type(error) is ConnectionLostError
@@ -304,6 +326,20 @@ async def talk(web: WebSocket, count: int) -> list[str | bytes]:
         await web.hang_up()
         await talking
     return heard
+
+
+async def test_what_came_before_anybody_listened_and_what_comes_in_fragments_is_heard() -> None:
+    async def greet(socket: ServerConnection) -> None:
+        await socket.send("first")
+        async for _ in socket:
+            await socket.send(["in ", "fragments"])
+            await socket.send("last")
+
+    async with serving(greet) as url:
+        web = await open_websocket(options(url), url, "a.1")
+        await asyncio.sleep(0.1)
+        web.send(b"1")
+        assert await talk(web, 3) == ["first", "in fragments", "last"]
 
 
 async def test_messages_go_both_ways() -> None:
@@ -398,6 +434,8 @@ async def test_opus_is_encoded_as_it_is_sent(encoding: str) -> None:
     async with serving(echo) as url:
         web = await open_websocket(options(url, encoding=encoding), url, "a.1")
         web.send(memoryview(bytes(16_000 * 2)))  # a second
+        web.send("question")
         web.send(options(url).row.close)
-        heard = await talk(web, 3)
+        heard = await talk(web, 4)
+    assert "heard 8" in heard
     assert heard[-1] == "heard 23"  # the message that closes, after all audio
