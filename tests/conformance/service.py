@@ -1,4 +1,4 @@
-"""A service that says what the protocol page shows, word for word: one script a connection.
+"""A service that says what docs/protocol.md shows, word for word: one script a connection.
 
 It shares no code with the client's codec nor with the local server's.
 """

@@ -1,4 +1,4 @@
-"""Sections 4.5 and 5 of the protocol page: refusals, error messages and closes, each retry or not.
+"""Sections 4.5 and 5 of docs/protocol.md: refusals, error messages and closes, each retry or not.
 
 A stream that may try again finds a service that works the second time; one that may not, ends.
 """

@@ -1,4 +1,4 @@
-"""Sections 3, 4.1, 5, 8 and 9 of the protocol page: what the client says, when, and the turns.
+"""Sections 3, 4.1, 5, 8 and 9 of docs/protocol.md: what the client says, when, and the turns.
 
 The service is a script, so that what it answers, and in which order, is the page's own.
 """

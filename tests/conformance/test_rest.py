@@ -1,4 +1,4 @@
-"""Section 6 of the protocol page: the batch client against answers written by hand."""
+"""Section 6 of docs/protocol.md: the batch client against answers written by hand."""
 
 from __future__ import annotations
 

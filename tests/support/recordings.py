@@ -43,7 +43,7 @@ class Seen:
 
 @dataclass
 class Peer:
-    """The pre-recorded endpoint by the protocol page: answers what it was given, in order."""
+    """The pre-recorded endpoint by docs/protocol.md: answers what it was given, in order."""
 
     url: str = ""
     answers: list[web.Response | None] = field(default_factory=list)  # None: hang up
