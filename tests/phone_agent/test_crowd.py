@@ -10,10 +10,10 @@ from loguru import logger
 
 from examples.phone_agent.simulate_call import SCRIPTS, CallError, call, media_url
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
+from tests.support.sphinx import PocketSphinxRecognizer
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.timeout(200)
 LINES = 10
 
 
