@@ -23,6 +23,13 @@ _DECIDES = (
     "HTTPS_PROXY",
     "ALL_PROXY",
     "POCKETSPHINX_PATH",
+    "OPENAI_API_KEY",
+    "DATABASE_URL",
+    "BOOKINGS_KEEP_DAYS",
+    "PUBLIC_URL",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_SHARED_KEY_SECRET",
 )
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
 _MACHINE = pytest.StashKey[Machine]()

@@ -14,6 +14,8 @@ from examples.phone_agent.livekit_worker import CALLS_PER_WORKER, load_of, play,
 from pulse_plugins.local import PulseServer, ServerOptions
 from tests.support.sphinx import PocketSphinxRecognizer
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.timeout(120)
 async def test_a_table_is_booked_without_a_room(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from pulse_plugins.local import pocketsphinx
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers import pocketsphinx
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from tests.support.virtual_time import VirtualLoop
 
 __all__ = ["PocketSphinxRecognizer"]
