@@ -17,11 +17,11 @@ from rich.table import Table
 
 from pulse_plugins.cli import target
 from pulse_plugins.cli.exits import CommandError, Exit
-from pulse_plugins.local.connection.driver import decoder_rate
 from pulse_plugins.local.faults import parse
 from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.encodings import decoder_rate
 
 _USUAL_RATE = 16_000  # Hz; what most clients send
 

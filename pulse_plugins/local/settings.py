@@ -38,6 +38,15 @@ class ServerOptions(Habits):
         max_body_bytes: A longer upload is answered with 413; the default is the service's limit.
         max_audio_seconds: An upload of more audio is answered with 413, however small its file.
         send_timeout: Seconds that a client may leave a message unread before it is cut off.
+        http_timeout: Seconds that a TCP connection may be open without a complete request.
+        upload_timeout: Seconds that a body may take to arrive, and one more for every 4096 bytes
+            of it.
+        decode_timeout: Seconds that FFmpeg may take for the next piece of an upload.
+        max_uploads: Uploads that are decoded at once; one more waits.
+        allowed_origins: Web pages that may use the server, such as `http://localhost:3000`. The
+            server's own origin always may.
+        allowed_hosts: Hosts besides this machine that may be named in `webhook_url` and in bodies
+            of `{"url": …}`.
     """
 
     recognizer: Recognizer | str = "pocketsphinx"
@@ -56,6 +65,12 @@ class ServerOptions(Habits):
     max_body_bytes: int = 250 << 20
     max_audio_seconds: float = 4 * 3600.0
     send_timeout: float = 30.0
+    http_timeout: float = 30.0
+    upload_timeout: float = 30.0
+    decode_timeout: float = 30.0
+    max_uploads: int = 4
+    allowed_origins: frozenset[str] = frozenset()
+    allowed_hosts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -76,6 +91,10 @@ class ServerOptions(Habits):
             "repeat_cut_word": 0,
             "idle_timeout": 0.01,
             "send_timeout": 0.01,
+            "http_timeout": 0.01,
+            "upload_timeout": 0.01,
+            "decode_timeout": 0.01,
+            "max_uploads": 1,
         }
         for name, low in least.items():
             value = getattr(self, name)
