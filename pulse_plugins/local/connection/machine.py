@@ -322,8 +322,9 @@ def _utterances(words: Sequence[RecognizedWord]) -> list[Utterance]:
     """The sentences of a final: each ends at a full stop, a question mark or another speaker."""
     utterances: list[Utterance] = []
     sentence: list[RecognizedWord] = []
-    for word, after in zip(words, (*words[1:], None), strict=True):
+    for index, word in enumerate(words):
         sentence.append(word)
+        after = words[index + 1] if index + 1 < len(words) else None
         ends = word.text.endswith((".", "?"))
         if after is None or ends or after.speaker != word.speaker:
             text = " ".join(each.text for each in sentence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import Coroutine
 from typing import Any
@@ -26,6 +27,7 @@ from pulse_plugins.local.settings import ServerOptions
 from pulse_plugins.local.wire.messages import DialectName, Json
 from pulse_plugins.local.wire.refusals import RefusedError, batch_refusal
 
+_LOG = logging.getLogger(__name__)
 _LONGEST_URL_BODY = 1 << 16  # bytes of `{"url": "…"}`
 
 
@@ -49,6 +51,11 @@ class UploadEndpoint:
             return batch_refusal(RefusedError(400, str(error)), request_id)
         except AbandonedError:
             return web.Response(status=499)  # nobody is there to read it
+        except Exception as error:
+            # The type alone: a text could hold what was said.
+            _LOG.error("local Pulse server: an upload failed with %s", type(error).__name__)
+            _LOG.debug("upload %s", request_id, exc_info=error)
+            return batch_refusal(RefusedError(500, "Internal server error"), request_id)
 
     async def aclose(self) -> None:
         """Give up webhooks that are still to be called."""
