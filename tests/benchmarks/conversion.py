@@ -187,7 +187,7 @@ def main() -> None:
     path = report.write("conversion", "Conversion and import", tables, {}, folder=arguments.out)
     print("\n\n".join([*tables, str(path)]))  # noqa: T201
     if arguments.publish:
-        report.paste(report.DOCS / "latency.md", "conversion", "\n\n".join(tables))
+        report.publish("conversion", "\n\n".join(tables))
 
 
 if __name__ == "__main__":
