@@ -32,7 +32,7 @@ from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
 from pulse_plugins.local.streaming import StreamEndpoint
-from pulse_plugins.local.wire.handshake import is_loopback
+from pulse_plugins.local.wire.handshake import is_loopback, without_credentials
 from pulse_plugins.local.wire.messages import BATCH_PATHS, PATHS, DialectName
 from pulse_plugins.local.wire.refusals import RefusedError, batch_refusal, stream_refusal
 
@@ -232,10 +232,22 @@ class PulseServer:
         for path, dialect in PATHS.items():
             app.router.add_get(path, _bound(streams.answer, dialect))
         for path, dialect in BATCH_PATHS.items():
-            app.router.add_post(path, _admitted(uploads.answer, dialect, gate))
+            app.router.add_post(path, self._told(_admitted(uploads.answer, dialect, gate)))
         if self.options.control:
             control.add_routes(app.router, self.faults, self.connections, gate)
         return app
+
+    def _told(self, handler: Handler) -> Handler:
+        """Tell of each upload once it is answered."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            response = await handler(request)
+            query = without_credentials(request.query)
+            record = ConnectionRecord(number=0, path=request.path, query=query, closed=True)
+            self._tell(ServerEvent("upload", record, str(response.status)))
+            return response
+
+        return handle
 
     def _tell(self, event: ServerEvent) -> None:
         """Let `wait_for` look again, and show the event to whom the server was made for."""

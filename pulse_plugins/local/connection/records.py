@@ -86,13 +86,13 @@ class ServerEvent:
     """Something that happened on a connection, for whom the server is shown to.
 
     Attributes:
-        kind: `connected`, `refused`, `final` and `closed` say what they mean; `changed` means that
-            a number of the record changed.
-        record: The connection's.
-        text: The transcript of a final.
+        kind: `connected`, `refused`, `final`, `closed` and `upload` say what they mean; `changed`
+            means that a number of the record changed.
+        record: The connection's. That of an upload has the number 0.
+        text: The transcript of a final, or the status that an upload is answered with.
     """
 
-    kind: Literal["connected", "refused", "final", "closed", "changed"]
+    kind: Literal["connected", "refused", "final", "closed", "upload", "changed"]
     record: ConnectionRecord
     text: str = ""
 
