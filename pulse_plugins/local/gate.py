@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from pulse_plugins.core.client.http import is_loopback
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.wire.handshake import is_loopback, key_of
+from pulse_plugins.local.wire.handshake import key_of
 from pulse_plugins.local.wire.refusals import RefusedError
 
 _LOOK = 0.5  # seconds between two looks at idle sockets

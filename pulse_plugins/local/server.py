@@ -23,6 +23,7 @@ from typing import Self, TypeAlias
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from pulse_plugins.core.client.http import is_loopback
 from pulse_plugins.local import control
 from pulse_plugins.local.connection.records import ConnectionRecord, ServerEvent
 from pulse_plugins.local.faults import Fault, Schedule
@@ -32,7 +33,7 @@ from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
 from pulse_plugins.local.streaming import StreamEndpoint
-from pulse_plugins.local.wire.handshake import is_loopback, without_credentials
+from pulse_plugins.local.wire.handshake import without_credentials
 from pulse_plugins.local.wire.messages import BATCH_PATHS, PATHS, DialectName
 from pulse_plugins.local.wire.refusals import RefusedError, batch_refusal, stream_refusal
 

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from pulse_plugins.core.client.http import is_loopback
 from pulse_plugins.local.prerecorded.body import Body, receive
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.wire.handshake import is_loopback
 from pulse_plugins.local.wire.messages import Json
 from pulse_plugins.local.wire.refusals import RefusedError
 

@@ -18,10 +18,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.client.http import proxy_for
+from pulse_plugins.core.client.trust import tls_context
 from pulse_plugins.local.gate import Gate
 from pulse_plugins.local.sessions.log import SessionWriter
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.wire.handshake import is_loopback, is_secret, key_of, without_credentials
+from pulse_plugins.local.wire.handshake import is_secret, key_of, without_credentials
 from pulse_plugins.local.wire.refusals import RefusedError, stream_refusal
 
 _CONNECT = 10.0  # seconds for the server's answer to a handshake
@@ -56,9 +58,9 @@ class Recorder:
         if secure is None or not parts.netloc:
             raise ConfigurationError(f"{upstream!r}: use wss://HOST or ws://HOST:PORT")
         rest = parts.netloc + parts.path.rstrip("/")
-        self._is_near = is_loopback(parts.hostname or "")  # so no proxy stands in between
         self._stream_url = f"{'wss' if secure else 'ws'}://{rest}"
         self._upload_url = f"{'https' if secure else 'http'}://{rest}"
+        self._secure = secure
         self._writer = writer
         self._host, self._port = host, port
         self._gate = Gate(ServerOptions(recognizer="scripted"), host)
@@ -128,7 +130,8 @@ class Recorder:
                 compression=None,
                 max_size=None,
                 open_timeout=_CONNECT,
-                proxy=None if self._is_near else True,
+                proxy=proxy_for(self._stream_url, None),
+                ssl=await tls_context() if self._secure else None,
             )
         except InvalidStatus as error:
             answer = error.response
@@ -154,12 +157,17 @@ class Recorder:
         except RefusedError as error:
             return stream_refusal(error)
         self._hide_secrets(request)
-        url, trust = self._upload_url + request.path_qs, not self._is_near
+        url = self._upload_url + request.path_qs
         try:
             async with (
-                aiohttp.ClientSession(auto_decompress=False, trust_env=trust) as session,
+                aiohttp.ClientSession(auto_decompress=False) as session,
                 session.post(
-                    url, data=body, headers=_forwarded(request), allow_redirects=False
+                    url,
+                    data=body,
+                    headers=_forwarded(request),
+                    allow_redirects=False,
+                    proxy=proxy_for(url, None),
+                    ssl=await tls_context() if self._secure else True,
                 ) as answer,
             ):
                 content, status = await answer.read(), answer.status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 
@@ -25,14 +24,6 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:  # aiohttp keeps such bytes as surrogates
         return False
     return True
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 # Names of headers and parameters whose values are secrets, whoever invented the name.
