@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pulse_plugins.cli import bench, demo, doctor, live
+from pulse_plugins.cli import bench, demo, doctor, live, record
 from pulse_plugins.cli.exits import MEANING, CommandError, Exit, needs, report
 from pulse_plugins.cli.interrupts import termination_unwinds
 from pulse_plugins.cli.transcribe.command import command as transcribe
@@ -49,6 +49,7 @@ app.command("demo", epilog=MEANING)(demo.command)
 app.command("transcribe", epilog=MEANING)(transcribe)
 app.command("live", epilog=MEANING)(live.command)
 app.command("serve", epilog=MEANING)(_serve())
+app.command("record", epilog=MEANING)(record.command)
 app.command("doctor", epilog=MEANING)(doctor.command)
 app.command(
     "bench",
