@@ -127,10 +127,6 @@ async def serve(given: argparse.Namespace) -> None:
             host=given.host,
             most_seconds=60.0 * given.most_minutes,
         )
-        address = f"http://{given.host}:{given.port}"
-        logger.info(f"telephone calls: {address}/twilio")
-        if given.browser_calls:
-            logger.info(f"calls from a browser: {address}")
         await make_server(app, given.host, given.port).serve()
 
 

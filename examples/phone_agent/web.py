@@ -131,7 +131,13 @@ async def read_body(request: Request) -> bytes:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which says what it waits for when it is asked to stop."""
+    """Uvicorn, which logs where it listens, and what it waits for when it is asked to stop."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        if self.started:
+            logger.info(f"the agent answers at http://{self.config.host}:{port_of(self)}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note a signal. The first one lets calls end; a second Ctrl-C ends them at once."""
@@ -154,6 +160,7 @@ def make_server(app: FastAPI, host: str, port: int) -> Server:
             host=host,
             port=port,
             log_level="warning",
+            lifespan="off",  # nothing uses it, and Ctrl-C while it starts prints a traceback
             server_header=False,
             ws_max_size=MOST_MESSAGE_BYTES,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
