@@ -33,7 +33,7 @@ from examples.phone_agent.settings import (
 )
 from examples.phone_agent.web import make_protected_app, make_server
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 
 CUT_SECONDS = 2.5  # long enough to be seen on the page; the replay buffer holds much more
 

@@ -17,7 +17,7 @@ from playwright.async_api import ConsoleMessage, Page, async_playwright
 
 from examples.phone_agent.lines import RATE, load
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import Agent, agent, all_free
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -11,7 +11,7 @@ from loguru import logger
 from examples.phone_agent.dial import CallError, announce
 from examples.phone_agent.simulate_call import SCRIPTS, call
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(200)]
