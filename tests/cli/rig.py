@@ -141,6 +141,7 @@ def words(first: int, count: int) -> list[str]:
 
 def record(path: Path, first: int, count: int = 4) -> Path:
     """Write a recording of numbered words, in the container that its name asks for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     said = scripted.speak(range(first, first + count), RATE, lead_seconds=0.4, tail_seconds=0.4)
     codec = CODECS[path.suffix]
     return save(path, said, codec=codec, rate=48_000 if codec == "libopus" else RATE)
