@@ -223,11 +223,12 @@ async def _clock(options: PulseOptions, timeout: float) -> list[Check]:
 
 async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
     """The handshake, then a second of sound and the answer to a finalize."""
-    patient = Timeouts(
-        connect=timeout, finalize=timeout, finalize_grace=timeout, close=1.0, close_grace=0.5
-    )
+    patient = Timeouts(connect=timeout, finalize=timeout, close=1.0)
+    # The service marks its answers on pulse/get_text with ITN only, and the answer is empty here.
     tested = options.changed(
-        timeouts=patient, retry=RetryPolicy(max_attempts=1, max_first_attempts=1)
+        itn_normalize=True,
+        timeouts=patient,
+        retry=RetryPolicy(max_attempts=1),
     )
     found: list[Check] = []
     tone = np.sin(np.arange(tested.sample_rate) * (2 * np.pi * 220 / tested.sample_rate))

@@ -193,7 +193,7 @@ async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseS
         yield None
         return
     with needs("local", "the local server"):
-        from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+        from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
         from pulse_plugins.local.server import PulseServer
         from pulse_plugins.local.settings import ServerOptions
     recognizer = PocketSphinxRecognizer(

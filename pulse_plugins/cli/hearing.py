@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.local.scoring import WordErrors, normalize, word_errors
+from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
 
 
 @dataclass(frozen=True, slots=True)

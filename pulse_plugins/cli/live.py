@@ -75,7 +75,7 @@ def command(
         language=language,
         dialect=dialect,
         settings=settings,
-        retry=RetryPolicy(max_first_attempts=3),  # a wrong address is told, and an outage bridged
+        retry=RetryPolicy(max_attempts=10),
     )
     sound = _paced(file, wanted.sample_rate) if file else _microphone(device, wanted.sample_rate)
     with explained(url):

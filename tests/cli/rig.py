@@ -20,7 +20,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from pulse_plugins.cli.application import run
-from pulse_plugins.local import scripted
+from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 

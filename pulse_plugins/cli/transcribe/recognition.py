@@ -34,10 +34,10 @@ Samples = NDArray[np.int16]
 Timed = TypeVar("Timed", Word, Utterance)
 
 # A file goes out as fast as the server takes it, so answers are late by the audio that waits there.
-FILE_LIMITS = Limits(replay_seconds=900.0, release_seconds=300.0)
+FILE_LIMITS = Limits(replay_seconds=900.0)
 FILE_TIMEOUTS = Timeouts(close=180.0, stall=60.0)
 # Somebody waits at a terminal: a server that is not there is told soon, and one that is gone later.
-FILE_RETRY = RetryPolicy(max_first_attempts=3, max_attempts=10)
+FILE_RETRY = RetryPolicy(max_attempts=10)
 
 
 @dataclass(frozen=True, slots=True)
