@@ -31,7 +31,7 @@ _ENVIRONMENT = ("PATH", "HOME", "PYTHONPATH", "LANG", "VIRTUAL_ENV", "SYSTEMROOT
 @asynccontextmanager
 async def server(faults: Sequence[str] = (), **options: Any) -> AsyncIterator[PulseServer]:
     """A server that hears the words which `record` hides in the audio."""
-    made = ServerOptions(recognizer="scripted", **options)
+    made = ServerOptions(**{"recognizer": "scripted", **options})
     async with PulseServer(made, faults=faults) as running:
         yield running
 

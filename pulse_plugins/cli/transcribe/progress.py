@@ -134,7 +134,7 @@ class Bars:
                 redirect_stdout=False,  # it would send transcripts to standard error
                 redirect_stderr=False,
             )
-            self._live.start()
+            self._live.start(refresh=True)
 
     def _hide(self) -> None:
         if self._live is not None:

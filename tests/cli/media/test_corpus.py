@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pulse_plugins.cli.exits import CommandError
 from pulse_plugins.cli.media.recording import Recording, header
 from pulse_plugins.cli.media.selection import Piece, Selection
-from pulse_plugins.local import scripted
+from pulse_plugins.local.recognizers import scripted
 from tests.cli.rig import RATE, save, words
 
 pytestmark = pytest.mark.process

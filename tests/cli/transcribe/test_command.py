@@ -15,7 +15,7 @@ import webvtt
 
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.cli.transcribe.command import seconds
-from pulse_plugins.local import scripted
+from pulse_plugins.local.recognizers import scripted
 from tests.cli.rig import RATE, command, program, record, save, server, words
 
 pytestmark = pytest.mark.process
@@ -226,7 +226,7 @@ async def test_a_dry_run_says_how_much_would_be_sent_and_sends_nothing(
     source = two_sided(tmp_path / "a.wav")
     assert await command("transcribe", str(source), "--dry-run", "-o", str(tmp_path)) == Exit.OK
     shown = capsys.readouterr()
-    assert shown.out == f"{source} -> {tmp_path / 'a.txt'} (00:00:03)\n"
+    assert shown.out == f"{source} -> {tmp_path / 'a.txt'} (00:00:04)\n"
     assert shown.err == "1 recording, 0.1 minutes to be sent\n"
     more = ("--dry-run", "--json", "--channels", "separate")
     assert await command("transcribe", str(source), *more) == Exit.OK
