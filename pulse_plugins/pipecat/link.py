@@ -17,7 +17,6 @@ from loguru import logger
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -27,9 +26,9 @@ from pulse_plugins.core.base.events import (
     MessageIgnored,
     OptionsApplied,
     OptionsRefused,
-    Queued,
     Reconnecting,
     Recovered,
+    ServerReported,
     SpeechEnded,
     SpeechStarted,
 )
@@ -176,10 +175,8 @@ class Link:
                 logger.debug(f"{self._service}: settings in force from {event.time:.2f} s on")
             case MessageIgnored():
                 logger.debug(f"{self._service}: {event.reason}")
-            case Queued():
-                logger.warning(f"{self._service}: waits for a stream to end, {event.ahead} ahead")
-            case Admitted():
-                logger.debug(f"{self._service}: waited {event.seconds:.2f} s for its turn")
+            case ServerReported():
+                logger.debug(f"{self._service}: the server reports {event.error.code}")
             case _:
                 assert_never(event)
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 from pulse_plugins.core.audio.converter import FrameConverter
 from pulse_plugins.core.audio.formats import AudioFormat, encode
-from pulse_plugins.local.scripted import speak
+from pulse_plugins.local.recognizers.scripted import speak
 from tests.benchmarks import report
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.service import server_process

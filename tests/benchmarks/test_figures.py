@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pulse_plugins.local.scripted import ScriptedDecoder, spell
+from pulse_plugins.local.recognizers.scripted import ScriptedDecoder, spell
 from tests.benchmarks import comparison, plot, report
 from tests.benchmarks.contenders import Bare, Contender, Heard
 from tests.benchmarks.faults import Mishap, Scenario, judge

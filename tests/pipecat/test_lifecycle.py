@@ -27,7 +27,7 @@ from pulse_plugins.core.base.events import AudioLost, Recovered
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Limits, Timeouts
-from pulse_plugins.local.scripted import silence
+from pulse_plugins.local.recognizers.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from tests.pipecat.rig import Handlers, calling, speech, words
 from tests.support.peer import Link as PeerLink

@@ -19,9 +19,9 @@ from pulse_plugins.core.config.dialects import DialectName
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.recognizers.scoring import word_errors
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence
 from pulse_plugins.local.recordings import load
-from pulse_plugins.local.scoring import word_errors
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence
 from pulse_plugins.pipecat import PulseSTTService
 from tests.pipecat.rig import DEADLINE, calling, speech, words
 

@@ -115,7 +115,7 @@ def test_extra_settings_are_query_parameters() -> None:
         PulseSTTSettings(model="pulse-9"),
         PulseSTTSettings(model="pulse-2", language="de"),
         PulseSTTSettings(language=""),
-        PulseSTTSettings(keywords="Acme:99"),
+        PulseSTTSettings(keywords="Acme:-1"),
         PulseSTTSettings(speaker_format="{name}: {text}"),
         PulseSTTSettings(interim_redaction="maybe"),  # type: ignore[arg-type]
     ],

@@ -1,0 +1,523 @@
+"""A conversation as data, and what stands in the LLM's context at each of its requests.
+
+Everything between the caller's audio and the LLM is the framework's own: aggregators, turn
+strategies, mute strategies, interruptions. The STT service is the one under test; the LLM and the
+bot's voice are a stub that answers each request after a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, BaseTurnParams, EndOfTurnState
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADState
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    EndFrame,
+    Frame,
+    FunctionCallFromLLM,
+    FunctionCallResultFrame,
+    FunctionCallsStartedFrame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    UserTurnInferenceCompletedFrame,
+)
+from pipecat.metrics.metrics import MetricsData
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.turns.user_mute import (
+    AlwaysUserMuteStrategy,
+    BaseUserMuteStrategy,
+    FirstSpeechUserMuteStrategy,
+    FunctionCallUserMuteStrategy,
+    MuteUntilFirstBotCompleteUserMuteStrategy,
+)
+from pipecat.turns.user_start import (
+    BaseUserTurnStartStrategy,
+    MinWordsUserTurnStartStrategy,
+    TranscriptionUserTurnStartStrategy,
+    VADUserTurnStartStrategy,
+    WakePhraseUserTurnStartStrategy,
+)
+from pipecat.turns.user_stop import (
+    BaseUserTurnStopStrategy,
+    LLMTurnCompletionUserTurnStopStrategy,
+    SpeechTimeoutUserTurnStopStrategy,
+    TurnAnalyzerUserTurnStopStrategy,
+    deferred,
+)
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
+
+from tests.pipecat.tone_server import LOUD, RATE, SOFT, WORD, Habits, Samples, noise, quiet, tone
+
+FRAME = 0.04  # seconds of audio in a frame
+GAP = 0.06  # seconds of silence after each word
+_VAD_HEARS = 4000  # of 32767: a soft caller is below
+_VAD_SECONDS = 0.2  # the framework's default, to start and to stop
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The caller says the next `words` numbers.
+
+    Attributes:
+        soft: Too soft for the pipeline's VAD; the server hears it.
+        unheard: The framework mutes the caller: no reply may know these words.
+    """
+
+    words: int
+    soft: bool = False
+    unheard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Silence on the line."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The caller's turn is over; a reply is due, for which the caller waits."""
+
+    seconds: float = 3.5
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No audio at all comes for a while."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cough:
+    """Loud sound without a word."""
+
+    seconds: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Put this frame into the pipeline."""
+
+    frame: Callable[[], Frame]
+
+
+Step = Say | Wait | End | Gone | Cough | Do
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What is said to whom, and what goes wrong meanwhile.
+
+    Attributes:
+        steps: In order.
+        habits: The server's.
+        settings: Of the service.
+        start: Names of start strategies, joined by "+".
+        stop: Name of the stop strategy.
+        server_turns: The service proposes the turns; without a VAD in the pipeline.
+        mute: Names of mute strategies, joined by "+".
+        greeting: Seconds that the bot speaks when the call begins.
+        bot: Seconds that a reply is spoken.
+        function_call: Seconds that the bot's first reply takes to call a function.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    habits: Habits = field(default_factory=Habits)
+    settings: dict[str, Any] = field(default_factory=dict)
+    start: str = "vad+transcription"
+    stop: str = "timeout"
+    server_turns: bool = False
+    mute: str = ""
+    greeting: float = 0.0
+    bot: float = 1.0
+    function_call: float = 0.0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class SaidWord:
+    number: int
+    start: float  # seconds from the first frame, pauses without audio included
+    end: float
+    turn: int
+    unheard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps on a clock."""
+
+    chunks: list[Samples | Gone | Do]
+    words: list[SaidWord]
+    turn_ends: list[float]
+
+    @property
+    def turns(self) -> list[list[int]]:
+        turns: list[list[int]] = [[] for _ in self.turn_ends]
+        for word in self.words:
+            if not word.unheard:
+                turns[word.turn].append(word.number)
+        return [turn for turn in turns if turn]
+
+
+def plan(steps: tuple[Step, ...]) -> Plan:
+    made = Plan([], [], [])
+    now, number = 0.5, 0
+    made.chunks.append(quiet(now))
+    for step in steps:
+        match step:
+            case Say():
+                level = SOFT if step.soft else LOUD
+                for _ in range(step.words):
+                    number += 1
+                    made.chunks.extend((tone(number, level), quiet(GAP)))
+                    made.words.append(
+                        SaidWord(number, now, now + WORD, len(made.turn_ends), step.unheard)
+                    )
+                    now += WORD + GAP
+            case Wait() | End():
+                if isinstance(step, End):
+                    made.turn_ends.append(now - GAP)
+                made.chunks.append(quiet(step.seconds))
+                now += step.seconds
+            case Cough():
+                made.chunks.append(noise(step.seconds))
+                now += step.seconds
+            case Gone():
+                made.chunks.append(step)
+                now += step.seconds
+            case Do():
+                made.chunks.append(step)
+    return made
+
+
+class ScriptedVAD(VADAnalyzer):
+    """Hears what is loud, after the framework's default times."""
+
+    def __init__(self) -> None:
+        super().__init__(sample_rate=RATE)
+        self._state = VADState.QUIET
+        self._other = 0.0  # seconds that it was otherwise
+
+    def num_frames_required(self) -> int:
+        return round(FRAME * RATE)
+
+    def voice_confidence(self, buffer: bytes) -> float:
+        return float(np.abs(np.frombuffer(buffer, np.int16)).max(initial=0) > _VAD_HEARS)
+
+    async def analyze_audio(self, buffer: bytes) -> VADState:
+        loud = bool(self.voice_confidence(buffer))
+        is_other = loud != (self._state is VADState.SPEAKING)
+        self._other = self._other + len(buffer) / 2 / RATE if is_other else 0.0
+        if self._other >= _VAD_SECONDS - 1e-6:
+            self._state = VADState.SPEAKING if loud else VADState.QUIET
+            self._other = 0.0
+        return self._state
+
+
+class KnowingAnalyzer(BaseTurnAnalyzer):
+    """A turn detector that is always right."""
+
+    def __init__(self, is_over: Callable[[], bool]) -> None:
+        super().__init__(sample_rate=RATE)
+        self._is_over = is_over
+
+    @property
+    def speech_triggered(self) -> bool:
+        return False
+
+    @property
+    def params(self) -> BaseTurnParams:
+        return BaseTurnParams()
+
+    def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
+        return EndOfTurnState.INCOMPLETE
+
+    async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, MetricsData | None]:
+        state = EndOfTurnState.COMPLETE if self._is_over() else EndOfTurnState.INCOMPLETE
+        return state, None
+
+    def clear(self) -> None:
+        pass
+
+
+def user_messages(context: LLMContext) -> list[str]:
+    messages = [each for each in context.get_messages() if isinstance(each, dict)]
+    return [str(each["content"]) for each in messages if each["role"] == "user"]
+
+
+class Bot(FrameProcessor):
+    """LLM, voice and output in one: remembers the context of each request and replies."""
+
+    def __init__(self, seconds: float, function_call: float, *, completes: bool) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._function_call = function_call
+        self._completes = completes
+        self._speaking: asyncio.Task[None] | None = None
+        self.requests: list[list[str]] = []  # the user's messages
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame):
+            messages = frame.context.get_messages()
+            if isinstance(messages[-1], dict) and messages[-1]["role"] == "developer":
+                return  # the framework's own answer to a turn without words
+            self.requests.append(user_messages(frame.context))
+            await self._reply()
+            return
+        if isinstance(frame, InterruptionFrame):
+            await self.hush()
+        await self.push_frame(frame, direction)
+
+    async def _reply(self) -> None:
+        if self._completes:
+            await self.broadcast_frame(UserTurnInferenceCompletedFrame)
+        await self.push_frame(LLMFullResponseStartFrame())
+        await self.push_frame(LLMTextFrame("yes"))
+        await self.push_frame(LLMFullResponseEndFrame())
+        self.speak(self._seconds, after=0.3)
+
+    def speak(self, seconds: float, *, after: float = 0.0) -> None:
+        if self._speaking is None:
+            self._speaking = self.create_task(self._speak(seconds, after))
+
+    async def _speak(self, seconds: float, after: float) -> None:
+        if self._function_call:
+            call = FunctionCallFromLLM("look", "1", {}, LLMContext())
+            await self.push_frame(FunctionCallsStartedFrame([call]), FrameDirection.UPSTREAM)
+            await asyncio.sleep(self._function_call)
+            self._function_call = 0.0
+            await self.push_frame(
+                FunctionCallResultFrame("look", "1", {}, ""), FrameDirection.UPSTREAM
+            )
+        await asyncio.sleep(after)
+        await self.broadcast_frame(BotStartedSpeakingFrame)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._speaking = None
+            await self.broadcast_frame(BotStoppedSpeakingFrame)
+
+    async def hush(self) -> None:
+        if self._speaking is not None:
+            task, self._speaking = self._speaking, None
+            await self.cancel_task(task)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a conversation.
+
+    Attributes:
+        turns: The numbers that were said, turn by turn.
+        requests: The words new in the context at each request; what came too late for a request
+            but stands in the context when the call is over comes last.
+    """
+
+    turns: list[list[str]]
+    requests: list[list[str]]
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, in words; empty where every word is there once and in its turn."""
+        if self.requests == self.turns:
+            return []
+        said = [word for turn in self.turns for word in turn]
+        heard = [word for request in self.requests for word in request]
+        kinds = []
+        if lost := [word for word in said if word not in heard]:
+            kinds.append(f"lost: {' '.join(lost)}")
+        if extra := [word for word in heard if word not in said]:
+            kinds.append(f"not said: {' '.join(extra)}")
+        if doubled := sorted({word for word in heard if heard.count(word) > said.count(word)}):
+            kinds.append(f"doubled: {' '.join(doubled)}")
+        if not kinds:
+            kinds.append("split" if heard == said else "order")
+        shape = " | ".join(" ".join(request) for request in self.requests)
+        return [*kinds, f"requests: {shape}"]
+
+
+class Clock:
+    """Where the caller is in the conversation."""
+
+    def __init__(self, planned: Plan) -> None:
+        self._planned = planned
+        self.started = asyncio.get_running_loop().time()
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() - self.started
+
+    def turn_is_over(self) -> bool:
+        """Whether nobody speaks before the next reply."""
+        spoken = [word for word in self._planned.words if word.start < self.now]
+        return not spoken or self.now >= self._planned.turn_ends[spoken[-1].turn] - 1e-6
+
+
+Service = Callable[[Conversation, Plan, str, Clock], FrameProcessor]
+
+
+async def converse(conversation: Conversation, service: Service, url: str) -> Outcome:
+    """Hold the conversation.
+
+    Args:
+        conversation: What to say.
+        service: Makes the STT service under test.
+        url: Of the server.
+    """
+    planned = plan(conversation.steps)
+    clock = Clock(planned)
+    stt = service(conversation, planned, url, clock)
+    context = LLMContext()
+    pair = LLMContextAggregatorPair(
+        context,
+        user_params=LLMUserAggregatorParams(
+            vad_analyzer=None if conversation.server_turns else ScriptedVAD(),
+            user_turn_strategies=_strategies(conversation, clock),
+            user_mute_strategies=[_MUTES[name]() for name in conversation.mute.split("+") if name],
+        ),
+    )
+    bot = Bot(
+        conversation.bot, conversation.function_call, completes=conversation.stop == "completion"
+    )
+    worker = PipelineWorker(
+        Pipeline([stt, pair.user(), bot, pair.assistant()]),
+        cancel_on_idle_timeout=False,
+        enable_rtvi=False,
+        params=PipelineParams(audio_in_sample_rate=RATE),
+    )
+    await _call(worker, planned, clock, bot, conversation.greeting)
+    said = conversation.habits.secrets if conversation.settings.get("redact_pii") else frozenset()
+    turns = [
+        [f"[NAME_{number}]" if number in said else f"w{number}" for number in turn]
+        for turn in planned.turns
+    ]
+    *requests, rest = _new_words([*bot.requests, user_messages(context)])
+    return Outcome(turns, [*requests, rest] if rest else requests)
+
+
+async def _call(
+    worker: PipelineWorker, planned: Plan, clock: Clock, bot: Bot, greeting: float
+) -> None:
+    started, finished = asyncio.Event(), asyncio.Event()
+
+    async def on_pipeline_started(_: PipelineWorker, __: Frame) -> None:
+        started.set()
+
+    async def on_pipeline_finished(_: PipelineWorker, __: Frame) -> None:
+        finished.set()
+
+    worker.add_event_handler("on_pipeline_started", on_pipeline_started)
+    worker.add_event_handler("on_pipeline_finished", on_pipeline_finished)
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    running = asyncio.create_task(runner.run())
+    try:
+        await asyncio.wait_for(started.wait(), 30)
+        clock.started = asyncio.get_running_loop().time()
+        if greeting:
+            bot.speak(greeting)
+        await _speak(worker, planned, clock)
+        await worker.queue_frame(EndFrame())
+        await asyncio.wait_for(finished.wait(), 60)
+    finally:
+        if not running.done():
+            await runner.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+
+async def _speak(worker: PipelineWorker, planned: Plan, clock: Clock) -> None:
+    size = round(FRAME * RATE)
+    rest = np.empty(0, np.int16)
+    at = 0.0
+    for chunk in planned.chunks:
+        if isinstance(chunk, Gone):
+            at += chunk.seconds
+            continue
+        if isinstance(chunk, Do):
+            await asyncio.sleep(at + rest.size / RATE - clock.now)
+            await worker.queue_frame(chunk.frame())
+            continue
+        rest = np.concatenate((rest, chunk))
+        while rest.size >= size:
+            at += FRAME
+            await asyncio.sleep(at - clock.now)
+            await worker.queue_frame(InputAudioRawFrame(rest[:size].tobytes(), RATE, 1))
+            rest = rest[size:]
+
+
+def _new_words(requests: list[list[str]]) -> Iterator[list[str]]:
+    known = 0
+    for messages in requests:
+        words = [word for message in messages for word in message.split()]
+        yield words[known:]
+        known = len(words)
+
+
+_MUTES: dict[str, type[BaseUserMuteStrategy]] = {
+    "always": AlwaysUserMuteStrategy,
+    "first speech": FirstSpeechUserMuteStrategy,
+    "until first": MuteUntilFirstBotCompleteUserMuteStrategy,
+    "function call": FunctionCallUserMuteStrategy,
+}
+
+_STARTS: dict[str, Callable[[], BaseUserTurnStartStrategy]] = {
+    "vad": VADUserTurnStartStrategy,
+    "transcription": TranscriptionUserTurnStartStrategy,
+    "final": lambda: TranscriptionUserTurnStartStrategy(use_interim=False),
+    "3 words": lambda: MinWordsUserTurnStartStrategy(min_words=3),
+    "3 final words": lambda: MinWordsUserTurnStartStrategy(min_words=3, use_interim=False),
+    "wake phrase": lambda: WakePhraseUserTurnStartStrategy(phrases=["w1 w2"], timeout=60.0),
+}
+
+
+def _stops(name: str, clock: Clock) -> list[BaseUserTurnStopStrategy]:
+    match name:
+        case "analyzer":
+            return [TurnAnalyzerUserTurnStopStrategy(turn_analyzer=_knowing(clock))]
+        case "completion":
+            return [
+                deferred(TurnAnalyzerUserTurnStopStrategy(turn_analyzer=_knowing(clock))),
+                LLMTurnCompletionUserTurnStopStrategy(),
+            ]
+        case _:
+            return [SpeechTimeoutUserTurnStopStrategy()]
+
+
+def _knowing(clock: Clock) -> KnowingAnalyzer:
+    return KnowingAnalyzer(clock.turn_is_over)
+
+
+def _strategies(conversation: Conversation, clock: Clock) -> UserTurnStrategies | None:
+    if conversation.server_turns:
+        return None  # what the service recommends
+    return UserTurnStrategies(
+        start=[_STARTS[name]() for name in conversation.start.split("+")],
+        stop=_stops(conversation.stop, clock),
+    )
