@@ -24,7 +24,7 @@ from pipecat.services.smallest.stt import SmallestSTTService
 
 import pulse_plugins.livekit
 import pulse_plugins.pipecat
-from docs import options_table
+from docs import options_table, tables
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
 
@@ -332,6 +332,12 @@ def test_the_site_lists_every_page() -> None:
 def test_the_reference_of_options_is_up_to_date() -> None:
     """`python docs/options_table.py` writes it."""
     assert options_table.PAGE.read_text(encoding="utf-8") == options_table.page()
+
+
+def test_the_tables_of_the_architecture_page_are_up_to_date() -> None:
+    """`python docs/tables.py` writes them."""
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert text == tables.page(text)
 
 
 def rows(page: str, heading: str) -> set[str]:
