@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from pulse_plugins.core.base.errors import ConnectionLostError, ServerError
-from pulse_plugins.core.session.session import State
+from pulse_plugins.core.session.state import State
 from pulse_plugins.core.transcript.assembler import TranscriptAssembler
 from pulse_plugins.core.transcript.delivered import DeliveredWords
 from tests.support.attentive import AttentiveCall
@@ -247,7 +247,7 @@ class SwitchingCall(AttentiveCall):
 
     @property
     def link(self) -> int:
-        listening = self.session._connection
+        listening = self.session._connections.current
         if listening is not None and listening.id in self.servers:
             return listening.id
         return super().link
