@@ -156,19 +156,20 @@ async def test_a_server_that_accepts_and_hangs_up_is_told_once_until_words_came_
             assert [e.category for e in call.errors] == [ErrorCategory.CONNECTIVITY] * 2
 
 
-async def test_a_final_that_is_held_in_an_outage_is_released_in_time() -> None:
+async def test_words_before_and_after_an_outage_are_one_transcript() -> None:
     async with peer(window=None, max_words=2) as server:
         service = PulseSTTService(base_url=server.url)
         async with calling(service) as call:
             await call.start_speaking()
             await call.say(0, 2)
             await server.until(lambda: bool(server.links and len(server.links[0].words) == 2))
-            server.habits.refusals = [503] * 100
+            server.habits.refusals = [503] * 4
             server.links[0].cut()
             await call.until_error()
+            await call.say(2, 3)
             await call.stop_speaking()
             await call.until(lambda: call.finals)
-            assert call.finals == [(words(0, 2), False)]
+            assert call.finals == [(words(0, 5), True)]
 
 
 async def test_audio_that_no_server_will_hear_is_told() -> None:

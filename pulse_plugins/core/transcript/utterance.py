@@ -21,6 +21,7 @@ Nothing here reads a clock: `now` is any steady clock in seconds, and `deadline`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pulse_plugins.core.base.events import Final, Interim
@@ -58,11 +59,13 @@ class Released:
         final: The closed utterance. Its text is empty when a request was answered without words.
         complete: The final answers the newest finalize request with everything that was said.
             False for a promoted interim, whose own words may still follow.
+        segments: The segments that `final` joins, for adapters that label each by itself.
     """
 
     interim: Interim | None = None
     final: Final | None = None
     complete: bool = False
+    segments: tuple[Final, ...] = ()
 
 
 NOTHING = Released()
@@ -109,6 +112,11 @@ class UtteranceAssembler:
             texts.append(self._open.text)
         return self.join(*texts)
 
+    @property
+    def closed_text(self) -> str:
+        """The words of the closed segments, which redaction has reached."""
+        return self.join(*(segment.text for segment in self._segments))
+
     def join(self, *texts: str) -> str:
         """Texts in a row, as the language writes them."""
         return ("" if spaceless(self.language) else " ").join(text for text in texts if text)
@@ -153,9 +161,10 @@ class UtteranceAssembler:
             self._open = None  # the final took the place of the interim
         if self._awaited is not None and answers is not None and answers >= self._awaited:
             self._awaited = None
-            joined = self._take() or final
+            segments = self._take()
+            joined = replace(self._joined(segments) or final, finalize_id=answers)
             complete = not (final.promoted and final.text)
-            return Released(final=replace(joined, finalize_id=answers), complete=complete)
+            return Released(final=joined, complete=complete, segments=segments)
         if not final.text:
             return NOTHING  # the answer to a request that the caller's next words overtook
         return self._shown() if not self._is_too_long(now) else self._release_closed(now)
@@ -180,8 +189,12 @@ class UtteranceAssembler:
         """Nothing more will come: what is closed leaves."""
         self._awaited = None
         self._open = None
-        joined = self._take()
-        return Released(final=joined) if joined is not None else NOTHING
+        segments = self._take()
+        return Released(final=self._joined(segments), segments=segments)
+
+    def discard(self) -> None:
+        """What was said so far is not wanted."""
+        self._segments, self._open, self._awaited = [], None, None
 
     @property
     def deadline(self) -> float | None:
@@ -218,21 +231,24 @@ class UtteranceAssembler:
 
     def _release_closed(self, now: float) -> Released:
         """The closed segments leave as one final; an open interim begins the next utterance."""
-        joined = self._take()
-        if joined is None:
+        segments = self._take()
+        if not segments:
             return NOTHING
         self._began_at = now
         shown = self._shown() if self._open is not None else NOTHING
-        return Released(shown.interim, joined)
+        return Released(shown.interim, self._joined(segments), segments=segments)
 
-    def _take(self) -> Final | None:
-        segments, self._segments = self._segments, []
+    def _take(self) -> tuple[Final, ...]:
+        segments, self._segments = tuple(self._segments), []
+        return segments
+
+    def _joined(self, segments: Sequence[Final]) -> Final | None:
         if len(segments) < 2:
             return segments[0] if segments else None
         return joined_final(segments, self.join(*(segment.text for segment in segments)))
 
 
-def joined_final(segments: list[Final], text: str) -> Final:
+def joined_final(segments: Sequence[Final], text: str) -> Final:
     """Several segments in a row as one final.
 
     Args:
