@@ -29,8 +29,8 @@ refused with one line before a connection is opened.
 
 ## On the wire
 
-A mark says that the documents of that [dialect](#dialects) name the parameter. It is sent in
-any: what a service does not know it has so far ignored.
+A mark says that the endpoint of that [dialect](#dialects) knows the parameter. A parameter is sent
+to the other endpoints too: the service ignores parameters that it does not know.
 """
 
 
@@ -63,30 +63,15 @@ def _range(limits: Any) -> str:
     return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
-_CLIENT = {
-    "api_key": "falls back to `SMALLEST_API_KEY`; needed for hosts of smallest.ai only",
-    "base_url": "`ws(s)://` or `http(s)://`, with or without a path; of several the first healthy",
-    "dialect": "which endpoint's habits, see [dialects](#dialects)",
-    "stream_path": "another path than the dialect's",
-    "extra": "query parameters that have no field",
-    "headers": "more headers for the handshake",
-    "proxy": "an HTTP or SOCKS proxy's URL",
-    "packet_ms": "length of a packet, 10 to 1000",
-    "replay_speed": "times real time at which held audio is sent again, at least 1.5",
-    "retry": "see [RetryPolicy](#retrypolicy)",
-    "limits": "see [Limits](#limits)",
-    "timeouts": "see [Timeouts](#timeouts)",
-}
-
-
 def _client() -> str:
     sent = {each.name for each in wire_fields()}
     rows = []
+    texts = _attributes(PulseOptions)
     for each in fields(PulseOptions):
-        if each.name in sent:
+        if each.name in sent or not each.init:
             continue
         plain = each.default is not MISSING and each.default is not None
-        rows.append([f"`{each.name}`", f"`{each.default}`" if plain else "", _CLIENT[each.name]])
+        rows.append([f"`{each.name}`", f"`{each.default}`" if plain else "", texts[each.name]])
     return "\n## The client's own\n\n" + _table(["option", "default", "what"], rows)
 
 

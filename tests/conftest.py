@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -22,13 +23,23 @@ _DECIDES = (
     "HTTPS_PROXY",
     "ALL_PROXY",
     "POCKETSPHINX_PATH",
+    "OPENAI_API_KEY",
+    "DATABASE_URL",
+    "BOOKINGS_KEEP_DAYS",
+    "PUBLIC_URL",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_SHARED_KEY_SECRET",
 )
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
 _MACHINE = pytest.StashKey[Machine]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One of several workers shares the machine with the others."""
+    """Prepare the process, and the share of the machine of one of several workers."""
+    # NumPy is not imported yet. Its matrix products here are small: with threads for each they
+    # take four times the CPU time, which slows the other workers down.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if hasattr(config, "workerinput"):
         config.stash[_MACHINE] = Machine(Path(config.option.basetemp).parent / "machine.lock")
 

@@ -11,7 +11,6 @@ Each stand-in says at the start that it is one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator
 
 from loguru import logger
@@ -37,6 +36,7 @@ from pipecat.services.tts_service import TTSService
 
 from examples.phone_agent import voice
 from examples.phone_agent.dialogue import Dialogue, Reply
+from examples.phone_agent.settings import setting
 from pulse_plugins import PulseOptions
 from pulse_plugins.pipecat import PulseSTTService
 
@@ -103,7 +103,7 @@ def make_stt(pulse_url: str | None = None) -> STTService:
         pulse_url: A local Pulse server; by default `PULSE_URL`, and without that the cloud.
     """
     settings = PulseSTTService.Settings(language="en", keywords=["booking", "table"])
-    url = pulse_url or os.environ.get("PULSE_URL")
+    url = pulse_url or setting("PULSE_URL")
     if url is None:
         return PulseSTTService(settings=settings)  # says so if there is no key
     logger.warning(f"STT is a stand-in: the local Pulse server at {url}")
@@ -112,13 +112,13 @@ def make_stt(pulse_url: str | None = None) -> STTService:
 
 def make_llm(dialogue: Dialogue, context: LLMContext) -> FrameProcessor:
     """A language model that uses the dialogue as its tool, or the dialogue alone."""
-    key = os.environ.get("OPENAI_API_KEY")
+    key = setting("OPENAI_API_KEY")
     if key is None:
         logger.warning("LLM is a stand-in: a fixed dialogue, no language model")
         return DialogueLLM(dialogue)
     from pipecat.services.openai.llm import OpenAILLMService
 
-    llm = OpenAILLMService(api_key=key, base_url=os.environ.get("OPENAI_BASE_URL"))
+    llm = OpenAILLMService(api_key=key, base_url=setting("OPENAI_BASE_URL"))
 
     async def take(call: FunctionCallParams) -> None:
         reply = await dialogue.hear(str(call.arguments.get("words", "")))
@@ -136,7 +136,7 @@ def make_llm(dialogue: Dialogue, context: LLMContext) -> FrameProcessor:
 
 def make_tts() -> TTSService:
     """Smallest's voice, or the offline one."""
-    key = os.environ.get("SMALLEST_API_KEY")
+    key = setting("SMALLEST_API_KEY")
     if key is None:
         logger.warning("TTS is a stand-in: eSpeak NG")
         return OfflineTTSService()

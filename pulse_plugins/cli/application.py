@@ -5,21 +5,40 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from pulse_plugins.cli import bench, demo, doctor, live, serve, transcribe
-from pulse_plugins.cli.exits import MEANING, CommandError, Exit, report
+from pulse_plugins.cli import bench, demo, doctor, live
+from pulse_plugins.cli.exits import MEANING, CommandError, Exit, needs, report
+from pulse_plugins.cli.interrupts import termination_unwinds
+from pulse_plugins.cli.transcribe.command import command as transcribe
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
 
+
+def _serve() -> Callable[..., int]:
+    """The command `serve`, or a stand-in that says which extra `serve` needs."""
+    try:
+        from pulse_plugins.cli.serve import command
+    except ModuleNotFoundError as error:
+        missing = error
+
+        def stand_in() -> int:
+            """Run a Pulse server on this machine; this needs pulse-plugins[local]."""
+            with needs("local", "the local server"):
+                raise missing
+
+        return stand_in
+    return command
+
+
 app = typer.Typer(
     name="pulse-plugins",
-    help="Smallest AI Pulse speech-to-text: try it, test against it, find what is wrong.\n\n"
-    "Without a key and a network everything here works against the local server.",
+    help="Smallest AI Pulse speech-to-text: try it, transcribe with it, test against it.\n\n"
+    "Every command also works without a key and without a network: `serve` runs a local server.",
     epilog=MEANING,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -27,9 +46,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo", epilog=MEANING)(demo.command)
-app.command("transcribe", epilog=MEANING)(transcribe.command)
+app.command("transcribe", epilog=MEANING)(transcribe)
 app.command("live", epilog=MEANING)(live.command)
-app.command("serve", epilog=MEANING)(serve.command)
+app.command("serve", epilog=MEANING)(_serve())
 app.command("doctor", epilog=MEANING)(doctor.command)
 app.command(
     "bench",
@@ -75,8 +94,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = int(app(given, prog_name="pulse-plugins", standalone_mode=False) or Exit.OK)
-        sys.stdout.flush()
+        with termination_unwinds():
+            code = int(app(given, prog_name="pulse-plugins", standalone_mode=False) or Exit.OK)
+            sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = Exit.INTERRUPTED
     except typer.Exit as error:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pulse_plugins.cli.hearing import Hearing
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit import STT
-from pulse_plugins.livekit.log import logger
+from pulse_plugins.livekit.options import logger
 
 
 class _Caller(io.AudioInput):

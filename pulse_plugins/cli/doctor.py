@@ -1,4 +1,4 @@
-"""`doctor`: looks at everything that must be right, and says what to do where it is not."""
+"""`doctor`: checks the machine and the way to the server, and says what to do."""
 
 from __future__ import annotations
 
@@ -28,19 +28,21 @@ def command(
     dialect: target.Dialect = "pulse",
     settings: target.Settings = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Look at this machine only; connect to nothing.")
+        bool, typer.Option("--offline", help="Check this machine only, and connect to no server.")
     ] = False,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", min=0.5, max=600, help="Seconds for each look at the network."),
+        typer.Option(
+            "--timeout", min=0.5, max=600, help="Seconds that each check of the network may take."
+        ),
     ] = 5.0,
     as_json: target.Json = False,
 ) -> int:
-    """Find out why it does not work.
+    """Find out why speech-to-text does not work here.
 
-    Looks at Python, the frameworks, the key (which is never shown), the name of the host, TLS, the
-    handshake, a second of audio there and its answer back, the clock and the sound devices. Each
-    line that is not in order says what to do. The exit code is that of the first thing that is bad.
+    Checks Python, the frameworks, the key (which is never shown), the sound devices, the name of
+    the host, TLS, the clock, the handshake, and the answer to one second of audio. A line that is
+    marked note or bad says what to do. The exit code is that of the first bad line.
 
     [bold]Examples[/]
 
@@ -55,7 +57,7 @@ def command(
         make = partial(
             target.options, url=url, language=language, dialect=dialect, settings=settings
         )
-        with Console(stderr=True).status("looking at the network …"):
+        with Console(stderr=True).status("checking the network …"):
             found += asyncio.run(checks.network(make, url, timeout))
     for check in found:
         if check.state is State.BAD and worst is Exit.OK:

@@ -1,4 +1,4 @@
-"""What the demo heard: shown as it comes, and counted for the closing table."""
+"""What the frameworks transcribe in the demo: shown live, and counted for the closing table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.local.scoring import WordErrors, normalize, word_errors
+from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Result:
     Attributes:
         framework: Which one.
         words: How many were heard.
-        errors: Against the reference, or None without one.
-        turns: Turns that the framework took.
+        errors: Compared with the recording's text, or None where there is none.
+        turns: Turns of the caller that the framework completed.
         delays: For each turn, seconds from the end of speech to its last final.
         reconnects: Connections that replaced one that was lost.
         replayed: Seconds of audio that were sent a second time.
@@ -158,15 +158,18 @@ class Hearing:
 
 def table(results: list[Result]) -> Table:
     """The closing table; it fits a terminal of 80 columns."""
-    note = "errors: words of the reference · to final: from the end of each turn's speech"
-    made = Table(title="What came of it", title_justify="left", caption=note)
+    note = (
+        "errors: wrong words of the recording's text. delay: seconds from the end of each turn's "
+        "speech to its last words. sent twice: audio sent again after a lost connection"
+    )
+    made = Table(title="Results", title_justify="left", caption=note, caption_justify="left")
     made.add_column("framework")
-    for heading in ("words", "errors", "turns", "to final"):
+    for heading in ("words", "errors", "turns", "delay"):
         made.add_column(heading, justify="right")
-    for heading in ("drops", "replayed", "lost"):
+    for heading in ("drops", "sent twice", "lost"):
         made.add_column(heading, justify="right")
     for each in results:
-        errors = "no reference" if each.errors is None else f"{each.errors.rate:.1%}"
+        errors = "unknown" if each.errors is None else f"{each.errors.rate:.1%}"
         delays = " ".join(f"{delay:.2f} s" for delay in each.delays) or "-"
         made.add_row(
             each.framework,

@@ -17,9 +17,9 @@ from rich.table import Table
 
 from pulse_plugins.cli import target
 from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.local.connection.driver import decoder_rate
 from pulse_plugins.local.faults import parse
-from pulse_plugins.local.link import decoder_rate
-from pulse_plugins.local.recognizer import Recognizer, load
+from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 

@@ -10,7 +10,7 @@ import threading
 
 from livekit.agents import Plugin
 
-from pulse_plugins.livekit.log import logger
+from pulse_plugins.livekit.options import logger
 from pulse_plugins.livekit.speech_stream import SpeechStream
 from pulse_plugins.livekit.stt import STT
 from pulse_plugins.version import __version__

@@ -1,15 +1,35 @@
-"""A connection that is opened before the first audio, for the first stream that can use it."""
+"""A connection that is opened before the first audio, for the first stream that can use it.
+
+It takes one of the streams that the user's plan allows at a time. Therefore there is at most one,
+it ends with the first stream that ends, and a stream that cannot use it opens its own connection
+only after this one is closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.livekit.delivery import call_on
+from pulse_plugins.livekit.weak_listener import call_on
 
 _KEPT = 30.0  # seconds
+
+
+_numbers = count(1)
+
+
+def stream_name() -> str:
+    """A name for one stream's log lines, from its first line on; no two are alike."""
+    return f"livekit-{next(_numbers)}"
+
+
+async def _start_after(waiting: PulseStream, stream: PulseStream) -> None:
+    await waiting.wait_closed()
+    if not stream.closed:
+        stream.start()
 
 
 class Prewarmed:
@@ -19,6 +39,7 @@ class Prewarmed:
         self._stream: PulseStream | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._then: asyncio.Task[None] | None = None  # starts a stream once a place is free
 
     def start(self, options: PulseOptions) -> None:
         """Open a connection with these options, unless one waits already. Needs a loop."""
@@ -30,13 +51,13 @@ class Prewarmed:
                 return
             self.discard()
         source = AudioFormat("linear16", options.sample_rate)
-        self._stream = PulseStream(options, source=source, name="prewarmed")
+        self._stream = PulseStream(options, source=source, name=stream_name())
         self._stream.start()
         self._loop = loop
         self._timer = loop.call_later(_KEPT, self.discard)
 
-    def take(self, options: PulseOptions, source: AudioFormat) -> PulseStream | None:
-        """The waiting stream, if it serves these options; else it is let go.
+    def take(self, options: PulseOptions, source: AudioFormat) -> tuple[PulseStream, bool]:
+        """The waiting stream, or one that starts once it is closed; and whether it is the former.
 
         Args:
             options: What the user's stream wants.
@@ -44,18 +65,23 @@ class Prewarmed:
         """
         if self._loop is not asyncio.get_running_loop():
             self.forget()
-            return None
-        stream, self._stream = self._stream, None
+        waiting, self._stream = self._stream, None
         if self._timer is not None:
             self._timer.cancel()
-        if stream is None:
-            return None
-        if stream.closed or not stream.options.same_connection(options):
-            stream.abort()
-            return None
-        stream.update(options)  # the client's own part: retries, timeouts
-        stream.change_source(source)
-        return stream
+        if waiting is not None and self._serves(waiting, options):
+            waiting.update(options)  # the client's own part: retries, timeouts
+            waiting.change_source(source)
+            return waiting, True
+        stream = PulseStream(options, source=source, name=stream_name())
+        if waiting is None or waiting.closed:
+            stream.start()
+        else:
+            waiting.abort()
+            self._then = asyncio.create_task(_start_after(waiting, stream))
+        return stream, False
+
+    def _serves(self, waiting: PulseStream, options: PulseOptions) -> bool:
+        return not waiting.closed and waiting.options.same_connection(options)
 
     def discard(self) -> None:
         """Let it go."""

@@ -6,7 +6,7 @@ Pure translation: nothing here knows what was said before, or when an event is d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 from livekit.agents import LanguageCode
 from livekit.agents.stt import SpeechData
 from livekit.agents.types import NOT_GIVEN, TimedString
+from pydantic import BaseModel
 
 from pulse_plugins.core.base.events import Final, Interim, Word
 from pulse_plugins.core.base.languages import LANGUAGES, spaceless
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.audio_input import InputClock
 
 
 class SpeechDataBuilder:
@@ -28,12 +29,19 @@ class SpeechDataBuilder:
         options: Those of the stream; they may change.
         words: Whether word times are shown.
         offset: Seconds from the session's zero to the stream's first sample.
+        counts_pauses: Whether times are on the session's clock, which goes on while the input is
+            muted. A stream that a `MultiSpeakerAdapter` made is read by the audio it was given.
+        splits_speakers: Whether a final with several speakers becomes an entry for each run.
+        speaker_format: How one run is written where a final has several speakers; None: as it is.
     """
 
     def __init__(self, options: PulseOptions, clock: InputClock, *, words: bool = True) -> None:
         self.options = options
         self.words = words
         self.offset = 0.0
+        self.counts_pauses = False
+        self.splits_speakers = True
+        self.speaker_format: str | None = None
         self._clock = clock
 
     def empty(self) -> SpeechData:
@@ -41,23 +49,54 @@ class SpeechDataBuilder:
         return SpeechData(language=self.language(None), text="")
 
     def interim(self, interim: Interim) -> SpeechData:
-        """Text that may change; it has no times yet."""
+        """Text that may change; it has no times of its own yet."""
         return SpeechData(language=self.language(None), text=interim.text)
 
-    def final(self, final: Final) -> list[SpeechData]:
-        """One entry, or one for each speaker's run of words while speakers are told apart."""
+    def preflight(self, text: str, start: float, confidence: float) -> SpeechData:
+        """Text on which a reply may begin.
+
+        Args:
+            text: All words of the utterance.
+            start: stream_time at which its first word began, as far as it is known.
+            confidence: Of its closed segments; 0.0 where there is none.
+        """
+        end = self._clock.until
+        return SpeechData(
+            language=self.language(None),
+            text=text,
+            start_time=self._shifted(start, start, end),
+            end_time=self._shifted(end, start, end),
+            confidence=confidence,
+        )
+
+    def parts(self, final: Final) -> list[Final]:
+        """The final, or one for each speaker's run of words while speakers are told apart."""
         joiner = "" if spaceless(self.options.language) else " "
         runs = _runs(final, joiner=joiner) if self.options.diarize else None
         if runs is None:
-            return [self.whole(final)]
+            return [final]
+        if not self.splits_speakers:
+            return [self._one(final, runs)]
         return [
-            self._data(
-                replace(final, text=text, words=words, start=words[0].start, end=words[-1].end),
-                words,
-                words[0].speaker,
+            replace(
+                final,
+                text=text,
+                words=words,
+                start=words[0].start,
+                end=words[-1].end,
+                speaker=words[0].speaker,
             )
             for text, words in runs
         ]
+
+    def _one(self, final: Final, runs: list[tuple[str, tuple[Word, ...]]]) -> Final:
+        if self.speaker_format is None:
+            return final
+        texts = [
+            self.speaker_format.format(text=text, speaker_id=speaker_label(words[0].speaker) or "")
+            for text, words in runs
+        ]
+        return replace(final, text="\n".join(texts))
 
     def whole(self, final: Final) -> SpeechData:
         """One entry, whoever spoke; the speaker is the one of most words."""
@@ -77,8 +116,8 @@ class SpeechDataBuilder:
         return SpeechData(
             language=self.language(final.language),
             text=final.text,
-            start_time=self.session_time(final.start) if timed else 0.0,
-            end_time=self.session_time(final.end) if timed else 0.0,
+            start_time=self._shifted(final.start, words[0].start, words[0].end) if timed else 0.0,
+            end_time=self._shifted(final.end, words[-1].start, words[-1].end) if timed else 0.0,
             confidence=final.confidence or 0.0,
             speaker_id=speaker_label(speaker),
             words=[self._word(word) for word in words] if timed and self.words else None,
@@ -86,15 +125,16 @@ class SpeechDataBuilder:
             metadata=self._metadata(final) or None,
         )
 
-    def session_time(self, stream_time: float) -> float:
-        """Seconds on the session's clock."""
-        return max(0.0, self.offset + self._clock.session_time(stream_time))
+    def _shifted(self, stream_time: float, start: float, end: float) -> float:
+        """A moment of the speech between two stream_times, in seconds on the session's clock."""
+        paused = self._clock.paused(start, end) if self.counts_pauses else 0.0
+        return max(0.0, self.offset + stream_time + paused)
 
     def _word(self, word: Word) -> TimedString:
         return TimedString(
             word.text,
-            start_time=self.session_time(word.start),
-            end_time=self.session_time(word.end),
+            start_time=self._shifted(word.start, word.start, word.end),
+            end_time=self._shifted(word.end, word.start, word.end),
             confidence=NOT_GIVEN if word.confidence is None else word.confidence,
             start_time_offset=self.offset,
             speaker_id=speaker_label(word.speaker) if self.options.diarize else None,
@@ -106,8 +146,8 @@ class SpeechDataBuilder:
             found["utterances"] = [
                 {
                     "text": each.text,
-                    "start": self.session_time(each.start),
-                    "end": self.session_time(each.end),
+                    "start": self._shifted(each.start, each.start, each.end),
+                    "end": self._shifted(each.end, each.end, each.end),
                     "speaker": speaker_label(each.speaker),
                 }
                 for each in final.utterances
@@ -121,6 +161,52 @@ class SpeechDataBuilder:
         if final.promoted:
             found["promoted"] = True
         return found
+
+
+class Speaker(BaseModel):
+    """What the service hears about a voice besides its words: the newest estimates.
+
+    The framework shows a stream's `context` to the application, and hands `to_instructions()` to
+    the language model of an expressive agent. `pulse-2` sends estimates where they were asked for.
+
+    Attributes:
+        emotion: The strongest emotion's name.
+        gender: As the service names it.
+    """
+
+    emotion: str | None = None
+    gender: str | None = None
+
+    def to_instructions(self) -> str:
+        """One sentence for a language model."""
+        traits = []
+        if self.gender:
+            traits.append(f"gender {self.gender}")
+        if self.emotion:
+            traits.append(f"emotion {self.emotion}")
+        return f"The user's voice suggests: {', '.join(traits)}." if traits else ""
+
+    def heard(self, final: Final) -> Speaker:
+        """With what this final adds; a final without estimates changes nothing."""
+        return Speaker(
+            emotion=_name(final.emotion) or self.emotion,
+            gender=_name(final.gender) or self.gender,
+        )
+
+
+def _name(estimate: object) -> str | None:
+    """A name, or the likeliest of a mapping of names to numbers: the shape is undocumented."""
+    match estimate:
+        case str():
+            return estimate or None
+        case Mapping():
+            scores = {
+                name: score
+                for name, score in estimate.items()
+                if isinstance(name, str) and isinstance(score, int | float)
+            }
+            return max(scores, key=lambda name: scores[name]) if scores else None
+    return None
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,8 @@
 """One caller's stream: the framework's frames and flushes into a `PulseStream`, its events out.
 
-The engine belongs to the stream and mends what can be mended; the base class, which would run
-`_run` again, is told to try once. No task that the engine keeps alive holds this object, only a
-weak reference to it: a stream that its owner forgets is collected, and its engine is ended.
+The engine belongs to the stream and reconnects by itself; the base class, which would run `_run`
+again after a failure, is told to try once. No task that the engine keeps alive holds this object,
+only a weak reference to it: a stream that its owner forgets is collected, and its engine is ended.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import asyncio
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from livekit import rtc
 from livekit.agents import APIConnectOptions, stt
@@ -32,23 +32,14 @@ from pulse_plugins.core.base.events import (
     OptionsRefused,
 )
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.livekit.audio_feed import AudioFeed
-from pulse_plugins.livekit.configuration import Settings
-from pulse_plugins.livekit.delivery import Alarm, Delivery, call_on, collected_with
-from pulse_plugins.livekit.errors import fatal_error
-from pulse_plugins.livekit.handover import Flush
-from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit import framework
+from pulse_plugins.livekit.audio_input import AudioInput, InputClock
+from pulse_plugins.livekit.options import Settings, StreamOptions
 from pulse_plugins.livekit.prewarm import Prewarmed
-from pulse_plugins.livekit.speaker import Speaker
-from pulse_plugins.livekit.speech_data import SpeechDataBuilder
+from pulse_plugins.livekit.reports import Reports, fatal_error
+from pulse_plugins.livekit.speech_data import Speaker, SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
-from pulse_plugins.livekit.stream_options import StreamOptions
-from pulse_plugins.livekit.succession import Succession
-from pulse_plugins.livekit.telemetry import Telemetry
-from pulse_plugins.livekit.trouble import Trouble
-
-if TYPE_CHECKING:
-    from pulse_plugins.livekit.stt import STT
+from pulse_plugins.livekit.weak_listener import Alarm, WeakListener, call_on
 
 _USAGE_EVERY = 5.0  # seconds of audio
 
@@ -63,7 +54,7 @@ class SpeechStream(stt.RecognizeStream):
     def __init__(
         self,
         *,
-        stt: STT,
+        stt: stt.STT[Any],
         settings: Settings,
         keyterms: Iterable[str],
         prewarmed: Prewarmed,
@@ -71,13 +62,10 @@ class SpeechStream(stt.RecognizeStream):
     ) -> None:
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
-        # Straight from the channel: the base class's own iterator keeps a copy of each event for
-        # what it measures, and is over for good once a read is cancelled.
-        self._event_aiter = self._event_ch
+        framework.read_events_directly(self)
         self._used = used = aio.Chan[SpeechEvent]()
         self._task.add_done_callback(lambda _: used.close())
-        collected_with(self._task, self._metrics_task)
-        self._mends = conn_options.max_retry > 1  # nobody else stands ready to take over
+        framework.end_with_their_stream((self._task, self._metrics_task))
         self._options = StreamOptions(settings, keyterms, conn_options)
         self._keyterms_wait = False  # for the end of speech
         self._prewarmed = prewarmed
@@ -88,23 +76,49 @@ class SpeechStream(stt.RecognizeStream):
         self._alarm = Alarm(weakref.ref(self))
         self._clock = clock = InputClock()
         self._build = SpeechDataBuilder(settings.options, clock, words=settings.word_timestamps)
+        self._build.speaker_format = settings.speaker_format
         self._events = SpeechEvents(
-            self._build, clock, self._emit, self._request_finalize, time.time
+            self._build,
+            clock,
+            self._emit,
+            self._request_finalize,
+            time.time,
+            framework.TurnModeReader(),
         )
-        self._succession = Succession(stt)
-        kept = self._succession.kept
-        self._feed = AudioFeed(clock, self._events.preflight, self._begin, kept)
+        self._events.follow(settings)
+        self._input = AudioInput(clock, self._events.eager, self._begin)
         self._speaker = Speaker()
-        self._trouble = Trouble(self._emit_error)
-        self._telemetry = Telemetry(stt.model, stt.provider)
-        self._interim_at = 0.0  # stream_time at which the newest one came
+        self._reports = Reports(self._emit_error)
         self._waits = False  # for input: all that came has been passed on
-        self._lead = 0.0  # seconds that inherited audio was heard before this stream was made
 
     @property
     def is_live(self) -> bool:
         """Whether it still listens."""
         return not self._task.done()
+
+    @property
+    def session_id(self) -> str:
+        """The service's id of the newest connection; empty before the first text."""
+        return self._events.session_id
+
+    @property
+    def start_time_offset(self) -> float:
+        """Seconds from the session's zero to the stream's first sample.
+
+        An owner that sets it has a clock of its own, which goes on while the input is muted, so
+        the times of this stream then count pauses of the input too. A `MultiSpeakerAdapter` does
+        not set it and looks words up in the audio that it has pushed.
+        """
+        return super().start_time_offset
+
+    @start_time_offset.setter
+    def start_time_offset(self, value: float) -> None:
+        if value < 0:
+            raise ValueError("start_time_offset must be non-negative")
+        self._start_time_offset = value
+        self._build.counts_pauses = True
+        if self._options.settings.split_speakers is None:
+            self._build.splits_speakers = False
 
     def push_frame(self, frame: rtc.AudioFrame) -> None:
         """Add audio; its rate and channels may differ from those of the frame before.
@@ -117,16 +131,13 @@ class SpeechStream(stt.RecognizeStream):
         """
         if self._waits:  # it needs no task to wake up for it
             try:
-                taken = self._feed.push_live(frame)
+                taken = self._input.push_live(frame)
             except StreamClosedError:
-                return  # it is kept where another stream will replace this one, which is ending
-            if self._feed.unreported >= _USAGE_EVERY:
+                return  # the stream is ending, and its owner is told why
+            if self._input.unreported >= _USAGE_EVERY:
                 self._report_usage(at_least=_USAGE_EVERY)
             if taken:
                 return
-        if self._succession.is_awaited:
-            self._succession.add_late(frame)
-            return
         self._check_input_not_ended()
         self._check_not_closed()
         self._waits = False  # until all that is queued has been passed on
@@ -139,9 +150,7 @@ class SpeechStream(stt.RecognizeStream):
             RuntimeError: The input has ended or the stream is closed.
         """
         if self._waits:
-            self._take(Flush(), waited=True)
-        elif self._succession.is_awaited:
-            self._succession.add_late(Flush())
+            self._take_flush()
         else:
             super().flush()
 
@@ -153,7 +162,6 @@ class SpeechStream(stt.RecognizeStream):
         """
         self._waits = False
         super().end_input()
-        self._succession.input_ended()
 
     async def aclose(self) -> None:
         """Close the stream at once; what was not final yet is lost.
@@ -179,13 +187,15 @@ class SpeechStream(stt.RecognizeStream):
         Raises:
             ConfigurationError: An option is unknown or cannot work.
         """
-        engine = self._feed.engine
+        engine = self._input.engine
         return self._options.changed(given, engine.options if engine is not None else None)
 
     def adopt(self, options: StreamOptions) -> None:
         """Go on with what was planned."""
         self._options = options
         self._build.words = options.settings.word_timestamps
+        self._build.speaker_format = options.settings.speaker_format
+        self._events.follow(options.settings)
         self._apply()
 
     def update_keyterms(self, keyterms: Iterable[str]) -> None:
@@ -201,13 +211,13 @@ class SpeechStream(stt.RecognizeStream):
 
     async def _run(self) -> None:
         pump = asyncio.create_task(self._pump(), name="pulse.pump")
-        collected_with(pump)
+        framework.end_with_their_stream((pump,))
         failure: Exception | None = None
         try:
             await asyncio.wait((pump, self._over), return_when=asyncio.FIRST_COMPLETED)
             if not self._over.done():
                 pump.result()
-                if self._feed.engine is not None:
+                if self._input.engine is not None:
                     await self._over
             failure = self._over.result() if self._over.done() else None
         except PulseError as error:
@@ -219,23 +229,15 @@ class SpeechStream(stt.RecognizeStream):
                 self._alarm.set(None)
                 try:
                     await aio.cancel_and_wait(pump)
-                    await self._feed.let_go()
+                    await self._input.close()
                 finally:
-                    self._finish(failed=failure is not None)
+                    self._events.close(self._time())
+                    self._report_usage(at_least=0.0)
+                    self._prewarmed.discard()  # it was for this session
         if isinstance(failure, PulseError):
             raise fatal_error(failure) from None
         if failure is not None:
             raise failure
-
-    def _finish(self, *, failed: bool) -> None:
-        """Tell the last there is to tell, whether the stream ended, failed or was closed."""
-        if failed:
-            self._pass_on_gathered()
-            self._succession.leave(self._feed.kept, self._untaken())
-        self._events.close(answer=not self._succession.has_left)
-        self._report_usage(at_least=0.0)
-        preflight = self._events.preflight
-        self._telemetry.preflights(preflight.sent, preflight.kept)
 
     async def _metrics_monitor_task(self, event_aiter: AsyncIterable[SpeechEvent]) -> None:
         """Let the framework measure by the events that it measures, not by all: each wakes a task.
@@ -246,80 +248,55 @@ class SpeechStream(stt.RecognizeStream):
 
     async def _pump(self) -> None:
         """Take all input there is, and tell the engine when it ends."""
-        inherited = self._succession.inherit(self)
-        self._feed.kept = self._succession.kept
-        if inherited is not None:
-            if inherited.seconds:
-                self._clock.start_at(inherited.began)
-                self._lead = max(0.0, time.time() - inherited.began)
-            # The stream that failed has counted it, but for what came afterwards.
-            self._feed.unreported -= inherited.seconds - inherited.late
-            for kept in inherited.items:
-                if not self._take(kept, waited=False):
-                    return
-                await self._feed.keep_pace()
         rate = self._options.settings.sample_rate
         if rate is not None:  # what will be needed is known already
-            self._feed.begin(AudioFormat("linear16", rate))
-        while True:
-            waited = self._waits = self._input_ch.empty()
-            try:
-                item = await self._input_ch.recv()
-            except aio.ChanClosed:
-                break
-            finally:
-                self._waits = False
-            if not self._take(_taken(item), waited=waited):
-                return
-            await self._feed.keep_pace()
-        if self._feed.engine is not None:
-            self._pass_on_gathered()
-            self._feed.engine.end()
+            self._input.begin(AudioFormat("linear16", rate))
+        with suppress(StreamClosedError):  # the engine takes no more, as it has failed
+            while True:
+                waited = self._waits = self._input_ch.empty()
+                try:
+                    item = await self._input_ch.recv()
+                except aio.ChanClosed:
+                    break
+                finally:
+                    self._waits = False
+                if isinstance(item, rtc.AudioFrame):
+                    self._input.push(item, waited=waited)
+                    self._report_usage(at_least=_USAGE_EVERY)
+                else:
+                    self._take_flush()
+                await self._input.keep_pace()
+            if self._input.engine is not None:
+                self._input.pass_on()
+                self._input.engine.end()
 
-    def _untaken(self) -> Iterator[rtc.AudioFrame | Flush]:
-        """What nobody has taken yet, in order."""
-        while not self._input_ch.empty():
-            yield _taken(self._input_ch.recv_nowait())
-
-    def _take(self, item: rtc.AudioFrame | Flush, *, waited: bool) -> bool:
-        """Pass on what came; False when the engine takes no more, as it has failed."""
-        try:
-            if isinstance(item, Flush):
-                self._flush()
-            else:
-                self._feed.push(item, waited=waited)
-                self._report_usage(at_least=_USAGE_EVERY)
-        except StreamClosedError:
-            return False
-        return True
-
-    def _flush(self) -> None:
+    def _take_flush(self) -> None:
+        self._report_usage(at_least=0.0)  # a session reads no events once it is closing
         if not self._options.settings.finalize_on_flush:
             return
-        request_id = self._feed.flush()
+        try:
+            request_id = self._input.flush()
+        except StreamClosedError:
+            return
         if request_id is None:
             self._events.flushed_nothing()
         else:
-            self._events.flushed(request_id)
-            self._telemetry.asked(request_id, self._time())
+            self._events.flushed(request_id, self._time())
             self._alarm.set(self._events.deadline)
 
     def _begin(self, source: AudioFormat) -> PulseStream:
         options = self._options.first(source)
-        engine = self._prewarmed.take(options, source)
-        self._reused = engine is not None
-        if engine is None:
-            engine = PulseStream(options, source=source, name=f"livekit-{id(self):x}")
-            engine.start()
+        engine, self._reused = self._prewarmed.take(options, source)
+        self._reports.stream = engine.name
         self._build.options = options
         weakref.finalize(self, call_on, self._loop, engine.abort)
-        engine.listen(Delivery(weakref.ref(self)))
+        engine.listen(WeakListener(weakref.ref(self)))
         return engine
 
     def _apply(self) -> None:
         """Bring the engine's options up to date."""
         self._keyterms_wait = False
-        engine = self._feed.engine
+        engine = self._input.engine
         if engine is None or engine.closed:
             return
         wanted = self._options.following(engine.options)
@@ -333,49 +310,41 @@ class SpeechStream(stt.RecognizeStream):
 
     def _request_finalize(self) -> int:
         """Ask for the pending words on behalf of an event of the engine's."""
-        assert self._feed.engine is not None
+        assert self._input.engine is not None
         try:
-            return self._feed.engine.request_finalize()
+            self._input.pass_on()
+            return self._input.engine.request_finalize()
         except StreamClosedError:
             return sys.maxsize  # the input has ended: the last words come, and END with the end
 
     def _on_event(self, event: Event) -> None:
         """The engine tells something."""
         now = self._time()
-        self._build.offset = self._start_time_offset - self._lead
+        self._build.offset = self._start_time_offset
         if isinstance(event, Interim):  # most of them are, and nobody else wants to know
-            self._interim_at = self._clock.until
             self._events.handle(event, now)
         else:
-            self._mind(event, now)
+            self._take_event(event, now)
         if self._keyterms_wait and not self._events.speaking:
             self._apply()
         self._alarm.set(self._events.deadline)
 
-    def _mind(self, event: Event, now: float) -> None:
+    def _take_event(self, event: Event, now: float) -> None:
         """Take an event that is more than a text which may change."""
         match event:
             case Connected(seconds=seconds):
-                self._report_connection_acquired(seconds, self._reused)
+                framework.report_connection(self, seconds, reused=self._reused)
                 self._reused = False
-                if self._mends:
-                    self._feed.kept = None  # there is nothing that another stream could do better
             case Final():
-                self._pass_on_gathered()
-                self._feed.settle(event, self._interim_at)
+                # Whether speech goes on is about to be judged by the newest audio.
+                with suppress(StreamClosedError):
+                    self._input.pass_on()
                 if event.emotion is not None or event.gender is not None:
                     self._speaker = self.context = self._speaker.heard(event)
-            case OptionsApplied() | OptionsRefused() if self._feed.engine is not None:
-                self._build.options = self._feed.engine.options
-        if not self._feed.is_void(event):
-            self._trouble.handle(event, now)
-            self._telemetry.handle(event, now)
-            self._events.handle(event, now)
-
-    def _pass_on_gathered(self) -> None:
-        """Whether speech goes on is about to be judged by the newest audio."""
-        with suppress(StreamClosedError):
-            self._feed.pass_on()
+            case OptionsApplied() | OptionsRefused() if self._input.engine is not None:
+                self._build.options = self._input.engine.options
+        self._reports.handle(event, now)
+        self._events.handle(event, now)
 
     def _on_over(self, failure: Exception | None) -> None:
         """The engine's events have ended."""
@@ -384,8 +353,10 @@ class SpeechStream(stt.RecognizeStream):
 
     def _on_time(self) -> None:
         """The alarm that was set goes off."""
-        self._pass_on_gathered()
-        self._events.advance(self._time())
+        with suppress(StreamClosedError):
+            self._input.pass_on()
+        now = self._time()
+        self._events.advance(now, silent_for=time.time() - self._input.newest)
         self._alarm.set(self._events.deadline)
 
     def _emit(self, event: SpeechEvent) -> None:
@@ -393,12 +364,8 @@ class SpeechStream(stt.RecognizeStream):
             self._event_ch.send_nowait(event)
 
     def _report_usage(self, *, at_least: float) -> None:
-        usage = self._feed.usage(at_least=at_least, request_id=self._events.session_id)
+        usage = self._input.usage(at_least=at_least, request_id=self._events.session_id)
         if usage is not None:
             self._emit(usage)
             if not self._used.closed:
                 self._used.send_nowait(usage)
-
-
-def _taken(item: rtc.AudioFrame | stt.RecognizeStream._FlushSentinel) -> rtc.AudioFrame | Flush:
-    return item if isinstance(item, rtc.AudioFrame) else Flush()

@@ -13,19 +13,21 @@ from livekit.agents.types import NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import AudioBuffer
 
 from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.dialects import DialectName
 from pulse_plugins.core.config.encodings import Encoding
 from pulse_plugins.core.config.keywords import Keywords
 from pulse_plugins.core.config.timing import Limits, Timeouts
-from pulse_plugins.livekit.configuration import (
+from pulse_plugins.livekit.options import (
     ROOM_RATE,
+    Region,
     first_settings,
     for_connection,
     with_job_proxy,
+    with_keyterms,
 )
-from pulse_plugins.livekit.keyterms import with_keyterms
 from pulse_plugins.livekit.prewarm import Prewarmed
-from pulse_plugins.livekit.recognition import recognize
+from pulse_plugins.livekit.recognize import recognize
 from pulse_plugins.livekit.speech_stream import SpeechStream
 
 
@@ -39,7 +41,13 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
             frames come, where the service takes their rate, and 16000 elsewhere.
         encoding: On the wire; the audio is really encoded so. `mulaw` and `alaw` are 8 kHz.
         word_timestamps: Show words with times, confidence and speaker.
-        diarize: Tell speakers apart; a final with several becomes one event for each run.
+        diarize: Tell speakers apart.
+        split_speakers: A final with several speakers becomes one event for each run of words.
+            Not given: only where an adapter reads the stream. An agent session would begin a
+            reply for each, so it gets one event with the speaker of most words; the words name
+            their speakers.
+        speaker_format: How each run is written in that one event, with `{speaker_id}` and
+            `{text}`, such as `"{speaker_id}: {text}"`. None: the text as it is.
         format: Punctuation and capitals; not given: the service's default.
         itn_normalize: Spoken numbers become digits, in finals.
         numerals: The legacy way to do that.
@@ -54,6 +62,9 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         vad_events: The server tells when speech starts and ends. Not given: on where the endpoint
             names it. Without them, finals end speech.
         finalize_on_flush: A flush of the framework asks for the pending words.
+        interim_results: Interims are passed on.
+        min_confidence: Finals whose words are less certain on average are dropped; 0 to 1.
+        start_on_words: START_OF_SPEECH waits for the first text, so that a cough is none.
         finalize_on_words: Long speech is cut into finals.
         max_words: After so many words.
         keepalive_interval: Seconds without audio after which the connection is kept alive; None:
@@ -61,6 +72,9 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         api_key: Falls back to the environment's `SMALLEST_API_KEY`; a server that is not the
             cloud needs none.
         http_session: Used by `recognize`; streams have their own websocket.
+        region: `auto`, `us` or `india`: the service's host there. Excludes `base_url`.
+        external_session_id: The call's own id for the service's logs. What could be a caller's
+            number, as in the names of LiveKit's SIP rooms, is replaced by a keyed hash.
         base_url: `https://api.smallest.ai`, or another host's, or several in order of preference;
             `ws://127.0.0.1:8765` is the local server.
         stream_path: Path of the streaming endpoint: `/stt/live` and `/transcribe` name dialects.
@@ -94,11 +108,18 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         eou_timeout_ms: NotGivenOr[int | None] = NOT_GIVEN,
         vad_events: NotGivenOr[bool] = NOT_GIVEN,
         finalize_on_flush: bool = True,
+        interim_results: bool = True,
+        min_confidence: float = 0.0,
+        start_on_words: bool = False,
+        split_speakers: NotGivenOr[bool] = NOT_GIVEN,
+        speaker_format: NotGivenOr[str | None] = NOT_GIVEN,
         finalize_on_words: NotGivenOr[bool | None] = NOT_GIVEN,
         max_words: NotGivenOr[int | None] = NOT_GIVEN,
         keepalive_interval: NotGivenOr[float | None] = NOT_GIVEN,
         api_key: str | None = None,
         http_session: aiohttp.ClientSession | None = None,
+        region: NotGivenOr[Region] = NOT_GIVEN,
+        external_session_id: NotGivenOr[str | None] = NOT_GIVEN,
         base_url: NotGivenOr[str | tuple[str, ...]] = NOT_GIVEN,
         stream_path: NotGivenOr[str] = NOT_GIVEN,
         dialect: NotGivenOr[DialectName] = NOT_GIVEN,
@@ -126,6 +147,13 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
                 "eou_timeout_ms": eou_timeout_ms,
                 "vad_events": vad_events,
                 "finalize_on_flush": finalize_on_flush,
+                "interim_results": interim_results,
+                "min_confidence": min_confidence,
+                "start_on_words": start_on_words,
+                "split_speakers": split_speakers,
+                "speaker_format": speaker_format,
+                "region": region,
+                "external_session_id": external_session_id,
                 "finalize_on_words": finalize_on_words,
                 "max_words": max_words,
                 "keepalive_interval": keepalive_interval,
@@ -170,14 +198,16 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
 
         Args:
             language: For this stream alone.
-            conn_options: `max_retry` bounds the failures before a connection has worked; with 1
-                or 0 it bounds failures in a row at any time, so that a fallback can take over.
+            conn_options: With a `max_retry` of 1 or 0, as a fallback adapter gives it, so many
+                retries in a row may fail before the stream does. With more, as an agent session
+                gives it, transient faults end the stream only after `timeouts.max_outage`.
 
         Raises:
             ValueError: The model does not stream, or the language cannot work.
         """
         if not self._settings.streams:
             raise ValueError(f"model {self.model!r} does not stream: use recognize()")
+        self._show_capabilities()
         made = SpeechStream(
             stt=self,
             settings=self._settings.changed({"language": language}),
@@ -210,12 +240,14 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
     ) -> None:
         """Change options of later streams and of live ones, in which nothing that is said is lost.
 
-        An argument that is not given, or equal to what is in force, changes nothing. `encoding`
-        and `sample_rate` take effect with the next stream.
+        An argument that is not given, or equal to what is in force, changes nothing. `encoding`,
+        `sample_rate` and `finalize_on_flush` take effect with the next stream: a session relies
+        on `capabilities.manual_flush` as it was when the stream was made.
 
         Raises:
             ConfigurationError: An option is unknown or cannot work, here or in a live stream with
-                a language of its own; nothing has changed then.
+                a language of its own, or the model does not stream while a stream is live.
+                Nothing has changed then.
         """
         given: Mapping[str, Any] = {
             "model": model,
@@ -236,7 +268,12 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
             **options,
         }
         settings = self._settings.changed(given)
-        planned = [(each, each.planned(given)) for each in self._streams if each.is_live]
+        live = [each for each in self._streams if each.is_live]
+        if live and not settings.streams:
+            raise ConfigurationError(
+                f"model {settings.model!r} does not stream, and a stream is live"
+            )
+        planned = [(each, each.planned(given)) for each in live]
         self._settings = settings
         self._show_capabilities()
         for stream, its in planned:
@@ -287,10 +324,11 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         """The framework reads this object while it runs: it stays one and the same."""
         settings, shown = self._settings, self._capabilities
         shown.streaming = settings.streams
-        shown.interim_results = not settings.options.redacts
+        shown.interim_results = settings.interim_results and not settings.options.redacts
         shown.diarization = bool(settings.options.diarize)
         shown.aligned_transcript = "word" if settings.word_timestamps else False
-        shown.manual_flush = settings.finalize_on_flush and settings.streams
+        if not any(each.is_live for each in self._streams):
+            shown.manual_flush = settings.finalize_on_flush and settings.streams
 
 
 _PREWARM = DEFAULT_API_CONNECT_OPTIONS

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.local.connection.records import ConnectionRecord
 from pulse_plugins.local.faults import Schedule, parse
-from pulse_plugins.local.handshake import refusal
-from pulse_plugins.local.parameters import RefusedError
-from pulse_plugins.local.records import ConnectionRecord
+from pulse_plugins.local.wire.refusals import RefusedError, stream_refusal
 
 
 def add_routes(
@@ -31,7 +30,7 @@ def add_routes(
             schedule.add([parse(str(line)) for line in listed if str(line).strip()])
         except (LookupError, RecursionError, ValueError, ConfigurationError) as error:
             # A LookupError is a charset that nobody knows.
-            return refusal(RefusedError(400, str(error)))
+            return stream_refusal(RefusedError(400, str(error)))
         return web.json_response({"armed": armed()})
 
     async def clear(request: web.Request) -> web.StreamResponse:

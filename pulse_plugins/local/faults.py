@@ -12,6 +12,7 @@ The compact form, for a command line or the control endpoint:
     blackhole@audio=10          from then on read everything and never answer again, nor to pings
     late_final=2@finalize=3     the answer to the third finalize comes 2 s late, and all after it
     garbage@word=3              messages that no client should stumble over; then all goes on
+    timed_out@audio=5,times=0   the message "timed out" of the legacy path; then all goes on
     error=1011@audio=4          the error message of the documents, then close with the code
     drop@closing=1              at the closing word, before it is answered
     drop@audio=20,times=0       on every connection, each time it has sent 20 s of audio
@@ -44,6 +45,7 @@ class Kind(Enum):
     GARBAGE = "garbage"
     LATE_FINAL = "late_final"
     ERROR = "error"
+    TIMED_OUT = "timed_out"
 
 
 _VALUES: dict[Kind, tuple[float, float, float]] = {  # default, lowest, highest

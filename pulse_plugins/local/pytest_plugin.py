@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pulse_plugins.local.faults import Fault
-    from pulse_plugins.local.recognizer import Recognizer
+    from pulse_plugins.local.recognizers.contract import Recognizer
     from pulse_plugins.local.recordings import Recording
     from pulse_plugins.local.server import PulseServer
 

@@ -28,16 +28,20 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local import batch, control, formatting, messages, parameters
+from pulse_plugins.local import control
+from pulse_plugins.local.connection.driver import ConnectionDriver
+from pulse_plugins.local.connection.records import ConnectionRecord, hash_key
 from pulse_plugins.local.faults import Fault, Schedule
-from pulse_plugins.local.handshake import is_loopback, key_of, refusal, without_credentials
-from pulse_plugins.local.link import Link
-from pulse_plugins.local.messages import BATCH_PATHS, PATHS, DialectName
-from pulse_plugins.local.parameters import Parameters, RefusedError
-from pulse_plugins.local.recognizer import Recognizer, load
-from pulse_plugins.local.records import ConnectionRecord, hash_key
-from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.output import formatting
+from pulse_plugins.local.prerecorded import recognition as batch
+from pulse_plugins.local.recognizers.contract import Recognizer, load
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire import messages, parameters
+from pulse_plugins.local.wire.handshake import is_loopback, key_of, without_credentials
+from pulse_plugins.local.wire.messages import BATCH_PATHS, PATHS, DialectName
+from pulse_plugins.local.wire.parameters import Parameters
+from pulse_plugins.local.wire.refusals import RefusedError, batch_refusal, stream_refusal
 
 _LOG = logging.getLogger(__name__)
 _http_log = logging.getLogger("pulse_plugins.local.http")
@@ -50,6 +54,7 @@ def _is_no_babble(record: logging.LogRecord) -> bool:
 
 _http_log.addFilter(_is_no_babble)
 _REMEMBERED = 10_000  # handshakes
+_MAX_LINE = 1 << 20  # bytes of a request line; 10,000 keywords need a few hundred thousand
 _STOPPING = 3.0  # seconds that open connections may take to end
 
 
@@ -90,7 +95,7 @@ class PulseServer:
         self._port = port
         self._recognizer: Recognizer | None = None
         self._runner: web.AppRunner | None = None
-        self._links: dict[Link, str | None] = {}  # with the hash of the key of each
+        self._drivers: dict[ConnectionDriver, str | None] = {}  # with the hash of the key of each
         self._busy = 0
         self._handshakes = 0
         self._changed = asyncio.Event()
@@ -146,6 +151,7 @@ class PulseServer:
         runner = web.AppRunner(
             self._application(),
             access_log=None,
+            max_line_size=_MAX_LINE,
             logger=_http_log,
             shutdown_timeout=_STOPPING,
             handle_signals=False,
@@ -173,7 +179,7 @@ class PulseServer:
             return
         for site in list(runner.sites):
             await site.stop()
-        await asyncio.gather(*(link.shut() for link in self._links))
+        await asyncio.gather(*(driver.shut() for driver in self._drivers))
         await runner.cleanup()
         await self._close_recognizer()
 
@@ -231,10 +237,11 @@ class PulseServer:
             self._busy += 1
             try:
                 asked = self._check_handshake(dialect, request, record)
+                record.notes = asked.notes
                 return await self._serve(request, record, asked)
             except RefusedError as error:
                 record.refused, record.closed = error.status, True
-                return refusal(error)
+                return stream_refusal(error)
             finally:
                 self._busy -= 1
                 self._changed.set()
@@ -286,7 +293,7 @@ class PulseServer:
             max_msg_size=self.options.max_message_bytes,
         )
         try:
-            link = Link(
+            driver = ConnectionDriver(
                 request=request,
                 socket=socket,
                 parameters=asked,
@@ -316,18 +323,18 @@ class PulseServer:
             with suppress(ConnectionError):
                 await socket.close(code=code)
             return socket
-        self._links[link] = record.key_hash
+        self._drivers[driver] = record.key_hash
         self._changed.set()
         try:
-            await link.run()
+            await driver.run()
         finally:
-            del self._links[link]
+            del self._drivers[driver]
         return socket
 
     def _is_full(self, record: ConnectionRecord) -> bool:
         """Whether the key of this handshake has all the connections that it may have."""
         limit = self.options.concurrency
-        return limit is not None and list(self._links.values()).count(record.key_hash) >= limit
+        return limit is not None and list(self._drivers.values()).count(record.key_hash) >= limit
 
     def _close_at_once(self, asked: Parameters, record: ConnectionRecord) -> int | None:
         """The close code for a connection that the service accepts only to close it."""
@@ -342,6 +349,7 @@ class PulseServer:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             self._busy += 1
+            request_id = str(uuid.uuid4())
             try:
                 self._check_key(request)
                 self._check_room()
@@ -358,15 +366,15 @@ class PulseServer:
                     raw="encoding" in request.query,
                     wanted=lambda: _is_connected(request),
                 )
-                return web.json_response(answer, headers={"x-request-id": str(uuid.uuid4())})
+                return web.json_response(answer, headers={"x-request-id": request_id})
             except RefusedError as error:
-                return refusal(error)
+                return batch_refusal(error, request_id)
             except ConfigurationError as error:
-                return refusal(RefusedError(400, str(error)))
+                return batch_refusal(RefusedError(400, str(error)), request_id)
             except web.HTTPRequestEntityTooLarge:
                 limit = self.options.max_body_bytes
                 text = f"Audio data too large: more than {limit} bytes (max_body_bytes)"
-                return refusal(RefusedError(413, text))
+                return batch_refusal(RefusedError(413, text), request_id)
             except batch.AbandonedError:
                 return web.Response(status=499)  # nobody is there to read it
             finally:

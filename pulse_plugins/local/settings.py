@@ -9,9 +9,9 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.connection import Habits
-from pulse_plugins.local.parameters import REGIONS
-from pulse_plugins.local.recognizer import Recognizer
+from pulse_plugins.local.connection.habits import Habits
+from pulse_plugins.local.recognizers.contract import Recognizer
+from pulse_plugins.local.wire.parameters import REGIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class ServerOptions(Habits):
 
     Attributes:
         recognizer: One that exists, which stays its owner's to close; or a name for
-            `pulse_plugins.local.recognizer.load`, made and closed with the server.
+            `pulse_plugins.local.recognizers.contract.load`, made and closed with the server.
         api_key: The one key that is accepted; None accepts any that is not empty.
         latency_interim: Seconds by which interims and speech events leave later than they could.
         latency_final: The same for finals. Messages keep their order.
@@ -73,6 +73,7 @@ class ServerOptions(Habits):
             "max_body_bytes": 1024,
             "max_audio_seconds": 0.1,
             "max_words": 1,
+            "repeat_cut_word": 0,
             "idle_timeout": 0.01,
             "send_timeout": 0.01,
         }

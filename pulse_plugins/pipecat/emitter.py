@@ -143,7 +143,9 @@ class Emitter:
         """Ask for the pending words; their final completes the turn."""
         self._finalize_at = None
         self._sink.expect_final(self)
-        self._utterance.requested(self._stream.request_finalize(), self._now())
+        stream = self._stream
+        mark = stream.stream_time
+        self._utterance.requested(stream.request_finalize(), self._now(), mark)
         self._arm()
 
     def audio_muted(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, assert_never
 
 from loguru import logger
 from pipecat.utils.errors import ErrorCategory
@@ -21,7 +21,6 @@ from pulse_plugins.core.base.events import (
     AudioLost,
     Connected,
     Disconnected,
-    Event,
     Final,
     Interim,
     MessageIgnored,
@@ -29,6 +28,7 @@ from pulse_plugins.core.base.events import (
     OptionsRefused,
     Reconnecting,
     Recovered,
+    ServerReported,
     SpeechEnded,
     SpeechStarted,
 )
@@ -40,6 +40,20 @@ from pulse_plugins.pipecat.settings import voice_of
 
 _DRAIN_MARGIN = 0.5  # seconds beyond the engine's own bound
 _CLOSE = 2.0  # seconds for an aborted stream to be gone
+
+
+# Events that are about the connection and not about words.
+ConnectionEvent: TypeAlias = (
+    Connected
+    | Disconnected
+    | Reconnecting
+    | Recovered
+    | AudioLost
+    | OptionsApplied
+    | OptionsRefused
+    | MessageIgnored
+    | ServerReported
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +237,7 @@ class StreamRunner:
             await self._set_connected(False)
             await self._failed(error)
 
-    async def _handle(self, event: Event, emitter: Emitter) -> None:
-        """Take an event that is about the connection and not about words."""
+    async def _handle(self, event: ConnectionEvent, emitter: Emitter) -> None:
         match event:
             case Connected():
                 self._throttle.connected(self._now())
@@ -247,8 +260,10 @@ class StreamRunner:
                 await self._host.take_back_settings(self._asked, event.error)
             case MessageIgnored():
                 logger.debug(f"{self._host.name}: {event.reason}")
+            case ServerReported():
+                logger.debug(f"{self._host.name}: the server reports {event.error.code}")
             case _:
-                logger.debug(f"{self._host.name}: {event}")
+                assert_never(event)
 
     def _warn(self, text: str) -> None:
         logger.warning(f"{self._host.name}: {text}")

@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from pulse_plugins.cli.application import run
-from pulse_plugins.local import scripted
+from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 

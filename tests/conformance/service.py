@@ -21,7 +21,7 @@ from websockets.http11 import Request, Response
 
 from pulse_plugins import Connected, Disconnected, Event, Final, PulseOptions, PulseStream
 from pulse_plugins.core.config.retry import RetryPolicy
-from pulse_plugins.local.scripted import speak
+from pulse_plugins.local.recognizers.scripted import speak
 from tests.support.privacy import API_KEY
 
 RATE = 16_000  # Hz

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 
 from pulse_plugins.core.base.errors import ConnectionLostError, ServerError
 from pulse_plugins.core.session.session import State
-from pulse_plugins.core.transcript.assembler import Recognition
-from pulse_plugins.core.transcript.placement import Transcripts
+from pulse_plugins.core.transcript.assembler import TranscriptAssembler
+from pulse_plugins.core.transcript.delivered import DeliveredWords
 from tests.support.attentive import AttentiveCall
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
@@ -134,8 +134,11 @@ class AnyCall(RuleBasedStateMachine):
 
     @invariant()
     def every_byte_is_accounted_for(self) -> None:
-        count = self.call.session.audio_count
-        assert self.call.fed == count.held + count.settled + count.released + count.lost
+        call = self.call
+        count = call.session.buffer.count
+        waiting = round(call.packetizer.held_seconds * call.session.buffer.bytes_per_second)
+        placed = count.held + count.acked + count.released + count.lost
+        assert call.fed == placed + waiting
 
     @invariant()
     def words_come_once_in_order_and_on_the_clock(self) -> None:
@@ -244,7 +247,7 @@ class SwitchingCall(AttentiveCall):
 
     @property
     def link(self) -> int:
-        listening = self.session._link
+        listening = self.session._connection
         if listening is not None and listening.id in self.servers:
             return listening.id
         return super().link
@@ -294,7 +297,7 @@ def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall])
 
 def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
-    monkeypatch.setattr(Recognition, "_settled_by", lambda *_: 0)
-    monkeypatch.setattr(Transcripts, "_is_known", lambda self, word: False)
+    monkeypatch.setattr(TranscriptAssembler, "_ack", lambda *_: 0)
+    monkeypatch.setattr(DeliveredWords, "overlap", lambda self, words: 0)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(AnyCall, settings=settings(PROFILE, max_examples=2000))

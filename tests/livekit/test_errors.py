@@ -6,7 +6,7 @@ import pytest
 from livekit.agents import APIConnectionError, APIStatusError, APITimeoutError
 
 from pulse_plugins.core.base import errors
-from pulse_plugins.livekit.errors import api_error, fatal_error
+from pulse_plugins.livekit.reports import api_error, fatal_error
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413])

@@ -9,9 +9,8 @@ from livekit.agents.types import NOT_GIVEN
 
 from pulse_plugins.core.base.events import Final, Utterance, Word
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.livekit.input_clock import InputClock
-from pulse_plugins.livekit.speaker import Speaker
-from pulse_plugins.livekit.speech_data import SpeechDataBuilder, speaker_label
+from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.speech_data import Speaker, SpeechDataBuilder, speaker_label
 
 
 def builder(**options: object) -> SpeechDataBuilder:

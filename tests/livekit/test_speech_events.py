@@ -17,7 +17,7 @@ from pulse_plugins.core.base.events import (
     Word,
 )
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.livekit.input_clock import InputClock
+from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
 

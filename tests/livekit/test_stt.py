@@ -13,7 +13,7 @@ from livekit.plugins import smallestai
 
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit import STT, SpeechStream, __version__
-from pulse_plugins.livekit.configuration import with_job_proxy
+from pulse_plugins.livekit.options import with_job_proxy
 
 LOCAL = "ws://127.0.0.1:1"
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from pulse_plugins.local import PulseServer
-from pulse_plugins.local.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak, spell
 
 SAMPLES = Path(__file__).with_name("samples")
 SAID = [spell(number) for number in range(8)]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.recognizer import RecognizedWord
-from pulse_plugins.local.scripted import (
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.recognizers.scripted import (
     MAX_WORDS,
     ScriptedDecoder,
     ScriptedRecognizer,

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from pulse_plugins.local import uploads
-from pulse_plugins.local.parameters import Parameters, RefusedError, read
+from pulse_plugins.local.prerecorded import uploads
+from pulse_plugins.local.wire.parameters import Parameters, read
+from pulse_plugins.local.wire.refusals import RefusedError
 from tests.cli.rig import record
 
 RATES = frozenset({8_000, 16_000})

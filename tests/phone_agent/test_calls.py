@@ -16,7 +16,7 @@ from loguru import logger
 from examples.phone_agent.bookings import Booking
 from examples.phone_agent.simulate_call import SCRIPTS, Outcome, call
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
 
 pytestmark = [

@@ -8,7 +8,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence
 from pulse_plugins.pipecat import PulseSegmentedSTTService, PulseSTTService, PulseSTTSettings
 from tests.pipecat.rig import Call, calling, words
 

@@ -29,7 +29,7 @@ from pipecat.utils.errors import ErrorCategory
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence
 from pulse_plugins.pipecat import PulseSegmentedSTTService, PulseSTTSettings
 from pulse_plugins.pipecat.frames import Result
 from tests.pipecat.rig import DEADLINE, calling, speech, words

@@ -24,7 +24,7 @@ from pipecat.turns.user_turn_processor import UserTurnProcessor
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from pulse_plugins.core.base.events import Final
-from pulse_plugins.local.scripted import silence
+from pulse_plugins.local.recognizers.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService
 from pulse_plugins.pipecat.frames import Result
 from tests.pipecat.rig import UP, calling, speech, words

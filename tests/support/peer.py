@@ -1,6 +1,7 @@
-"""A Pulse server of a few habits, on a bare websocket, written from the service's documents.
+"""A Pulse server on a bare websocket, written from the service's documents, with observed habits.
 
-It hears the words of `pulse_plugins.local.scripted`: a word comes back only when its audio came.
+The server recognizes the words of `pulse_plugins.local.recognizers.scripted`: a word is returned
+only when all of its audio arrived.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from http import HTTPStatus
+from random import Random
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -19,33 +21,12 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from pulse_plugins.local.recognizer import Decoder, RecognizedWord
-from pulse_plugins.local.scripted import ScriptedDecoder
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from tests.support.habits import Habits
+from tests.support.outbox import Outbox
 
-
-@dataclass(slots=True)
-class Habits:
-    """How this server differs from the next.
-
-    Attributes:
-        vad: It sends speech_started and speech_ended.
-        flag: It marks answers with from_finalize.
-        answers_empty: It answers a finalize when nothing is pending.
-        window: Seconds of silence after which it ends a segment and speech; None: never.
-        max_words: It cuts a segment after so many words.
-        speakers: Every two seconds of audio the other one of two speaks.
-        refusals: HTTP statuses for the next handshakes, in order.
-        decoder: Makes what hears a connection at a sample rate.
-    """
-
-    vad: bool = True
-    flag: bool = True
-    answers_empty: bool = True
-    window: float | None = 0.3
-    max_words: int | None = None
-    speakers: bool = False
-    refusals: list[int] = field(default_factory=list)
-    decoder: Callable[[int], Decoder] = ScriptedDecoder
+_LOUD = 1000  # of 32767: louder samples are speech
+_WORD_UNDER_WAY = 0.3  # seconds after a finalize in which the word under way ends
 
 
 class Link:
@@ -62,11 +43,17 @@ class Link:
         self.controls: list[str] = []
         self.words: list[RecognizedWord] = []  # all, of finals and the open segment
         self.socket = socket
+        self.is_black_hole = False
         self._habits = habits
         self._decoder = habits.decoder(self.rate)
+        self._outbox = Outbox(socket, habits, Random(f"{habits.seed} {number}"))
         self._open: list[RecognizedWord] = []
+        self._cut: list[RecognizedWord] = []  # a word that was in the final before, too
+        self._answers_at: float | None = None  # a finalize that waits for the word under way
         self._quiet = 0.0
         self._speaking = False
+        self._finals = 0
+        self._said: dict[str, object] = {}  # the newest final
 
     @property
     def seconds(self) -> float:
@@ -74,11 +61,18 @@ class Link:
 
     def cut(self) -> None:
         """The network is gone: no close frame, no goodbye."""
-        transport = self.socket.transport
-        transport.abort()
+        self.socket.transport.abort()
+
+    async def black_hole(self) -> None:
+        """From now on it takes everything and sends nothing."""
+        self.is_black_hole = True
+        await self._outbox.stop()
 
     async def say(self, **message: object) -> None:
-        await self.socket.send(json.dumps({"session_id": f"s{self.number}", **message}))
+        await self._outbox.send(self._wire(message))
+
+    def _wire(self, message: dict[str, object]) -> str:
+        return json.dumps({"session_id": f"s{self.number}", **message})
 
     async def take(self, data: bytes) -> None:
         self.audio += data
@@ -86,16 +80,28 @@ class Link:
         words = await self._decoder.feed(pcm)
         await self._watch(pcm)
         if words is not None:
-            self.words += words[len(self._open) :]
-            self._open = list(words)
-            if self._habits.max_words and len(words) >= self._habits.max_words:
-                await self.end_segment()
-                return
-            text = " ".join(word.text for word in words)
-            await self.say(transcript=text, is_final=False, is_last=False)
+            await self._take_words(list(words))
+        at = self._answers_at
+        if at is not None and (words is not None or self.seconds - at > _WORD_UNDER_WAY):
+            await self._answer_in_mid_word(at)
+
+    async def _take_words(self, words: list[RecognizedWord]) -> None:
+        fresh = words[len(self._open) :]
+        self.words += fresh
+        self._open = words
+        if self._answers_at is not None:
+            return
+        every, most = self._habits.interim_every, self._habits.max_words
+        if most and len(words) >= most:
+            await self.end_segment()
+        elif every and len(words) % every == 0:
+            shown = [*self._cut, *words]
+            await self._outbox.send_interim(
+                self._wire({"transcript": _text(shown), "is_final": False, "is_last": False})
+            )
 
     async def _watch(self, pcm: NDArray[np.int16]) -> None:
-        loud = bool(len(pcm)) and int(np.abs(pcm.astype(np.int32)).max()) > 1000
+        loud = bool(len(pcm)) and int(np.abs(pcm.astype(np.int32)).max()) > _LOUD
         self._quiet = 0.0 if loud else self._quiet + len(pcm) / self.rate
         if loud and not self._speaking:
             self._speaking = True
@@ -109,43 +115,101 @@ class Link:
             await self.end_segment()
 
     async def end_segment(self, **flags: object) -> None:
-        words = await self._decoder.finish_segment()
+        words = list(await self._decoder.finish_segment())
         self.words += words[len(self._open) :]
         self._open = []
+        words = [*self._cut, *words]
+        self._cut = []
         if words or flags:
-            await self.say(
-                transcript=" ".join(word.text for word in words),
-                is_final=True,
-                language=self.query["language"],
-                words=[self._wire(word) for word in words],
-                **{"is_last": False, **flags},
-            )
+            await self._final(words, flags)
 
-    def _wire(self, word: RecognizedWord) -> dict[str, object]:
+    async def _final(self, words: list[RecognizedWord], flags: dict[str, object]) -> None:
+        habits = self._habits
+        redacted = sorted({word.text for word in words} & habits.redacts)
+        names = {word: f"[FIRSTNAME_{number}]" for number, word in enumerate(redacted, 1)}
+        message: dict[str, object] = {
+            "transcript": _text([replace(w, text=names.get(w.text, w.text)) for w in words]),
+            "is_final": True,
+            "language": self.query.get("language", "en"),
+            "is_last": False,
+            **flags,
+        }
+        if habits.punctuates and words:
+            text = str(message["transcript"])
+            message["transcript"] = f"{text[0].upper()}{text[1:]}."
+        if habits.word_times:
+            message["words"] = [self._word(w, names.get(w.text, w.text).lower()) for w in words]
+        if names:
+            message["redacted_entities"] = list(names.values())
+        self._said = message
+        self._finals += 1
+        await self._outbox.send_final(self._wire(message))
+        if habits.repeats_finals and self._finals % habits.repeats_finals == 0:
+            await self._outbox.send_final(self._wire({**message, "from_finalize": False}))
+        if habits.error_every and self._finals % habits.error_every == 0:
+            await self.say(status="error", message="the request timed out")
+
+    def _word(self, word: RecognizedWord, text: str) -> dict[str, object]:
+        digits = 2 if self._habits.word_times == "rounded" else 9
         entry: dict[str, object] = {
-            "word": word.text,
-            "start": word.start,
-            "end": word.end,
+            "word": text,
+            "start": round(word.start, digits),
+            "end": round(word.end, digits),
             "confidence": word.confidence,
         }
-        if self._habits.speakers:
-            entry["speaker"] = int(word.start / 2.0) % 2
-        return entry
+        speaker = self._habits.speaker(word.text, word.start)
+        return entry if speaker is None else {**entry, "speaker": speaker}
 
     async def control(self, kind: str) -> bool:
         """Answer a control message; False when the connection is over."""
         self.controls.append(kind)
         if kind == "finalize":
-            flags = {"from_finalize": True} if self._habits.flag else {}
-            if flags or self._habits.answers_empty:
-                await self.end_segment(**flags or {"is_last": False})
+            is_mid_word = self._speaking and self._quiet == 0.0
+            if self._habits.doubles_word is not None and is_mid_word:
+                self._answers_at = self.seconds
             else:
-                await self.end_segment()
+                await self._answer()
         if kind in ("close_stream", "end"):
-            await self.end_segment(is_last=True)
-            await self.socket.close(1000)
+            await self._end()
             return False
         return True
+
+    async def _answer(self) -> None:
+        flags = {"from_finalize": True} if self._habits.marks(self.query) else {}
+        if self._habits.answers_empty:
+            await self.end_segment(**flags or {"is_last": False})
+        elif self._open or self._cut:
+            await self.end_segment(**flags)
+        else:
+            await self.end_segment()
+
+    async def _answer_in_mid_word(self, asked_at: float) -> None:
+        """Answer with the word that was under way, which the next segment begins with again."""
+        self._answers_at = None
+        under_way = self._open[-1:]
+        later = self._habits.doubles_word or 0.0
+        await self._answer()
+        for word in under_way:
+            if word.start < asked_at < word.end:
+                start = min(word.start + later, word.end - 0.02)
+                self._cut = [replace(word, start=start, end=word.end)]
+
+    async def _end(self) -> None:
+        last = self._habits.last
+        if last == "words":
+            await self.end_segment(is_last=True)
+        else:
+            await self.end_segment()
+            said = self._said if last == "repeat" else {"transcript": "", "is_final": True}
+            await self.say(**{**said, "is_last": True})
+        await self._outbox.close(1000)
+
+    async def aclose(self) -> None:
+        await self._outbox.stop()
+
+
+def _text(words: list[RecognizedWord]) -> str:
+    return " ".join(word.text for word in words)
 
 
 Fault = Callable[[Link, str], bool]
@@ -160,6 +224,7 @@ class Peer:
         self.handshakes = 0
         self.fault: Fault = lambda link, what: False
         self.changed = asyncio.Condition()
+        self.is_out = False  # an outage: every handshake is refused with 503
         self._server: Server | None = None
 
     @property
@@ -172,12 +237,19 @@ class Peer:
     def finalizes(self) -> int:
         return sum(link.controls.count("finalize") for link in self.links)
 
+    @property
+    def open_links(self) -> list[Link]:
+        """The connections that are open, oldest first."""
+        return [link for link in self.links if link.socket.close_code is None]
+
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(20), self.changed:
             await self.changed.wait_for(true)
 
     def _greet(self, socket: ServerConnection, request: Request) -> Response | None:
         self.handshakes += 1
+        if self.is_out:
+            return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, '{"error":"no"}')
         if self.habits.refusals:
             status = self.habits.refusals.pop(0)
             return socket.respond(HTTPStatus(status), '{"error":"no"}')
@@ -188,11 +260,16 @@ class Peer:
         async with self.changed:
             self.links.append(link)
             self.changed.notify_all()
-        with suppress(ConnectionClosed):
-            await self._listen(link, socket)
+        try:
+            with suppress(ConnectionClosed):
+                await self._listen(link, socket)
+        finally:
+            await link.aclose()
 
     async def _listen(self, link: Link, socket: ServerConnection) -> None:
         async for message in socket:
+            if link.is_black_hole:
+                continue
             what = "audio" if isinstance(message, bytes) else str(json.loads(message)["type"])
             if not self.fault(link, what):
                 if isinstance(message, bytes):

@@ -1,7 +1,4 @@
-"""What two texts that say the same have in common: no case, no punctuation.
-
-The vowel signs of Indic scripts are marks, no letters, and yet they make another word.
-"""
+"""Comparing texts by their words, and showing text of a server safely."""
 
 from __future__ import annotations
 
@@ -13,17 +10,22 @@ from unicodedata import category
 from pulse_plugins.core.base.languages import spaceless
 
 _NOT_SPOKEN = re.compile(r"[\W_]+")
+_KEPT = "LMN"  # Unicode categories of letters, marks and numbers
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of a text, and parts of words between which there is punctuation."""
+    """Split a text into words without case and punctuation.
+
+    Marks are kept, because the vowel signs of Indic scripts are marks. A word with punctuation in
+    it gives several parts.
+    """
     if text.isascii():
         return _NOT_SPOKEN.sub(" ", text).casefold().split()
-    return "".join(c if category(c)[0] in "LMN" else " " for c in text).casefold().split()
+    return "".join(c if category(c)[0] in _KEPT else " " for c in text).casefold().split()
 
 
 def plain(text: str) -> str:
-    """All of them in one: the same in languages with spaces and without."""
+    """Join the words of a text without spaces, for scripts that write none between words."""
     return "".join(plain_words(text))
 
 
@@ -73,3 +75,17 @@ def texts_of_words(text: str, words: Sequence[str], language: str) -> TextOfWord
             at = first + number * (last - first) // (stop - start) if last > first else first - 1
             pieces[owners[max(at, 0)][1] if owners else 0].append(token)
     return TextOfWords(pieces, "" if without_spaces else " ")
+
+
+def printable(text: str, limit: int) -> str:
+    """Make text of a server safe for logs and error texts.
+
+    Line breaks, escape codes, bidirectional controls and lone surrogates become `?`.
+
+    Args:
+        text: Any text.
+        limit: The length in characters; the rest is cut.
+    """
+    if len(text) <= limit and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "?" for c in text[:limit])

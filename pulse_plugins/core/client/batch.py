@@ -26,9 +26,10 @@ from pulse_plugins.core.base.errors import (
     StreamClosedError,
 )
 from pulse_plugins.core.client.upload import Audio, Progress, Upload, Webhook
+from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.core.session.backoff import Backoff
-from pulse_plugins.core.session.endpoint_health import shared_endpoints
+from pulse_plugins.core.session.endpoint_health import shared_health
+from pulse_plugins.core.session.reconnect import RetryBudget
 from pulse_plugins.core.wire.batch_messages import BatchTranscript, read
 
 _PARAMETERS = frozenset(
@@ -143,25 +144,25 @@ class PulseBatch:
         if timeout is None:
             size = None if upload.is_link else upload.size
             timeout = _PATIENCE + (size / _SLOWEST if size is not None else _UNKNOWN_LENGTH)
-        backoff = Backoff(self.options.retry, Random())
-        now, key = asyncio.get_running_loop().time, self.options.api_key
+        budget = RetryBudget(OptionsInForce(self.options), Random())
+        now, key_for = asyncio.get_running_loop().time, self.options.key_for
         while True:
-            url = shared_endpoints.choose(self.options.urls, key, now())
+            url = shared_health.choose(self.options.urls, key_for, now())
             try:
                 transcript = await self._try(upload, query, timeout, url)
             except PulseError as error:
                 if error.retryable:
-                    shared_endpoints.failed(url, key, now(), retry_after=error.retry_after)
+                    shared_health.failed(url, key_for(url), now(), retry_after=error.retry_after)
                 if not error.retryable or not upload.repeatable:
                     raise
-                delay = backoff.next(
-                    slow=isinstance(error, RateLimitError), retry_after=error.retry_after
-                )
-                if delay is None or backoff.failures >= self._attempts:
+                budget.failed(now())
+                if budget.failures >= self._attempts:
                     raise
+                slow = isinstance(error, RateLimitError)
+                delay = budget.delay(slow=slow, retry_after=error.retry_after)
                 _log.info("recording not transcribed (%s): again in %.1f s", error.code, delay)
             else:
-                shared_endpoints.worked(url, key)
+                shared_health.worked(url, key_for(url))
                 return transcript
             await asyncio.sleep(delay)
 
@@ -191,7 +192,7 @@ class PulseBatch:
                 url,
                 params=query,
                 data=upload.body(),
-                headers=self.options.request_headers() | upload.headers(),
+                headers=self.options.request_headers(base_url) | upload.headers(),
                 timeout=limits,
                 proxy=self.options.proxy,
                 allow_redirects=False,  # the key is for this host alone

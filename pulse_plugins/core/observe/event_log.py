@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -23,9 +22,9 @@ from pulse_plugins.core.base.events import (
     MessageIgnored,
     OptionsApplied,
     OptionsRefused,
-    Queued,
     Reconnecting,
     Recovered,
+    ServerReported,
 )
 
 _log = logging.getLogger("pulse_plugins.stream")
@@ -70,10 +69,6 @@ class Journal:
             case Interim(session_id=session_id) | Final(session_id=session_id):
                 self._session_id = session_id or self._session_id
                 return
-            case Queued(ahead=ahead):
-                level, what, values = loud, "queued", {"ahead": ahead}
-            case Admitted(seconds=seconds):
-                level, what, values = calm, "admitted", {"seconds": seconds}
             case Connected(attempt=attempt, seconds=seconds, url=url):
                 self._session_id = ""  # the server tells it with its first text
                 level, what = (loud, "failed_over") if event.failed_over else (calm, "connected")
@@ -93,6 +88,8 @@ class Journal:
                 level, what, values = calm, "options_applied", {"time": time}
             case OptionsRefused(error=error):
                 level, what, values = loud, "options_refused", _reason(error)
+            case ServerReported(error=error):
+                level, what, values = loud, "server_reported", _reason(error)
             case MessageIgnored(reason=reason):
                 level, what, values = calm, "message_ignored", {"reason": reason}
             case _:

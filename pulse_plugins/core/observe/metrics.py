@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Event,
@@ -15,6 +14,7 @@ from pulse_plugins.core.base.events import (
     MessageIgnored,
     Reconnecting,
     Recovered,
+    ServerReported,
 )
 
 
@@ -29,7 +29,6 @@ class StreamMetrics:
         lost_seconds: Audio that no server heard.
         silence_seconds: Silence that kept an idle connection alive.
         outage_seconds: Time without a connection, as far as it is over.
-        queue_seconds: Time in line before the stream might connect (`Limits.max_streams`).
         connects: Handshakes that succeeded.
         failovers: Connections to another base URL than that of the try before, which failed.
         recoveries: Outages that ended with everything held sent again.
@@ -37,6 +36,8 @@ class StreamMetrics:
         interims: Interims.
         promoted: Finals that were the newest interim, because no answer came in time.
         ignored: Messages or fields that could not be read.
+        reported: Errors that the server reported inside a connection that went on.
+        unread: Events that were discarded because nobody read them.
         retries: Tries to reconnect, by the reason (`PulseError.code`).
     """
 
@@ -46,7 +47,6 @@ class StreamMetrics:
     lost_seconds: float = 0.0
     silence_seconds: float = 0.0
     outage_seconds: float = 0.0
-    queue_seconds: float = 0.0
     connects: int = 0
     failovers: int = 0
     recoveries: int = 0
@@ -54,6 +54,8 @@ class StreamMetrics:
     interims: int = 0
     promoted: int = 0
     ignored: int = 0
+    reported: int = 0
+    unread: int = 0
     retries: dict[str, int] = field(default_factory=dict)
 
 
@@ -65,7 +67,6 @@ class Tally:
         self._retries: Counter[str] = Counter()
         self._lost = 0.0
         self._outage = 0.0
-        self._queue = 0.0
 
     def count(self, event: Event) -> None:
         """Take one event into account."""
@@ -75,8 +76,6 @@ class Tally:
             case Final(promoted=promoted, text=text):
                 self._counts["finals"] += bool(text)
                 self._counts["promoted"] += promoted
-            case Admitted(seconds=seconds):
-                self._queue += seconds
             case Connected(failed_over=failed_over):
                 self._counts["connects"] += 1
                 self._counts["failovers"] += failed_over
@@ -87,15 +86,21 @@ class Tally:
                 self._outage += outage
             case AudioLost(duration=duration):
                 self._lost += duration
+            case ServerReported():
+                self._counts["reported"] += 1
             case MessageIgnored():
                 self._counts["ignored"] += 1
             case _:
                 pass
 
+    def discarded(self) -> None:
+        """An event was discarded because nobody read it."""
+        self._counts["unread"] += 1
+
     def snapshot(self, audio: float, sent: float, replayed: float, silence: float) -> StreamMetrics:
         """The counts as they stand; the four figures, in seconds, are the session's."""
         return replace(
-            StreamMetrics(audio, sent, replayed, self._lost, silence, self._outage, self._queue),
+            StreamMetrics(audio, sent, replayed, self._lost, silence, self._outage),
             **self._counts,
             retries=dict(self._retries),
         )

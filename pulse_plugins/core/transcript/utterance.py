@@ -7,7 +7,8 @@ utterance is open, interims carry all of its words; when its end is known, one f
 
 The end of an utterance is known in one of these cases:
 
-1. The newest finalize request is answered. The answer contains all words before its mark.
+1. The newest finalize request is answered. The answer contains all words before its mark; words
+   after the mark stay open.
 2. The caller is silent, no request is outstanding and no text came for `Policy.quiet_seconds`.
    Nothing on the wire tells a cut by endpointing from a cut by word count, so silence decides.
 3. An interim stays open for `Policy.open_seconds` while the caller is silent. `wants_finalize`
@@ -69,6 +70,7 @@ class Released:
 
 
 NOTHING = Released()
+_AT_MARK = 0.1  # seconds; a word that begins so near a mark was under way there
 
 
 class UtteranceAssembler:
@@ -85,6 +87,8 @@ class UtteranceAssembler:
         self._segments: list[Final] = []  # closed by the server, not passed on yet
         self._open: Interim | None = None  # the newest interim of the segment after them
         self._awaited: int | None = None  # the newest finalize request without an answer
+        self._mark: float | None = None  # stream_time of that request, where it is known
+        self._answered_until = 0.0  # stream_time up to which requests are answered
         self._caller_speaks: bool | None = None  # None: no voice detector was heard from
         self._began_at = 0.0  # when the first text of the open utterance came
         self._text_at = 0.0  # when the newest text came
@@ -135,14 +139,15 @@ class UtteranceAssembler:
         """The voice detector hears the caller no more."""
         self._caller_speaks = False
 
-    def requested(self, finalize_id: int, now: float) -> None:
+    def requested(self, finalize_id: int, now: float, mark: float | None = None) -> None:
         """The adapter asked for the words of all audio so far.
 
         Args:
             finalize_id: What the engine returned for the request.
             now: Seconds of a steady clock.
+            mark: The stream_time of the request. Without it, an answer releases all segments.
         """
-        self._awaited = finalize_id
+        self._awaited, self._mark = finalize_id, mark
         self._text_at = now
 
     def interim(self, interim: Interim, now: float) -> Released:
@@ -161,13 +166,12 @@ class UtteranceAssembler:
             self._open = None  # the final took the place of the interim
         if self._awaited is not None and answers is not None and answers >= self._awaited:
             self._awaited = None
-            segments = self._take()
-            joined = replace(self._joined(segments) or final, finalize_id=answers)
-            complete = not (final.promoted and final.text)
-            return Released(final=joined, complete=complete, segments=segments)
+            return self._answered(final, now)
         if not final.text:
             return NOTHING  # the answer to a request that the caller's next words overtook
-        return self._shown() if not self._is_too_long(now) else self._release_closed(now)
+        if self._is_too_long(now) or self._came_after_its_answer(final):
+            return self._release_closed(now)
+        return self._shown()
 
     def advance(self, now: float) -> Released:
         """Time has passed."""
@@ -184,6 +188,11 @@ class UtteranceAssembler:
             and not self._caller_speaks
             and now - self._text_at >= self.policy.open_seconds
         )
+
+    def release(self, now: float) -> Released:
+        """The adapter knows that the utterance is over: what is closed leaves."""
+        self._awaited = None
+        return self._release_closed(now)
 
     def flush(self) -> Released:
         """Nothing more will come: what is closed leaves."""
@@ -212,6 +221,42 @@ class UtteranceAssembler:
         if not self.is_open:
             self._began_at = now
         self._text_at = now
+
+    def _answered(self, answer: Final, now: float) -> Released:
+        """The newest request is answered: what was said before its mark leaves."""
+        mark = self._mark
+        newer: list[Final] = []
+        if mark is not None:
+            self._answered_until = mark
+            # Seen with a cough that was taken for speech: its empty answer came after the words
+            # of the turn that followed.
+            newer = [
+                each
+                for each in self._segments
+                if each is not answer and each.words and each.start >= mark - _AT_MARK
+            ]
+        self._segments = [each for each in self._segments if each not in newer]
+        segments = self._take()
+        joined = self._joined(segments) or replace(answer, text="", words=())
+        self._segments = newer
+        self._began_at = now
+        complete = not (answer.promoted and answer.text)
+        shown = self._shown().interim if newer else None
+        joined = replace(joined, finalize_id=answer.finalize_id)
+        return Released(shown, joined, complete, segments)
+
+    def _came_after_its_answer(self, final: Final) -> bool:
+        """Whether a segment belongs before a request that is answered already.
+
+        Seen on servers that mark no answer: a cut by word count was taken for the answer. Without
+        word times the place of a segment is not known, and it stays open.
+        """
+        return (
+            self._awaited is None
+            and len(self._segments) == 1
+            and bool(final.words)
+            and final.end <= self._answered_until
+        )
 
     def _is_too_long(self, now: float) -> bool:
         if not self._segments or self._awaited is not None:

@@ -1,9 +1,11 @@
-"""Wire JSON to typed messages: forgiving in, so that one bad field never costs the other ones.
+"""Messages of a stream: JSON text to typed structs.
 
-Nothing else of the client knows a JSON key. The fast path decodes straight into a struct; a
-message that does not fit its types is read again field by field, and what cannot be read is named
-in `problems`. Sources: protocol page, sections 4.2 to 4.5; where documents disagree on a name
-(`transcript` / `transcription`, utterance `text` / `transcript`) either is read.
+No other part of the engine knows a JSON key. `parse` decodes a message into a struct in one step.
+If a field has an unexpected type, the message is read again field by field, the unreadable fields
+are named in `problems`, and the other fields are used. Where documents disagree on a name
+(`transcript` and `transcription`, utterance `text` and `transcript`), both names are read.
+
+Source: docs/protocol.md, sections 4.2 to 4.5.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from pulse_plugins.core.base.errors import PulseError, from_message
+from pulse_plugins.core.base.text import printable
+from pulse_plugins.core.wire.error_fields import read_error
+
+_MOST_SESSION_ID = 128  # characters; the service's ids have at most 36
 
 
 class WireWord(msgspec.Struct, frozen=True):
-    """One entry of `words`; times in seconds from the connection's first audio byte."""
+    """One entry of `words`; times are seconds from the connection's first audio byte."""
 
     word: str
     start: float | None = None
@@ -38,11 +44,18 @@ class WireUtterance(msgspec.Struct, frozen=True):
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """An interim or a final; the type field is absent in two dialects."""
+    """An interim or a final; two dialects send it without a `type`.
+
+    Attributes:
+        session_id: Printable and bounded, because it goes into events and logs.
+        full_transcript: All finals of the connection so far, from servers that send it.
+        problems: Names of fields that could not be read.
+    """
 
     session_id: str | None = None
     transcript: str | None = None
     transcription: str | None = None
+    full_transcript: str | None = None
     is_final: bool = False
     is_last: bool = False
     from_finalize: bool = False
@@ -58,24 +71,26 @@ class Transcript(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The segment's text without the separator space that some finals carry."""
+        """The text of the segment, without the space that separates some finals."""
         return (self.transcript or self.transcription or "").strip()
 
 
 class _Envelope(Transcript, frozen=True):
-    """A transcript plus the fields that tell which message it is."""
+    """Any message: a transcript and the fields that tell which message it is."""
 
     type: str | None = None
     status: Any = None
     error: Any = None
     errors: Any = None
     error_code: Any = None
+    code: Any = None
+    status_code: Any = None
     message: Any = None
     timestamp: float | None = None
 
 
 class SpeechMark(msgspec.Struct, frozen=True):
-    """`speech_started` or `speech_ended`, in seconds from the first audio byte."""
+    """`speech_started` or `speech_ended`; the timestamp is seconds from the first audio byte."""
 
     started: bool
     timestamp: float | None
@@ -86,13 +101,19 @@ class Pong(msgspec.Struct, frozen=True):
 
 
 class ErrorReport(msgspec.Struct, frozen=True):
-    """An error message inside the stream."""
+    """An error message inside the stream, after which a server may close or go on.
+
+    The class of `error` tells what it is about: `AuthenticationError`, `PaymentRequiredError` and
+    `AccessDeniedError` for the account; `RegionError` for the language; `RateLimitError` for too
+    many streams; `RequestRejectedError` for an option; and `ServerError` for everything else. A
+    timeout, after which the legacy server goes on, has the code `error_timeout` (N2).
+    """
 
     error: PulseError
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """Not a message of this protocol; `reason` holds none of its content."""
+    """Not a message of this protocol; `reason` holds none of the content."""
 
     reason: str
 
@@ -103,7 +124,7 @@ _decode = msgspec.json.Decoder(_Envelope).decode
 
 
 def parse(data: str | bytes) -> Message:
-    """The message in one WebSocket frame; never raises."""
+    """Read one WebSocket message; never raises."""
     if not isinstance(data, str):
         return Unreadable("binary")
     try:
@@ -116,7 +137,7 @@ def parse(data: str | bytes) -> Message:
 
 def _parse_by_field(data: str) -> Message:
     try:
-        # More lenient than the fast path: a server that writes NaN means that it does not know.
+        # Some servers write NaN for an unknown number. The fast path refuses NaN.
         fields = json.loads(data, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return Unreadable("not_json")
@@ -144,9 +165,9 @@ def _parse_by_field(data: str) -> Message:
 def _entry(
     raw: object, kind: type[WireWord] | type[WireUtterance], name: str, problems: list[str]
 ) -> Any:
-    """One word or utterance, without those of its fields that cannot be read."""
+    """Read one word or utterance, without its unreadable fields."""
     if isinstance(raw, dict):
-        # Of other keys msgspec would want UTF-8, which a lone surrogate is not.
+        # Only known keys: msgspec cannot compare a key that holds a lone surrogate.
         kept = {key: value for key, value in raw.items() if key in kind.__struct_fields__}
         while True:
             try:
@@ -165,6 +186,7 @@ def _entry(
 def _classify(envelope: _Envelope, problems: tuple[str, ...]) -> Message:
     kind = envelope.type
     has_text = envelope.transcript is not None or envelope.transcription is not None
+    # An error message, by the rule of section 4.5.
     if (
         kind == "error"
         or envelope.status == "error"
@@ -176,6 +198,11 @@ def _classify(envelope: _Envelope, problems: tuple[str, ...]) -> Message:
     if kind == "pong":
         return Pong()
     if has_text or envelope.is_last or envelope.is_final:
+        session = envelope.session_id
+        # Both checks are cheap: this line runs for every interim.
+        if session and not (len(session) <= _MOST_SESSION_ID and session.isprintable()):
+            session = printable(session, _MOST_SESSION_ID)
+            envelope = msgspec.structs.replace(envelope, session_id=session)
         if not problems:
             return envelope
         return msgspec.structs.replace(envelope, problems=tuple(dict.fromkeys(problems)))
@@ -183,18 +210,13 @@ def _classify(envelope: _Envelope, problems: tuple[str, ...]) -> Message:
 
 
 def _error(envelope: _Envelope) -> PulseError:
-    # Read `error`, then `message`, then `errors`: protocol page, sections 4.5 and 6.
-    for value in (envelope.error, envelope.message, envelope.errors):
-        if value:
-            detail = value if isinstance(value, str) else str(value)
-            break
-    else:
-        detail = ""
-    code = envelope.error_code if isinstance(envelope.error_code, str) else ""
-    return from_message(detail[:500], error_code=code)
+    fields = {name: getattr(envelope, name) for name in _ERROR_FIELDS}
+    found = read_error(fields)
+    return from_message(found.detail, error_code=found.code, parameter=found.parameter)
 
 
 _FIELD_TYPES: dict[str, Any] = {
     each.name: each.type for each in msgspec.structs.fields(_Envelope) if each.name != "problems"
 }
 _FLAGS = frozenset({"is_final", "is_last", "from_finalize", "speech_final"})
+_ERROR_FIELDS = ("error", "message", "errors", "error_code", "code", "status_code")

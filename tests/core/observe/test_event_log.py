@@ -23,7 +23,8 @@ from pulse_plugins.core.base.events import (
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.observe.event_log import Journal
-from pulse_plugins.local import PulseServer, ServerOptions, scripted
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.recognizers import scripted
 from tests.support.listening import Listener
 from tests.support.privacy import API_KEY, MARKED_WORD, Watch
 

@@ -1,0 +1,176 @@
+"""Decides when the text of an open utterance is worth a reply that begins before the turn ends.
+
+An eager reply costs a call of the language model if the utterance then goes on or reads otherwise.
+The text is worth it under these conditions:
+
+1. No word is on its way. The newest audio is quiet, less than `QUIET` of the loudness at which
+   words came, for longer than this stream's texts lag behind their audio. The lag is measured at
+   each final with word times: how much audio had been given when the last word was first shown.
+2. The end of speech is known (the server's voice detector, or a finalize request of the
+   framework), or the text has not changed for `STABLE` seconds.
+3. The text is made of finals only; or interims of this stream become their finals unchanged. At
+   each final the interim before it is compared with it, and a moving share of those that were
+   equal must reach `WORTH`. Before the first comparison no interim is worth a reply, because a
+   service that punctuates only its finals would cost a second call in the first turn.
+4. The text was not passed on before.
+
+How texts are compared depends on who compares next: a framework that takes any difference for a
+new text needs `exact` equality, one that ignores case and punctuation does not.
+
+Nothing here reads a clock: `now` is any steady clock in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from pulse_plugins.core.audio.formats import loudness
+from pulse_plugins.core.base.text import plain_words
+
+STABLE = 0.4  # seconds
+QUIET = 0.3  # of the loudness of speech
+WORTH = 0.6
+_WEIGHT = 0.5  # of the newest comparison in the share
+_LAG_MARGIN = 0.1  # seconds; audio comes in packets of so much
+_LAG_KEPT = 0.7  # of the former lag remains at each final: one fast final proves little
+_AGAIN = 0.1  # seconds until the audio is looked at again
+_SPOKEN = 3  # changes of the text whose audio says how loud the caller is
+_KEPT = 1.5  # seconds of audio about which `is_quiet` can tell
+
+
+class EagerText:
+    """Watches one stream's open utterance and the loudness of its newest audio.
+
+    Attributes:
+        exact: Whether an interim counts as equal to its final only if every character is.
+        sent: How many texts were passed on.
+        kept: How many of them were equal to the utterance's final.
+    """
+
+    def __init__(self, *, exact: bool = False) -> None:
+        self.exact = exact
+        self.sent = 0
+        self.kept = 0
+        self._shares: list[float | None] = [None, None]  # of equal words, of equal characters
+        self._audio: deque[tuple[float, bytes]] = deque()
+        self._seconds = 0.0
+        self._speech = 0.0  # loudness, 0 to 1
+        # The audio in which words came, newest last. Its loudness is computed when it matters.
+        self._spoken: deque[bytes] = deque(maxlen=_SPOKEN)
+        self._text = self._passed_on = ""
+        self._is_closed = False  # the text is made of finals only
+        self._changed_at = 0.0
+        self._ask_at = 0.0
+        self._heard = 0.0  # seconds of audio so far: the stream_time
+        self._shown_at = 0.0  # the same when the newest interim came
+        self._lag: float | None = None  # seconds from the end of a word to its first interim
+
+    def audio(self, data: bytes, seconds: float) -> None:
+        """Keep the newest audio.
+
+        Args:
+            data: Mono linear16.
+            seconds: Its length.
+        """
+        self._heard += seconds
+        self._audio.append((seconds, data))
+        self._seconds += seconds
+        while self._seconds - self._audio[0][0] >= _KEPT:
+            self._seconds -= self._audio.popleft()[0]
+
+    def reads(self, text: str, now: float, *, closed: bool) -> None:
+        """The open utterance reads like this now.
+
+        Args:
+            text: All of its words.
+            now: Seconds of a steady clock.
+            closed: No interim is part of it.
+        """
+        self._is_closed = closed
+        if text != self._text:
+            if not closed:  # a final adds no word that was not heard before
+                self._shown_at = self._heard
+                self._spoken.append(self._newest(STABLE))
+            self._text, self._changed_at = text, now
+
+    def compare(self, interim: str, final: str, last_word_end: float | None) -> None:
+        """A segment closed: learn whether and how late interims become their finals.
+
+        Args:
+            interim: The newest interim of the segment.
+            final: The segment's text.
+            last_word_end: stream_time at which its last word ends; None: not known.
+        """
+        shown, said = plain_words(interim), plain_words(final)
+        for index, hit in enumerate((shown == said, interim == final)):
+            share = self._shares[index]
+            self._shares[index] = hit if share is None else share + _WEIGHT * (hit - share)
+        if last_word_end is not None and shown[-1:] == said[-1:]:
+            lag = max(0.0, self._shown_at - last_word_end)
+            self._lag = max(lag, _LAG_KEPT * (self._lag or 0.0))
+
+    def left(self, text: str) -> None:
+        """The utterance is over and reads like this."""
+        if self._passed_on and text:
+            equal = self._passed_on == text
+            self.kept += equal or (
+                not self.exact and plain_words(self._passed_on) == plain_words(text)
+            )
+        self._text = self._passed_on = ""
+        self._is_closed = False
+
+    @property
+    def deadline(self) -> float | None:
+        """When to ask `stable` or, after the end of speech, `ended`, on the clock of `now`."""
+        if not self._is_worth_it:
+            return None
+        return max(self._changed_at + STABLE, self._ask_at)
+
+    def stable(self, now: float) -> str | None:
+        """The text, if it is worth a reply because it and the caller are quiet."""
+        if not self._is_worth_it or now < self._changed_at + STABLE:
+            return None
+        return self._pass_on_if_quiet(now)
+
+    def ended(self, now: float) -> str | None:
+        """The text, if it is worth a reply because speech is known to have ended."""
+        return self.stable(now) if self._lag is None else self._pass_on_if_quiet(now)
+
+    def _pass_on_if_quiet(self, now: float) -> str | None:
+        if not self._is_worth_it:
+            return None
+        quiet = STABLE if self._lag is None else max(STABLE, self._lag + _LAG_MARGIN)
+        if not self.is_quiet(min(quiet, _KEPT)):
+            self._ask_at = now + _AGAIN
+            return None
+        self._passed_on = self._text
+        self.sent += 1
+        return self._text
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether the newest audio is much quieter than the caller's words.
+
+        Args:
+            seconds: Length of the stretch, at most 1.5.
+        """
+        while self._spoken:
+            self._speech = max(loudness(self._spoken.popleft(), "linear16"), self._speech * 0.8)
+        return loudness(self._newest(seconds), "linear16") <= QUIET * self._speech
+
+    @property
+    def _is_worth_it(self) -> bool:
+        if not self._text or self._text == self._passed_on:
+            return False
+        share = self._shares[self.exact]
+        return self._is_closed or (share is not None and share >= WORTH)
+
+    def _newest(self, seconds: float) -> bytes:
+        pieces: list[bytes] = []
+        for length, data in reversed(self._audio):
+            if seconds <= 1e-6:
+                break
+            if length > seconds:  # a part of it, in whole samples
+                data = data[-2 * max(1, round(len(data) / 2 * seconds / length)) :]
+            pieces.append(data)
+            seconds -= length
+        return b"".join(reversed(pieces))

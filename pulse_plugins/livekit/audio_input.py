@@ -1,0 +1,257 @@
+"""The framework's frames into the engine: formats, gathering, the session's clock, and usage.
+
+Audio counts for usage when it is given, once: a replay after a drop is not the caller's speech.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from contextlib import suppress
+
+from livekit import rtc
+from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
+
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import StreamClosedError
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.transcript.eager import EagerText
+
+_AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
+_GAP = 0.3  # seconds between two frames; more is a pause of the input
+_CLOSES = 2.0  # seconds to wait until the sockets are closed
+_PAUSE = 0.5  # seconds; a frame that is late by less has been delayed on its way
+_MOST_PAUSES = 256  # that are remembered
+_ONSET = (
+    0.1  # seconds; word times are this coarse: speech after a pause may seem to begin before it
+)
+_ROUNDING = 0.02  # seconds by which the end of a word may seem to lie behind a pause
+
+
+class InputClock:
+    """Where a moment of the stream lies on the session's clock and on the wall clock.
+
+    stream_time counts the audio that was given. While an input is muted nothing is given, but the
+    session's clock goes on. Every such pause is noted at the place in the audio where it happened.
+    Reconnects do not appear here at all. All times are seconds.
+
+    Attributes:
+        anchor: Wall clock of stream_time 0.0, or None before the first audio.
+        until: stream_time of the end of the audio so far.
+    """
+
+    def __init__(self) -> None:
+        self.anchor: float | None = None
+        self.until = 0.0
+        self._places: list[float] = [0.0]
+        self._paused: list[float] = [0.0]  # in all, from the place of the same index on
+
+    def pushed(self, duration: float, now: float, *, waited: bool) -> None:
+        """A frame was given.
+
+        Args:
+            duration: Its length.
+            now: Wall clock.
+            waited: It came when nothing else was queued. Only then does a late frame mean that
+                the input paused, and not that this process was busy.
+        """
+        if self.anchor is None:
+            self.anchor = now - duration  # a frame is given when its last sample was heard
+        total = self._paused[-1]
+        late = now - (self.anchor + self.until + duration + total)
+        if waited and late > _PAUSE:
+            self._note(total + late)
+        elif late < -_PAUSE and total > 0:
+            self._note(max(0.0, total + late))  # it was no pause: the audio came after all
+        self.until += duration
+
+    def ahead(self, now: float) -> float:
+        """Seconds by which the audio given so far is ahead of real time: a file, not a voice."""
+        if self.anchor is None:
+            return 0.0
+        return self.anchor + self.until + self._paused[-1] - now
+
+    def paused(self, start: float, end: float | None = None) -> float:
+        """Seconds of pauses before a stretch of speech.
+
+        Args:
+            start: stream_time at which the speech begins.
+            end: At which it ends. Speech that ends before a pause also began before it; of any
+                other speech the first moments may seem to lie before the pause.
+        """
+        at = start + _ONSET if end is None else min(start + _ONSET, max(start, end - _ROUNDING))
+        return self._paused[max(0, bisect_left(self._places, at) - 1)]
+
+    def session_time(self, stream_time: float) -> float:
+        """Seconds since the first sample at the end of a stretch of speech, pauses included."""
+        return stream_time + self.paused(stream_time, stream_time)
+
+    def wall_time(self, stream_time: float, now: float, *, starts: bool = False) -> float:
+        """The wall clock at a moment of the stream; never later than `now`.
+
+        Args:
+            stream_time: The moment.
+            now: Wall clock.
+            starts: Speech begins there; otherwise it ends there.
+        """
+        if self.anchor is None:
+            return now
+        paused = self.paused(stream_time, None if starts else stream_time)
+        return min(now, self.anchor + stream_time + paused)
+
+    def _note(self, total: float) -> None:
+        if self._places[-1] == self.until:
+            self._paused[-1] = total
+            return
+        self._places.append(self.until)
+        self._paused.append(total)
+        if len(self._places) > _MOST_PAUSES:
+            del self._places[0], self._paused[0]
+
+
+class AudioInput:
+    """One stream's input.
+
+    Args:
+        clock: Told of every frame.
+        eager: Given the audio itself.
+        begin: Makes the engine for the format of the first frame.
+
+    Attributes:
+        engine: None before the first audio.
+        unreported: Seconds of audio that no usage report has counted.
+        newest: Wall clock at which the newest frame came.
+    """
+
+    def __init__(
+        self,
+        clock: InputClock,
+        eager: EagerText,
+        begin: Callable[[AudioFormat], PulseStream],
+    ) -> None:
+        self.engine: PulseStream | None = None
+        self.unreported = 0.0
+        self.newest = 0.0
+        self._clock = clock
+        self._eager = eager
+        self._begin = begin
+        self._rate = self._channels = 0  # the source's
+        self._gathered: list[memoryview] = []
+        self._gathered_samples = 0  # a channel
+        self._wanted_samples = 0  # until a packet is full
+        self._is_live = True  # audio does not come faster than it was spoken
+
+    def begin(self, source: AudioFormat) -> PulseStream:
+        """Make the engine, if there is none."""
+        if self.engine is None:
+            self.engine = self._begin(source)
+            self._follow(source)
+        return self.engine
+
+    def push_live(self, frame: rtc.AudioFrame) -> bool:
+        """Pass on a frame, if it is like the ones before and comes no faster than it was spoken.
+
+        Frames are gathered until they complete a packet: nothing could go out before.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+        """
+        if not self._is_live or (
+            frame.sample_rate != self._rate or frame.num_channels != self._channels
+        ):
+            return False
+        now = time.time()
+        if now - self.newest > _GAP and self._gathered:
+            self.pass_on()  # the input paused after these
+        self.newest = now
+        self._gathered.append(frame.data)
+        self._gathered_samples += frame.samples_per_channel
+        if self._gathered_samples >= self._wanted_samples:
+            self.pass_on()
+        return True
+
+    def push(self, frame: rtc.AudioFrame, *, waited: bool) -> None:
+        """Pass on a frame.
+
+        Args:
+            frame: Of any rate and channel count.
+            waited: Nothing else was queued when it came.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+            ConfigurationError: The frame's format cannot be.
+        """
+        self.pass_on()
+        if frame.sample_rate != self._rate or frame.num_channels != self._channels:
+            source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
+            self.begin(source).change_source(source)
+            self._follow(source)
+        self.newest = time.time()
+        self._accept([frame.data], frame.samples_per_channel, self.newest, waited=waited)
+
+    def pass_on(self) -> None:
+        """Pass on what was gathered.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+        """
+        if self._gathered:
+            data, self._gathered = self._gathered, []
+            samples, self._gathered_samples = self._gathered_samples, 0
+            self._accept(data, samples, self.newest, waited=True)
+
+    def _accept(self, pieces: list[memoryview], samples: int, now: float, *, waited: bool) -> None:
+        """Take audio that belongs together; its last frame came at `now`."""
+        assert self.engine is not None
+        seconds = samples / self._rate
+        self._clock.pushed(seconds, now, waited=waited)
+        self._is_live = self._clock.ahead(now) <= _AHEAD
+        data = b"".join(pieces)
+        self._eager.audio(data, seconds)
+        self.unreported += seconds
+        self.engine.push(data)
+
+    async def keep_pace(self) -> None:
+        """Wait for the engine, where a whole file is pushed at once."""
+        if self.engine is not None and self._clock.ahead(time.time()) > _AHEAD:
+            await self.engine.drain()
+        self._is_live = self._clock.ahead(time.time()) <= _AHEAD
+
+    def flush(self) -> int | None:
+        """Ask for the words of all audio so far; None when there was no audio.
+
+        Raises:
+            StreamClosedError: The engine has failed.
+        """
+        if self.engine is None:
+            return None
+        self.pass_on()
+        request_id = self.engine.request_finalize()
+        return request_id
+
+    def usage(self, *, at_least: float, request_id: str) -> SpeechEvent | None:
+        """What was not reported yet, once it is `at_least` so many seconds."""
+        if self.unreported <= 0.0 or self.unreported < at_least:
+            return None
+        used, self.unreported = self.unreported, 0.0
+        return SpeechEvent(
+            SpeechEventType.RECOGNITION_USAGE,
+            request_id=request_id,
+            recognition_usage=RecognitionUsage(audio_duration=used),
+        )
+
+    async def close(self) -> None:
+        """End the engine at once, and wait until its socket is closed."""
+        if self.engine is None:
+            return
+        with suppress(StreamClosedError):
+            self.pass_on()
+        self.engine.abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSES):
+                await self.engine.wait_closed()
+
+    def _follow(self, source: AudioFormat) -> None:
+        self._rate, self._channels = source.sample_rate, source.channels

@@ -1,0 +1,105 @@
+"""The framework's private names that this adapter uses, each with what its absence costs.
+
+There is no public way for these. A name that a future version does not have costs the feature that
+is named here and one line in the log; importing the adapter and recognizing speech go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Iterable
+from typing import Literal
+
+from livekit.agents import stt
+from livekit.agents.voice import audio_recognition
+
+from pulse_plugins.livekit.options import logger
+
+_told: set[str] = set()
+
+
+def _missing(name: str, cost: str) -> None:
+    if name not in _told:
+        _told.add(name)
+        logger.warning("the framework has changed", extra={"missing": name, "cost": cost})
+
+
+def read_events_directly(stream: stt.RecognizeStream) -> None:
+    """Let the stream's iterator read the event channel itself.
+
+    The framework's own iterator keeps a copy of each event for what it measures, and is over for
+    good once a read is cancelled. Without the names both remain so.
+    """
+    channel = getattr(stream, "_event_ch", None)
+    if channel is None or not hasattr(stream, "_event_aiter"):
+        _missing("RecognizeStream._event_aiter", "a cancelled read ends the iteration")
+        return
+    stream._event_aiter = channel
+
+
+def report_connection(stream: stt.RecognizeStream, seconds: float, *, reused: bool) -> None:
+    """Tell the framework's metrics how long a connection took; without the name they lack it.
+
+    Args:
+        stream: Of this connection.
+        seconds: From the start of the handshake to its end.
+        reused: The connection was open before the stream was made.
+    """
+    report = getattr(stream, "_report_connection_acquired", None)
+    if report is None:
+        _missing("RecognizeStream._report_connection_acquired", "no acquire_time in metrics")
+        return
+    report(seconds, reused)
+
+
+def end_with_their_stream(tasks: Iterable[asyncio.Task[None] | None]) -> None:
+    """Let tasks that only wait for their own stream be collected together with it.
+
+    Nobody else can wake such a task, so it goes where the stream goes. asyncio writes an error
+    record for each, as for a task whose work is lost. Without the name these records are written.
+    """
+    for task in tasks:
+        if task is not None and hasattr(task, "_log_destroy_pending"):
+            task._log_destroy_pending = False
+
+
+TurnMode = Literal["vad", "detector", "stt", "manual"]
+
+
+class TurnModeReader:
+    """Who ends turns in the agent session that reads this stream.
+
+    Made where the stream is made, in the task of the session's STT pipeline. Without the names the
+    mode is unknown and has to be learned from the flushes.
+
+    Attributes:
+        may_flush: Whether flushes may end turns before the first one has come. Outside a session
+            nobody is known to flush.
+    """
+
+    def __init__(self) -> None:
+        variable = getattr(audio_recognition, "_STTPipelineContextVar", None)
+        if variable is None:
+            _missing("_STTPipelineContextVar", "who ends turns is learned from the first turn")
+        pipeline = variable.get(None) if variable is not None else None
+        self.may_flush = variable is None or pipeline is not None
+        self._pipeline = weakref.ref(pipeline) if pipeline is not None else None
+
+    def read(self) -> TurnMode | None:
+        """The mode of the agent that is active now; None: unknown."""
+        pipeline = self._pipeline() if self._pipeline is not None else None
+        if pipeline is None:
+            return None
+        agent = getattr(getattr(pipeline, "_stt_node", None), "__self__", None)
+        activity = getattr(agent, "_activity", None)
+        if activity is None or not hasattr(activity, "_turn_detection"):
+            return None  # also between two agents
+        match activity._turn_detection:
+            case "stt" | "manual" as mode:
+                return "stt" if mode == "stt" else "manual"
+            case "vad" | None:
+                return "vad"
+            case str():
+                return None
+        return "detector"

@@ -1,0 +1,114 @@
+"""The engine's troubles for the framework: log lines, error events and exceptions.
+
+The framework forces a 4xx other than 408, 429 and 499 to be final, and takes everything else as
+worth another try unless told otherwise. Exceptions are raised `from None`, because a cause may
+carry request headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError
+
+from pulse_plugins.core.base.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    ConnectTimeoutError,
+    PulseError,
+    RateLimitError,
+    RequestRejectedError,
+)
+from pulse_plugins.core.base.events import (
+    AudioLost,
+    Event,
+    MessageIgnored,
+    OptionsRefused,
+    Reconnecting,
+    Recovered,
+)
+from pulse_plugins.livekit.options import logger
+
+_CLOSE_CODES = range(1000, 5000)
+_TOLD = 4  # failed tries in a row of which each is told
+_EVERY = 5.0  # seconds between two reports of the same outage after that
+
+
+class Reports:
+    """What one stream reports while it goes on; all of it is recoverable.
+
+    Args:
+        emit_error: The framework's `_emit_error(error, recoverable)`.
+
+    Attributes:
+        stream: The stream's name in the log, which tells concurrent calls apart.
+    """
+
+    def __init__(self, emit_error: Callable[[Exception, bool], None]) -> None:
+        self.stream = ""
+        self._emit_error = emit_error
+        self._told_at = 0.0
+
+    def handle(self, event: Event, now: float) -> None:
+        """Report the event if it is about trouble."""
+        match event:
+            case Reconnecting(attempt=attempt, delay=delay, error=error):
+                if attempt <= _TOLD + 1 or now - self._told_at >= _EVERY:
+                    self._told_at = now
+                    self._report("connection failed, trying again", error, delay=round(delay, 2))
+            case Recovered(outage=outage, replayed=replayed):
+                logger.info(
+                    "connection recovered",
+                    extra=self._extra(outage=round(outage, 2), replayed=round(replayed, 2)),
+                )
+            case AudioLost(start=start, duration=duration, reason=reason):
+                logger.warning(
+                    "audio lost",
+                    extra=self._extra(start=start, seconds=round(duration, 2), reason=reason),
+                )
+                lost = APIConnectionError(f"{duration:.2f} s of audio were lost: {reason}")
+                self._emit_error(lost, True)
+            case OptionsRefused(error=error):
+                self._report("changed options were refused", error)
+            case MessageIgnored(reason=reason):
+                logger.debug("message ignored", extra=self._extra(reason=reason))
+
+    def _report(self, what: str, error: PulseError, **extra: float) -> None:
+        logger.warning(what, extra=self._extra(reason=error.code, status=error.status, **extra))
+        self._emit_error(api_error(error), True)
+
+    def _extra(self, **extra: object) -> dict[str, object]:
+        return {"stream": self.stream, **extra}
+
+
+def api_error(error: PulseError) -> APIError:
+    """The framework's error for one failed try."""
+    text = str(error)
+    status = error.status
+    match error:
+        case ConnectTimeoutError():
+            return APITimeoutError(text)
+        case ConnectionLostError():
+            return APIConnectionError(text)
+        case RateLimitError():
+            return APIStatusError(text, status_code=status or 429, retryable=True)
+        case RequestRejectedError() | ConfigurationError():
+            # Also from an in-band message, which has no status: a 4xx says that it is final.
+            known = status if status is not None and 400 <= status < 500 else 400
+            return APIStatusError(text, status_code=known, retryable=False)
+    if status is not None and status in _CLOSE_CODES:
+        return APIConnectionError(text, retryable=error.retryable)
+    return APIStatusError(
+        text, status_code=-1 if status is None else status, retryable=error.retryable
+    )
+
+
+def fatal_error(error: PulseError) -> APIError:
+    """The framework's error for what ends a stream, every allowed try being used up.
+
+    A server that still closes with 1008 by then will go on to: it is the account's limit or
+    another policy, and the framework is told not to insist.
+    """
+    if error.status == 1008:
+        return APIStatusError(str(error), status_code=1008, retryable=False)
+    return api_error(error)

@@ -1,0 +1,107 @@
+"""Who ends turns, and how long closed words are held for it.
+
+In an agent session the mode is read from the session. Elsewhere, or where a future framework hides
+it, it is learned:
+
+1. A flush means that flushes end turns.
+2. An utterance that left because nothing more came, and no flush for `_PATIENCE` seconds, means
+   that END_OF_SPEECH ends turns. If flushes ended turns before, it takes `_MISSES` of these in a
+   row, because a voice detector may miss a quiet caller.
+
+The times were chosen with `tests/livekit/test_context.py`. With `HOLD` below 0.35 s a pause of
+0.45 s within a sentence splits the turn at 0.3 and 0.6 s of latency. Above 0.6 s only the replies
+to callers whom the session's detector does not hear come later.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pulse_plugins.livekit.framework import TurnMode
+
+HOLD = 0.45  # seconds after the server's end of speech
+# A turn detector that expects the caller to go on flushes after half of the framework's longest
+# endpointing delay, which is 3.0 s.
+DETECTOR_HOLD = 1.8
+QUIET = 0.8  # seconds without new text, where the server reports no end of speech
+_PATIENCE = 1.5  # seconds
+_MISSES = 3
+
+
+class ModeReader(Protocol):
+    """Reads who ends turns; `framework.TurnModeReader` does."""
+
+    may_flush: bool
+
+    def read(self) -> TurnMode | None:
+        """The mode now; None: unknown."""
+
+
+class TurnEnding:
+    """What is known about one stream.
+
+    Args:
+        reader: Reads the session's mode.
+
+    Attributes:
+        mode: As it was read last.
+        has_flushes: Whether flushes end turns, or may: it is not known yet.
+    """
+
+    def __init__(self, reader: ModeReader) -> None:
+        self._reader = reader
+        self.mode: TurnMode | None = None
+        self.has_flushes = reader.may_flush
+        self._flushes = 0
+        self._misses = 0
+        self._waits_since: float | None = None  # for the flush of an utterance that left
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it was read or learned who ends turns."""
+        return self.mode is not None or self._flushes > 0 or not self.has_flushes
+
+    def hold(self, *, server_ends: bool) -> float:
+        """Seconds for which closed words wait after something was last heard of the speech.
+
+        Args:
+            server_ends: The server has reported the end of the speech.
+        """
+        if not self.has_flushes:
+            return 0.0 if server_ends else QUIET
+        if self.mode == "detector":
+            return DETECTOR_HOLD
+        return HOLD if server_ends else QUIET
+
+    def look(self) -> None:
+        """Read the mode again: an agent may have been replaced."""
+        self.mode = self._reader.read()
+        if self.mode is not None:
+            self.has_flushes = self.mode != "stt"
+
+    def flushed(self) -> None:
+        """The framework flushed."""
+        self.has_flushes = True
+        self._flushes += 1
+        self._misses = 0
+        self._waits_since = None
+        self.look()
+
+    def released(self, now: float) -> None:
+        """An utterance left although no flush asked for it."""
+        if self._waits_since is None and self.mode is None:
+            self._waits_since = now
+
+    def advance(self, now: float) -> None:
+        """Time has passed."""
+        if self._waits_since is None or now < self._waits_since + _PATIENCE:
+            return
+        self._waits_since = None
+        self._misses += 1
+        if self._flushes == 0 or self._misses >= _MISSES:
+            self.has_flushes = False
+
+    @property
+    def deadline(self) -> float | None:
+        """When to `advance`."""
+        return None if self._waits_since is None else self._waits_since + _PATIENCE

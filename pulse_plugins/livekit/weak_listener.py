@@ -1,0 +1,82 @@
+"""The weak link from an engine to the stream that uses it.
+
+A running engine is held by the event loop. Whatever it holds lives as long as it does, so it
+reaches its stream only through here, and a stream that nobody holds any more can be collected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, TypeVar
+from weakref import ref
+
+from pulse_plugins.core.base.events import Event
+
+
+class Listener(Protocol):
+    """A stream, as its engine sees it."""
+
+    def _on_event(self, event: Event) -> None: ...
+
+    def _on_over(self, failure: Exception | None) -> None: ...
+
+    def _on_time(self) -> None: ...
+
+
+_Listener = TypeVar("_Listener", bound=Listener)
+
+
+class WeakListener:
+    """Brings every event, and then how it ended, to the listener for as long as there is one."""
+
+    def __init__(self, listener: ref[_Listener]) -> None:
+        self._listener = listener
+
+    def happened(self, event: Event) -> None:
+        """The next event."""
+        found = self._listener()
+        if found is not None:
+            found._on_event(event)
+
+    def over(self, failure: Exception | None) -> None:
+        """There are no more."""
+        found = self._listener()
+        if found is not None:
+            found._on_over(failure)
+
+
+class Alarm:
+    """One timer of a listener's; the loop that keeps it does not keep the listener."""
+
+    def __init__(self, listener: ref[_Listener]) -> None:
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, deadline: float | None) -> None:
+        """Go off then, on the loop's clock; None: not at all.
+
+        The deadline is put off several times a second while somebody speaks: to set the timer
+        anew costs less than to be woken up for nothing.
+        """
+        if self._timer is not None:
+            if self._timer.when() == deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._go_off)
+
+    def _go_off(self) -> None:
+        self._timer = None
+        found = self._listener()
+        if found is not None:
+            found._on_time()
+
+
+def call_on(loop: asyncio.AbstractEventLoop, do: Callable[[], object]) -> None:
+    """Do something in a loop, from whatever thread; not at all if the loop has closed by then."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(do)

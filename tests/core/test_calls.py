@@ -1,0 +1,92 @@
+"""Every call of the catalogue through a `PulseStream`: each word once, in order, all answered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
+from tests.support import calls
+from tests.support.peer import peer
+from tests.support.players import StreamLine, play
+from tests.support.scenarios import Call, differences
+
+LATENCIES: dict[str, Any] = {
+    "0.05 s": {"latency": 0.05},
+    "0.4 s": {"latency": 0.4},
+    "0.9 s": {"latency": 0.9},
+    "0.05 to 0.9 s": {"latency": (0.05, 0.9)},
+}
+HABITS: dict[str, dict[str, Any]] = {
+    "marks its answers": {},
+    "marks no answer": {"flag": False},
+    "rolls over": {"max_words": 4},
+    "rolls over and marks no answer": {"max_words": 4, "flag": False},
+    "answers no empty finalize": {"answers_empty": False},
+    "answers no empty finalize and marks none": {"answers_empty": False, "flag": False},
+    "no endpointing": {"window": None},
+    "no word times": {"word_times": False},
+    "rounded word times": {"word_times": "rounded"},
+    "repeats every second final": {"repeats_finals": 2},
+    "doubles a word at once": {"doubles_word": 0.0},
+    "doubles a word late": {"doubles_word": 0.3},
+    "finals overtake interims": {"overtakes": True},
+    "is_last is empty": {"last": "empty"},
+    "is_last repeats": {"last": "repeat"},
+    "reports errors and goes on": {"error_every": 3},
+    "few interims": {"interim_every": 3},
+    "no interims": {"interim_every": 0},
+}
+
+
+async def play_to_stream(call: Call, **habits: Any) -> StreamLine:
+    """The call through a stream; the result is what came out of it."""
+    async with peer(seed=1, **habits) as server:
+        stream = PulseStream(PulseOptions(base_url=server.url, language="en", format=False))
+        line = StreamLine(stream)
+        stream.start()
+        listening = asyncio.create_task(line.listen())
+        await play(call, line, server)
+        stream.end()
+        async with asyncio.timeout(30):
+            await listening
+        await stream.close()
+    return line
+
+
+def check(call: Call, line: StreamLine) -> None:
+    """Each word once and in order, and each request answered once, in order."""
+    assert differences([call.words], [" ".join(line.words)]) == []
+    assert line.lost == []
+    assert line.answered == sorted(set(line.answered))
+    assert not line.asked or line.answered[-1] == line.asked[-1]
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("call", calls.ALL, ids=lambda call: call.name)
+async def test_every_call_at_every_latency(call: Call, latency: str) -> None:
+    check(call, await play_to_stream(call, **LATENCIES[latency]))
+
+
+#: The second copy of a doubled word starts where the first one ends: the engine keeps both.
+KNOWN = {("a finalize in a word", "doubles a word late")}
+
+
+@pytest.mark.parametrize(
+    ("call", "habits"),
+    [
+        pytest.param(
+            call,
+            habits,
+            id=f"{call.name}-{habits}",
+            marks=[pytest.mark.xfail] if (call.name, habits) in KNOWN else [],
+        )
+        for call in calls.ALL
+        for habits in HABITS
+    ],
+)
+async def test_every_call_on_a_server_of_every_habit(call: Call, habits: str) -> None:
+    check(call, await play_to_stream(call, latency=0.3, **HABITS[habits]))

@@ -1,0 +1,64 @@
+"""stream_time on the session's clock: pauses count, reconnects and hurry do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.livekit.audio_input import InputClock
+
+
+def play(clock: InputClock, since: float, seconds: float, speed: float = 1.0) -> float:
+    now = since
+    for _ in range(round(seconds / 0.02)):
+        now += 0.02 / speed
+        clock.pushed(0.02, now, waited=True)
+    return now
+
+
+def test_without_pauses_both_clocks_run_alike() -> None:
+    clock = InputClock()
+    now = play(clock, 100.0, 2.0)
+    assert clock.session_time(1.5) == pytest.approx(1.5)
+    assert clock.wall_time(1.5, now) == pytest.approx(101.5)
+
+
+def test_a_muted_input_moves_what_comes_after_it() -> None:
+    clock = InputClock()
+    now = play(clock, 100.0, 2.0)
+    now = play(clock, now + 5.0, 2.0)
+    assert clock.session_time(1.0) == pytest.approx(1.0)
+    assert clock.session_time(3.0) == pytest.approx(8.0)
+    assert clock.wall_time(3.0, now) == pytest.approx(108.0)
+
+
+def test_a_file_that_is_read_fast_has_no_pauses_and_no_future() -> None:
+    clock = InputClock()
+    now = play(clock, 100.0, 10.0, speed=4.0)
+    assert clock.session_time(9.0) == pytest.approx(9.0)
+    assert clock.ahead(now) == pytest.approx(7.5, abs=0.1)
+    assert clock.wall_time(9.0, now) == now
+
+
+def test_a_busy_process_is_not_a_pause() -> None:
+    clock = InputClock()
+    now = play(clock, 100.0, 1.0)
+    for _ in range(100):  # two seconds of frames were queued meanwhile
+        clock.pushed(0.02, now + 2.0, waited=False)
+    assert clock.session_time(2.9) == pytest.approx(2.9)
+
+
+def test_a_pause_that_was_none_is_taken_back() -> None:
+    clock = InputClock()
+    now = play(clock, 100.0, 1.0)
+    clock.pushed(0.02, now + 2.0, waited=True)  # looks like a pause
+    for _ in range(99):  # but the audio of that time comes after all
+        clock.pushed(0.02, now + 2.0, waited=True)
+    play(clock, now + 2.0, 1.0)
+    assert clock.session_time(3.9) == pytest.approx(3.9, abs=0.6)
+
+
+def test_audio_from_before_the_stream_keeps_its_time() -> None:
+    clock = InputClock()
+    clock.start_at(99.0)
+    clock.pushed(1.0, 100.5, waited=False)
+    assert clock.wall_time(0.5, 101.0) == pytest.approx(99.5)

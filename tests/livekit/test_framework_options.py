@@ -1,0 +1,123 @@
+"""Arguments -> engine options."""
+
+from __future__ import annotations
+
+import pytest
+from livekit.agents import LanguageCode
+from livekit.agents.types import NOT_GIVEN, APIConnectOptions
+
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.base.languages import LANGUAGES
+from pulse_plugins.livekit.options import Settings, first_settings, for_connection, with_keyterms
+
+LOCAL = "ws://127.0.0.1:8765"
+
+
+def settings(**given: object) -> Settings:
+    return first_settings({"base_url": LOCAL, **given})
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "url"),
+    [
+        (LOCAL, None, "ws://127.0.0.1:8765/waves/v1/pulse/get_text"),
+        (LOCAL, "/stt/live", "ws://127.0.0.1:8765/waves/v1/stt/live"),
+        (LOCAL, "/transcribe", "ws://127.0.0.1:8765/transcribe"),
+        ("http://host:9/waves/v1", "/stt/live", "ws://host:9/waves/v1/stt/live"),
+        ("http://host:9/waves/v1", None, "ws://host:9/waves/v1/pulse/get_text"),
+        ("http://host:9/own", "/speech", "ws://host:9/own/speech"),
+    ],
+)
+def test_urls_are_those_of_the_official_arguments(base: str, path: str | None, url: str) -> None:
+    given: dict[str, object] = {"base_url": base}
+    if path is not None:
+        given["stream_path"] = path
+    assert first_settings(given).options.websocket_url().partition("?")[0] == url
+
+
+def test_the_defaults_of_the_vad_are_sent_where_the_endpoint_has_one() -> None:
+    default = settings().options.query()
+    assert (default["vad_events"], default["endpointing_timeout"]) == ("true", "300")
+    assert "endpointing_timeout" not in settings(dialect="legacy").options.query()
+    live = settings(stream_path="/stt/live").options.query()
+    assert (live["endpointing"], live["endpointing_timeout"]) == ("true", "300")
+    server_default = settings(stream_path="/stt/live", endpointing_timeout_ms=None)
+    assert "endpointing_timeout" not in server_default.options.query()
+
+
+def test_the_rate_is_the_frames_own_where_the_service_takes_it() -> None:
+    def rate(given: dict[str, object], hz: int) -> int:
+        return settings(**given).source_options(AudioFormat("linear16", hz)).sample_rate
+
+    assert rate({}, 24_000) == 24_000
+    assert rate({}, 8_000) == 8_000
+    assert rate({}, 32_000) == 16_000
+    assert rate({"sample_rate": 16_000}, 24_000) == 16_000
+    assert rate({"encoding": "mulaw"}, 24_000) == 8_000
+    assert rate({"encoding": "opus"}, 44_100) == 16_000
+
+
+def test_word_times_are_always_asked_for() -> None:
+    hidden = settings(word_timestamps=False)
+    assert hidden.options.query()["word_timestamps"] == "true"
+    assert not hidden.word_timestamps
+
+
+def test_not_given_changes_nothing() -> None:
+    first = settings(keywords=[("NVIDIA", 2.0)])
+    assert first.changed({"language": NOT_GIVEN, "keywords": NOT_GIVEN}) == first
+
+
+def test_wrong_values_are_refused_and_named() -> None:
+    for given in (
+        {"sample_rate": 12345},
+        {"language": ""},
+        {"encoding": "flac"},
+        {"eou_timeout_ms": 0},
+        {"keywords": [("a:b", 1.0)]},
+        {"colour": "red"},
+    ):
+        with pytest.raises(ConfigurationError, match=next(iter(given)).split("_")[0][:7]):
+            settings(**given)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_language_goes_out_as_the_service_spells_it(code: str) -> None:
+    for given in (code, LanguageCode(code), code.upper()):
+        assert settings(language=given).options.query()["language"] == code
+    assert settings(language="en-US").options.query()["language"] == "en"
+    assert settings(language="xx-New").options.query()["language"] == "xx-New"
+
+
+def test_a_cloud_url_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SMALLEST_API_KEY", raising=False)
+    with pytest.raises(ValueError, match="SMALLEST_API_KEY"):
+        first_settings({})
+
+
+@pytest.mark.parametrize(
+    ("retries", "ever", "first", "seconds"),
+    [(0, 1, 1, 0.0), (1, 2, 2, 0.0), (3, None, 4, 3.1), (5, None, 6, 6.1)],
+)
+def test_patience_is_the_frameworks(
+    retries: int, ever: int | None, first: int, seconds: float
+) -> None:
+    options = for_connection(
+        settings().options, APIConnectOptions(max_retry=retries, retry_interval=1.5, timeout=3.0)
+    )
+    assert (options.retry.max_attempts, options.retry.max_first_attempts) == (ever, first)
+    assert options.retry.first_seconds == seconds
+    assert (options.retry.cap, options.timeouts.connect) == (1.5, 3.0)
+
+
+def test_keepalive_can_be_turned_off() -> None:
+    assert settings(keepalive_interval=None).options.timeouts.keepalive > 3600
+    assert settings(keepalive_interval=2.0).options.timeouts.keepalive == 2.0
+
+
+def test_the_users_keywords_win_over_the_sessions() -> None:
+    own = settings(keywords=[("NVIDIA", 2.0), "Acme"]).options
+    merged = with_keyterms(own, ["nvidia", "Cafe: Noir", " ", "Zoë"])
+    assert merged.query()["keywords"] == "NVIDIA:2,Acme,Cafe Noir,Zoë"
+    assert with_keyterms(own, []) is own
