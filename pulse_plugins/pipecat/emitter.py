@@ -16,21 +16,26 @@ import time
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
-from pipecat.frames.frames import Frame, TranscriptionFrame
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transcriptions.language import Language
 
 from pulse_plugins.core.base.events import Final, Interim, SpeechEnded, SpeechStarted
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.transcript.utterance import Released, UtteranceAssembler
-from pulse_plugins.pipecat.frames import Voice, final_frames, interim_frame, without_clear_text
+from pulse_plugins.pipecat.eager_turn import EagerTurn
+from pulse_plugins.pipecat.frames import (
+    Voice,
+    final_frames,
+    interim_frame,
+    note_times,
+    without_clear_text,
+)
 from pulse_plugins.pipecat.late_interims import LateInterims
-from pulse_plugins.pipecat.latency import LatencyMeter
 from pulse_plugins.pipecat.muting import MuteFilter
 from pulse_plugins.pipecat.participants import Participants
 from pulse_plugins.pipecat.proposed_turn import ProposedTurn
-from pulse_plugins.pipecat.settings import PulseSTTSettings
+from pulse_plugins.pipecat.sink import TranscriptSink
 
 _RECENT = 2.0  # seconds of audio that hold the newest words of an interim
 _PAST = 5.0  # seconds; no text comes for audio so far before the last final
@@ -38,49 +43,6 @@ _PAST = 5.0  # seconds; no text comes for audio so far before the last final
 # hears no silence, so that it would never close the turn. Deepgram's Flux takes the same time.
 # A shorter network gap leaves the turn open.
 _AUDIO_GAP = 0.5
-
-
-class TranscriptSink(Protocol):
-    """What an emitter needs of its service."""
-
-    latency: LatencyMeter
-
-    @property
-    def settings(self) -> PulseSTTSettings:
-        """Those in force."""
-
-    async def push_frame(self, frame: Frame, direction: FrameDirection = ...) -> None:
-        """Push a frame."""
-
-    async def broadcast_frame(self, frame_cls: type[Frame], **kwargs: Any) -> None:
-        """Push a frame of this class in both directions."""
-
-    async def push_transcription(self, frame: TranscriptionFrame) -> None:
-        """Push a final transcript."""
-
-    async def report_usage(self) -> None:
-        """Report the audio that the server was sent since the last report."""
-
-    async def forget_finalize(self) -> None:
-        """Note that the turn has no words."""
-
-    def expect_final(self, emitter: object) -> None:
-        """Note that the words of a turn were asked for."""
-
-    def is_last_final(self, emitter: object) -> bool:
-        """Note that they came; return whether no other participant's are still to come."""
-
-    async def speech_ended_at(self, ended: float) -> None:
-        """Begin to measure the time to the final transcript."""
-
-    async def tell(self, event_name: str, *args: object) -> None:
-        """Call the application's handlers of an event."""
-
-    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a task of the service."""
-
-    async def cancel_task(self, task: asyncio.Task[None]) -> None:
-        """Cancel such a task and wait for its end."""
 
 
 class Emitter:
@@ -113,6 +75,7 @@ class Emitter:
         self._gap_at: float | None = None  # when the open turn's audio is next looked at
         self._gap_time: float | None = None  # stream_time of the gap that closed the turn
         self.audio_at = 0.0  # when audio came last
+        self.eager = EagerTurn(sink) if sink.predicts_ends and proposes_turns else None
         self.people = Participants()
 
     # What the pipeline tells; nothing here awaits.
@@ -229,7 +192,9 @@ class Emitter:
         if self._late_interims.repeats(event.text, now, language):
             return
         await self._notice_speech_after_gap()
-        await self._release(self._utterance.interim(event, self._now()))
+        released = self._utterance.interim(event, self._now())
+        await self._note_for_prediction(event)
+        await self._release(released)
 
     async def _final(self, event: Final) -> None:
         settings = self._sink.settings
@@ -238,13 +203,17 @@ class Emitter:
         if event.text and settings.is_doubtful(event.confidence):
             event = replace(event, text="", words=(), utterances=())
         event = self._mute.final(event)
-        await self._release(self._utterance.final(event, self._now()))
+        released = self._utterance.final(event, self._now())
+        await self._note_for_prediction(event)
+        await self._release(released)
         self.people.forget_before(event.start - _PAST)
 
     async def _speech_started(self) -> None:
         if self._proposes_turns:
             self._gap_at, self._gap_time = self._now() + _AUDIO_GAP, None
             self.speech_started()
+            if self.eager is not None:
+                await self.eager.withdraw()
             await self._turn.start()
 
     async def _speech_ended(self, event: SpeechEnded) -> None:
@@ -255,6 +224,16 @@ class Emitter:
             ended = time.time() - max(0.0, self._stream.stream_time - event.time)
             await self._sink.speech_ended_at(ended)
             self.speech_stopped(ended)
+            if self.eager is not None:
+                await self.eager.ended(self._now(), self.people.newest, self._language)
+
+    @property
+    def _language(self) -> Language | None:
+        return self._voices[-1][1].language_of()
+
+    async def _note_for_prediction(self, event: Interim | Final) -> None:
+        if self.eager is not None and not self._sink.settings.holds_interims:
+            await self.eager.heard(event, self._utterance.text, self._now())
 
     async def _notice_speech_after_gap(self) -> None:
         """The server's VAD does not say again that speech began when only audio was missing."""
@@ -295,6 +274,8 @@ class Emitter:
         is_over = released.complete or not (utterance.caller_speaks or utterance.awaits_answer)
         if final.text:
             self._shown = ""
+            if self.eager is not None:
+                self.eager.left(final.text)
             if released.complete:  # before anything is awaited: speech may start meanwhile
                 now = self._stream.stream_time
                 self._late_interims.completed(final.text, now, utterance.language)
@@ -315,7 +296,9 @@ class Emitter:
             released.segments, self._voice_of, self.people, self._sink.settings.format_of_speakers
         )
         completes = released.complete and self._sink.is_last_final(self)
+        given = time.time() - (self._now() - self.audio_at)  # when the newest audio came
         for frame in frames:
+            note_times(frame, given - self._stream.stream_time)
             frame.finalized = completes and frame is frames[-1]
             await self._sink.push_transcription(frame)
         if completes:
@@ -337,7 +320,10 @@ class Emitter:
 
     def _arm(self) -> None:
         """One timer waits for whatever is due first."""
-        due = [at for at in (self._utterance.deadline, self._finalize_at, self._gap_at) if at]
+        eager = None if self.eager is None else self.eager.deadline
+        due = [
+            at for at in (self._utterance.deadline, self._finalize_at, self._gap_at, eager) if at
+        ]
         if not due:
             return
         at = min(due)
@@ -357,7 +343,9 @@ class Emitter:
         if self._finalize_at is not None and self._finalize_at <= now and not self._stream.closed:
             self.finalize()
         deadline = self._utterance.deadline
-        if deadline is not None and deadline <= now:
+        if self.eager is not None and (self.eager.deadline or now + 1.0) <= now:
+            self._spawn(self._predict(), "pulse_prediction")
+        elif deadline is not None and deadline <= now:
             self._spawn(self._advance(), "pulse_late_final")
         else:
             self._arm()
@@ -369,6 +357,12 @@ class Emitter:
                 self.finalize()
             else:
                 await self._release(self._utterance.advance(now))
+            self._arm()
+
+    async def _predict(self) -> None:
+        async with self._order:
+            if self.eager is not None:
+                await self.eager.stable(self._now(), self.people.newest, self._language)
             self._arm()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

@@ -107,6 +107,22 @@ def final_frames(
     return frames
 
 
+def note_times(frame: TranscriptionFrame, began: float) -> None:
+    """Put the wall-clock start and end of speech, and the confidence, into a frame's metadata.
+
+    Args:
+        frame: One of `final_frames`.
+        began: `time.time()` at the beginning of the stream, pauses without audio left out.
+    """
+    result = frame.result
+    if isinstance(result, Result) and isinstance(result.event, Final):
+        final = result.event
+        frame.metadata["speech_start"] = began + final.start
+        frame.metadata["speech_end"] = began + final.end
+        if final.confidence is not None:
+            frame.metadata["confidence"] = final.confidence
+
+
 def without_clear_text(final: Final) -> Final:
     """The final without what redaction does not reach.
 

@@ -34,9 +34,10 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.pipecat.emitter import Emitter, TranscriptSink
+from pulse_plugins.pipecat.emitter import Emitter
 from pulse_plugins.pipecat.errors import ErrorThrottle, category, passing_category
 from pulse_plugins.pipecat.settings import voice_of
+from pulse_plugins.pipecat.sink import TranscriptSink
 
 _DRAIN_MARGIN = 0.5  # seconds beyond the engine's own bound
 _CLOSE = 2.0  # seconds for an aborted stream to be gone
@@ -185,6 +186,8 @@ class StreamRunner:
             emitter.audio_at = self._now()
             if user_id != emitter.people.newest:
                 emitter.people.heard(user_id, self.stream.stream_time)
+            if emitter.eager is not None:
+                emitter.eager.audio(audio, self.source)
             self.stream.push(audio)
 
     def follow(self, source: AudioFormat) -> None:

@@ -6,7 +6,6 @@ takes the engine's events (`runner`) and pushes what was heard (`emitter`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, cast
 
@@ -17,21 +16,16 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     STTMetadataFrame,
     STTMuteFrame,
-    TranscriptionFrame,
     UserAudioRawFrame,
     UserMuteStartedFrame,
     UserMuteStoppedFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.metrics.metrics import STTUsage
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.settings import STTSettings
-from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
-from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
-from pipecat.utils.tracing.service_decorators import traced_stt
 
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import ConfigurationError, PulseError
@@ -48,21 +42,14 @@ from pulse_plugins.pipecat.arguments import (
 )
 from pulse_plugins.pipecat.audio_input import FrameFormats
 from pulse_plugins.pipecat.emitter import Emitter
-from pulse_plugins.pipecat.latency import PULSE_TTFS_P99, LatencyMeter
+from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.runner import AudioUsage
 from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
 from pulse_plugins.pipecat.streams import ParticipantMode, Streams
+from pulse_plugins.pipecat.transcript_pusher import TranscriptPusher
 
 _AUDIO = (InputAudioRawFrame, UserAudioRawFrame)
 _NOTED = (VADUserStoppedSpeakingFrame, STTMuteFrame, UserMuteStartedFrame, UserMuteStoppedFrame)
-_EVENTS = (
-    "on_recovered",
-    "on_audio_lost",
-    "on_speech_started",
-    "on_speech_ended",
-    "on_turn_started",
-    "on_end_of_turn",
-)
 
 
 class _NoFrames:
@@ -82,7 +69,7 @@ class _NoFrames:
 _NO_FRAMES = cast(AsyncGenerator[Frame | None, None], _NoFrames())
 
 
-class PulseSTTService(STTService):
+class PulseSTTService(TranscriptPusher):
     """Streaming speech-to-text with Smallest AI Pulse.
 
     Takes the place of `pipecat.services.smallest.stt.SmallestSTTService`. An utterance is one
@@ -97,6 +84,8 @@ class PulseSTTService(STTService):
         on_audio_lost: Audio that no server will hear, with the engine's `AudioLost`.
         on_turn_started: The first words of an utterance came; with its text.
         on_end_of_turn: An utterance is complete; with its text.
+        on_eager_end_of_turn: The turn has probably ended (`enable_eager_end_of_turn=True`); with
+            its text so far. on_turn_resumed: It has not.
         on_speech_started, on_speech_ended: The server's VAD heard speech (`vad_events=True`); with
             the time in seconds of audio since the stream began.
 
@@ -154,14 +143,17 @@ class PulseSTTService(STTService):
             upsample_telephony: Send 8 kHz audio as 16 kHz.
             keepalive_timeout: Seconds without audio before a keepalive goes out.
             extra_headers: HTTP headers of each connection, besides those of the service.
-            **kwargs: Fields of `Settings`, and arguments of `STTService`. Those of
+            **kwargs: Fields of `Settings`, and arguments of `STTService`, such as
+                `enable_eager_end_of_turn`, which needs `turn_detection="server"`. Those of
                 `WebsocketSTTService` are understood too.
 
         Raises:
             ConfigurationError: An argument or setting cannot work or does not exist; the text says
                 what to change.
         """
-        _check_modes(turn_detection, participants)
+        _check_modes(
+            turn_detection, participants, eager=bool(kwargs.get("enable_eager_end_of_turn"))
+        )
         socket = take_socket_arguments(kwargs)
         settings = take_settings(kwargs, self.Settings, settings)
         refuse_unknown(kwargs, type(self))
@@ -191,12 +183,6 @@ class PulseSTTService(STTService):
         self._server_turns = turn_detection == "server"
         self._streams: Streams | None = None  # between setup and the end
         self._formats = FrameFormats()
-        self._awaiting: set[object] = set()  # emitters whose final is to come
-        self._reported = 0.0  # seconds of usage
-        self._confidence: float | None = None  # of the transcript that is being pushed
-        self.latency = LatencyMeter()
-        for name in _EVENTS:
-            self._register_event_handler(name)
 
     @property
     def stream(self) -> PulseStream | None:
@@ -207,16 +193,6 @@ class PulseSTTService(STTService):
     def usage(self) -> AudioUsage:
         """What the server was sent since the pipeline was set up."""
         return self._streams.usage if self._streams is not None else AudioUsage()
-
-    @property
-    def measured_ttfs_p99(self) -> float | None:
-        """Seconds, measured on this service's own turns; None before 20 of them."""
-        return self.latency.percentile(0.99)
-
-    @property
-    def settings(self) -> PulseSTTSettings:
-        """What is in force, for reading; a settings frame changes it."""
-        return self._settings
 
     @property
     def supports_ttfs(self) -> bool:
@@ -235,7 +211,7 @@ class PulseSTTService(STTService):
         """The TTFS, and in server mode the turn strategies that take our proposals."""
         frame = super().service_metadata_frame()
         if self._server_turns:
-            frame.user_turn_strategies = ExternalUserTurnStrategies(
+            frame.user_turn_strategies = self.recommended_user_turn_strategies(
                 enable_interruptions=self._should_interrupt
             )
         return frame
@@ -252,7 +228,7 @@ class PulseSTTService(STTService):
         await super().setup(setup)
         await self._teardown()
         self._pipeline_rate = setup.audio_in_sample_rate
-        self._reported = 0.0
+        self.begin_usage()
         self._streams = Streams(
             self,
             lambda: self._options(self._settings),
@@ -303,7 +279,7 @@ class PulseSTTService(STTService):
 
     async def _process_other(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, VADUserStartedSpeakingFrame) and not self._server_turns:
-            self._awaiting.clear()
+            self.expect_nothing()
             for emitter in self._emitters():
                 emitter.speech_started()
         await super().process_frame(frame, direction)
@@ -330,61 +306,6 @@ class PulseSTTService(STTService):
         if self._formats.error is not None:
             await self.push_error(self._formats.error, category=ErrorCategory.APPLICATION)
 
-    # What the emitters call.
-
-    async def push_transcription(self, frame: TranscriptionFrame) -> None:
-        """Push a transcript, for the tracing's sake with the call that it looks for."""
-        await self._handle_transcription(frame.text, True, frame.language)
-        self._confidence = frame.metadata.get("confidence")
-        timer: asyncio.Task[None] | None = None
-        if frame.finalized:
-            # The base class would wait until this task has ended, and the transcript with it.
-            timer, self._ttfb_timeout_task = self._ttfb_timeout_task, None
-            if timer is not None:
-                timer.cancel()
-        await self.push_frame(frame)
-        if timer is not None:
-            await self.cancel_task(timer)
-
-    async def stop_ttfb_metrics(self, *, end_time: float | None = None) -> None:
-        """Note the confidence in the open tracing span; the framework knows no such attribute."""
-        span = getattr(self, "_stt_span_state", {}).get("span")
-        if span is not None and self._confidence is not None:
-            span.set_attribute("stt.confidence", self._confidence)
-        await super().stop_ttfb_metrics(end_time=end_time)
-
-    async def forget_finalize(self) -> None:
-        """Measure no time to a transcript: the turn has no words.
-
-        The base class offers no public way; a test fails when one of these names is gone.
-        """
-        await self.cancel_ttfb_metrics()  # type: ignore[no-untyped-call]
-        await self._cancel_ttfb_timeout()  # type: ignore[no-untyped-call]
-
-    def expect_final(self, emitter: object) -> None:
-        """Note that the words of a turn were asked for."""
-        self._awaiting.add(emitter)
-
-    def is_last_final(self, emitter: object) -> bool:
-        """Note that they came; return whether no other participant's are still to come."""
-        self._awaiting.discard(emitter)
-        return not self._awaiting
-
-    async def speech_ended_at(self, ended: float) -> None:
-        """Begin to measure the time to the final transcript."""
-        await self.start_ttfb_metrics(start_time=ended)
-
-    async def report_usage(self) -> None:
-        """Report the audio that the server was sent since the last report."""
-        seconds = self.usage.speech
-        if seconds > self._reported:
-            seconds, self._reported = seconds - self._reported, seconds
-            await self.start_stt_usage_metrics(STTUsage(audio_seconds=seconds))
-
-    async def emit_stt_usage_metrics(self) -> None:
-        """Report usage; the base class calls this at the end."""
-        await self.report_usage()
-
     async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
         """The service refused changed settings: the former ones are in force."""
         self._settings.adopt(kept)
@@ -395,20 +316,7 @@ class PulseSTTService(STTService):
             category=ErrorCategory.APPLICATION,
         )
 
-    async def tell(self, event_name: str, *args: object) -> None:
-        """Call the application's handlers of an event."""
-        await self._call_event_handler(event_name, *args)
-
     # Parts.
-
-    def _record_stt_audio_usage(self, audio: bytes | bytearray) -> None:
-        """Count nothing here: what the server was sent is counted where it is sent."""
-
-    @traced_stt
-    async def _handle_transcription(
-        self, transcript: str, is_final: bool, language: Language | None = None
-    ) -> None:
-        """Does nothing; tracing hangs on it."""
 
     async def _update_settings(  # type: ignore[override]
         self, delta: STTSettings
@@ -443,11 +351,16 @@ class PulseSTTService(STTService):
             await streams.close()
 
 
-def _check_modes(turn_detection: str, participants: str) -> None:
+def _check_modes(turn_detection: str, participants: str, *, eager: bool) -> None:
     if turn_detection not in ("vad", "server"):
         raise ConfigurationError("turn_detection is 'vad' or 'server'")
     if participants not in ("together", "separate"):
         raise ConfigurationError("participants is 'together' or 'separate'")
+    if eager and turn_detection != "server":
+        raise ConfigurationError(
+            "enable_eager_end_of_turn needs turn_detection='server': Pipecat answers predictions "
+            "only where the service decides the turns"
+        )
     if turn_detection == "server" and participants == "separate":
         raise ConfigurationError(
             "turn_detection='server' follows one speaker's turns: with participants='separate' "
