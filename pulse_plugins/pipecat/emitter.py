@@ -293,7 +293,11 @@ class Emitter:
             await self._turn.start()
         await self._sink.report_usage()  # before the frame, to which tracing attaches it
         frames = final_frames(
-            released.segments, self._voice_of, self.people, self._sink.settings.format_of_speakers
+            released.segments,
+            self._voice_of,
+            self.people,
+            self._sink.settings.format_of_speakers,
+            joined=self._sink.joins_speakers,
         )
         completes = released.complete and self._sink.is_last_final(self)
         given = time.time() - (self._now() - self.audio_at)  # when the newest audio came

@@ -89,6 +89,8 @@ def final_frames(
     voice: Callable[[Final], Voice],
     people: Participants,
     speaker_format: str | None = None,
+    *,
+    joined: bool = False,
 ) -> list[TranscriptionFrame]:
     """One frame for each stretch of one person's words in one language, in the order of speech.
 
@@ -97,6 +99,7 @@ def final_frames(
         voice: How a final is labelled.
         people: Who gave the audio, where the server told no speakers apart.
         speaker_format: A format with `{speaker}` and `{text}`, or None: text as it is.
+        joined: All of them as one frame, with the labels of most of its text.
     """
     frames = []
     parts = [
@@ -104,6 +107,12 @@ def final_frames(
     ]
     for _, group in groupby(parts, lambda part: (part.user_id, part.language)):
         frames.append(_frame(list(group)))
+    if joined and len(frames) > 1:
+        most = max(frames, key=lambda frame: len(frame.text))
+        text = _join([final.text for final in segments], most.language)
+        most.text = _join([frame.text for frame in frames], most.language)
+        most.result = Result(joined_final(segments, text))
+        return [most]
     return frames
 
 

@@ -27,6 +27,10 @@ class TranscriptSink(EagerSink, Protocol):
     def settings(self) -> PulseSTTSettings:
         """Those in force."""
 
+    @property
+    def joins_speakers(self) -> bool:
+        """Whether an utterance of several speakers must be one frame."""
+
     async def push_frame(self, frame: Frame, direction: FrameDirection = ...) -> None:
         """Push a frame."""
 

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, cast
 
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     CancelFrame,
     EndFrame,
     Frame,
@@ -283,7 +285,9 @@ class PulseSTTService(TranscriptPusher):
             for emitter in self._emitters():
                 emitter.speech_started()
         await super().process_frame(frame, direction)
-        if isinstance(frame, _NOTED):
+        if isinstance(frame, (BotStartedSpeakingFrame, BotStoppedSpeakingFrame)):
+            self.note_bot(speaks=isinstance(frame, BotStartedSpeakingFrame))
+        elif isinstance(frame, _NOTED):
             for emitter in self._emitters():
                 self._note(frame, emitter)
 

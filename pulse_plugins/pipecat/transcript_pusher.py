@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from pipecat.frames.frames import TranscriptionFrame
@@ -39,6 +40,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         self._awaiting: set[object] = set()  # emitters whose final is to come
         self._reported = 0.0  # seconds of usage
         self._confidence: float | None = None  # of the transcript that is being pushed
+        self._bot_speaks = False
         self.latency = LatencyMeter()
         for name in _EVENTS:
             self._register_event_handler(name)
@@ -135,9 +137,26 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         """Call the application's handlers of an event."""
         await self._call_event_handler(event_name, *args)
 
+    @property
+    def joins_speakers(self) -> bool:
+        """Whether an utterance of several speakers must be one frame, so that no word is lost.
+
+        While the bot speaks, `MinWordsUserTurnStartStrategy` drops each frame with too few words.
+        Later than the published latency after the end of speech, the stop strategies end the turn
+        with the first frame. Otherwise each speaker has frames of their own.
+        """
+        ended, latency = self.latency.ended, self._ttfs_p99_latency or 0.0
+        is_late = ended is not None and time.time() - ended >= latency
+        return self._bot_speaks or is_late
+
+    def note_bot(self, *, speaks: bool) -> None:
+        """Note that the bot begins or stops to speak."""
+        self._bot_speaks = speaks
+
     def expect_nothing(self) -> None:
         """Note that the user goes on: what was asked for ends no turn."""
         self._awaiting.clear()
+        self.latency.ended = None
 
     def begin_usage(self) -> None:
         """Count the usage of another call."""
