@@ -391,7 +391,7 @@ class Session:
         self._history.clear()
         self.deadlines.set(Timer.STALL, None if connection is None else now + LOOK_EVERY)
         if connection is not None:
-            self._stall.connection_changed(self.buffer.seconds(self.buffer.start))
+            self._stall.connection_changed(self.buffer.seconds(self.buffer.start), now)
             self._report_lost("more audio waited than limits.replay_seconds keeps")
 
     def _set_deadlines(self) -> None:
