@@ -76,9 +76,9 @@ def test_a_promoted_interim_may_come_again_in_two_finals() -> None:
     delivered = DeliveredWords()
     delivered.add_promoted(["a", "b", "c"], 0.0, 2.0)
     assert overlap(delivered, ("a", 0.1, 0.3), ("b", 0.3, 0.5)) == 2
-    delivered.heard_again(2, 2)
+    delivered.heard_again([timed_word("a", 0.1, 0.3), timed_word("b", 0.3, 0.5)], is_all=True)
     assert overlap(delivered, ("c", 0.6, 0.9), ("d", 0.9, 1.1)) == 1
-    delivered.heard_again(1, 2)
+    delivered.heard_again([timed_word("c", 0.6, 0.9)], is_all=False)
     assert not delivered.may_repeat
 
 
@@ -122,7 +122,17 @@ def test_a_replay_in_two_finals_goes_on_where_the_first_ended() -> None:
     delivered = untimed("a", "b", "c")
     delivered.connection_changed(0.0, "en")
     known, replayed = delivered.overlap_of_text(["a", "b"], 0.0)
-    delivered.heard_again(known, 2, replayed)
+    again = [DeliveredWord(key, 0.0, 2.0) for key in ("a", "b")][:known]
+    delivered.heard_again(again, is_all=True, replayed=replayed)
     assert delivered.overlap_of_text(["c", "d"], 0.0) == (1, 1)
-    delivered.heard_again(1, 2, 1)
+    delivered.heard_again([DeliveredWord("c", 0.0, 2.0)], is_all=False, replayed=1)
     assert delivered.overlap_of_text(["c"], 0.0) == (0, 0)
+
+
+def test_a_doubled_word_before_the_rest_of_a_promoted_interim_does_not_shift_it() -> None:
+    delivered = memory(("a", 0.0, 0.3))
+    delivered.add_promoted(["b", "c", "d"], 0.0, 2.0)
+    known = [timed_word("a", 0.1, 0.3), timed_word("b", 0.3, 0.5)]
+    assert delivered.overlap(known) == 2
+    delivered.heard_again(known, is_all=True)
+    assert overlap(delivered, ("c", 0.5, 0.7), ("d", 0.7, 0.9)) == 2
