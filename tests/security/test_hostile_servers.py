@@ -54,8 +54,8 @@ class Server:
         return response
 
     async def talk(self, connection: ServerConnection) -> None:
-        for message in self._greeting:
-            await connection.send(message)
+        for greeting in self._greeting:
+            await connection.send(greeting)
         async for message in connection:
             if isinstance(message, bytes):
                 self.audio += len(message)
