@@ -28,6 +28,8 @@ from tests.support.attentive import AttentiveCall
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
 
+pytestmark = pytest.mark.unit
+
 GARBAGE = ["{", "[]", "null", '{"type":"news"}', '{"transcript":5}', b"\x00", '{"words":null}']
 
 

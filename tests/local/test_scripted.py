@@ -21,6 +21,8 @@ from pulse_plugins.local.recognizers.scripted import (
     unspell,
 )
 
+pytestmark = pytest.mark.unit
+
 RATES = (8000, 16_000, 22_050, 24_000, 44_100, 48_000)
 
 

@@ -16,6 +16,8 @@ from pulse_plugins.local.wire.parameters import Parameters, read
 from pulse_plugins.local.wire.refusals import RefusedError
 from tests.cli.rig import record
 
+pytestmark = pytest.mark.unit
+
 RATES = frozenset({8_000, 16_000})
 
 

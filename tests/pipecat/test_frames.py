@@ -17,6 +17,8 @@ from pulse_plugins.pipecat.frames import (
     without_clear_text,
 )
 
+pytestmark = pytest.mark.unit
+
 ENGLISH = Voice("en")
 
 

@@ -23,6 +23,8 @@ from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from pulse_plugins.pipecat.configuration import base_options, take_socket_arguments, wire_rate
 from pulse_plugins.pipecat.settings import RUNTIME_OPTIONS, language_to_pulse
 
+pytestmark = pytest.mark.unit
+
 LOCAL = "ws://127.0.0.1:9"
 BASE = PulseOptions(base_url=LOCAL)
 
