@@ -29,6 +29,8 @@ from tests.support.call import Call
 from tests.support.hearing import RATE, Hearing, spoken
 from tests.support.misbehaving import Habits, Misbehaving
 
+pytestmark = pytest.mark.unit
+
 GARBAGE = ["{", "[]", "null", '{"type":"news"}', '{"transcript":5}', b"\x00", '{"words":null}']
 
 
