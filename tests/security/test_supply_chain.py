@@ -80,3 +80,16 @@ def test_the_wheels_hold_what_the_page_says() -> None:
     assert any("libx264" in str(each) for each in distribution("av").files or [])
     assert any("libespeak-ng" in str(each) for each in distribution("espeakng-loader").files or [])
     assert any("libsndfile" in str(each) for each in distribution("soundfile").files or [])
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    cells = [line.rsplit("|", 2)[1] for line in page.splitlines() if "`tests/" in line]
+    assert len(cells) > 20
+    for cell in cells:
+        for part in cell.split("; "):
+            file, *names = re.findall(r"`([^`]+)`", part)
+            assert names, cell
+            code = (ROOT / file).read_text(encoding="utf-8")
+            for name in names:
+                assert f"def {name}(" in code, (file, name)
