@@ -18,7 +18,8 @@ from typing import Literal
 from fastapi import BackgroundTasks, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from pipecat.frames.frames import Frame, InputTransportMessageFrame
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InputTransportMessageFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
@@ -180,9 +181,27 @@ def show_call(worker: PipelineWorker, stt: STTService) -> None:
         _show_line(worker, stt)
 
 
+class _Ending(BaseObserver):
+    """Notes that the call ends, because the connection that ends with it was not cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted = False
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """See a frame pass from one processor to the next."""
+        if isinstance(data.frame, EndFrame | CancelFrame):
+            self.noted = True
+
+
 def _show_line(worker: PipelineWorker, stt: PulseSTTService) -> None:
+    ending = _Ending()
+    worker.add_observer(ending)
+
     def teller(connected: bool) -> Callable[..., Awaitable[None]]:
         async def tell(service: PulseSTTService, *_: object) -> None:
+            if ending.noted:
+                return
             metrics = service.stream.metrics if service.stream else None
             state = {
                 "kind": "line",
