@@ -24,7 +24,7 @@ from pipecat.services.smallest.stt import SmallestSTTService
 
 import pulse_plugins.livekit
 import pulse_plugins.pipecat
-from docs import options_table
+from docs import options_table, tables
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
 
@@ -96,7 +96,7 @@ def run_as_typed(code: str, environment: str, folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
         env={**keyless, "PYTHONPATH": PATHS, variable: value},
     )
@@ -109,14 +109,14 @@ def outcomes(
 ) -> Iterator[dict[Block, Future[str]]]:
     """What became of each selected block.
 
-    Most blocks wait for imports or play audio in real time, so four run at once.
+    Most blocks import a framework, and some play a call in real time, so three run at once.
     """
     selected = {
         item.callspec.params["block"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.originalname == "test_a_block_runs_as_typed"
     }
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(3) as pool:
         yield {
             block: pool.submit(
                 run_as_typed, block.code, block.environment, tmp_path_factory.mktemp("block")
@@ -126,6 +126,7 @@ def outcomes(
         }
 
 
+@pytest.mark.timeout(110)
 @pytest.mark.parametrize("block", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]]) -> None:
     assert outcomes[block].result() == ""
@@ -331,6 +332,12 @@ def test_the_site_lists_every_page() -> None:
 def test_the_reference_of_options_is_up_to_date() -> None:
     """`python docs/options_table.py` writes it."""
     assert options_table.PAGE.read_text(encoding="utf-8") == options_table.page()
+
+
+def test_the_tables_of_the_architecture_page_are_up_to_date() -> None:
+    """`python docs/tables.py` writes them."""
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert text == tables.page(text)
 
 
 def rows(page: str, heading: str) -> set[str]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pulse_plugins.cli import bench, demo, doctor, live
+from pulse_plugins.cli import bench, demo, doctor, live, record
 from pulse_plugins.cli.exits import MEANING, CommandError, Exit, needs, report
 from pulse_plugins.cli.interrupts import termination_unwinds
 from pulse_plugins.cli.transcribe.command import command as transcribe
@@ -61,6 +61,7 @@ _add("demo", demo.command)
 _add("transcribe", transcribe)
 _add("live", live.command)
 _add_serve()
+_add("record", record.command)
 _add("doctor", doctor.command)
 # --help after a benchmark's name is the benchmark's.
 _add("bench", bench.command, **_ANY_ARGUMENTS, help_option_names=[])

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pulse_plugins.cli import checks, target
+from pulse_plugins.cli import checks, probe_report, target
 from pulse_plugins.cli.checks import Check, State
 from pulse_plugins.cli.exits import Exit
 
@@ -38,6 +38,14 @@ def command(
             "--timeout", min=0.5, max=600, help="Seconds that each check of the network may take."
         ),
     ] = 5.0,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Also ask the server what its documents leave open. This takes about a minute "
+            "and sends about half a minute of audio.",
+        ),
+    ] = False,
     as_json: target.Json = False,
 ) -> int:
     """Find out why speech-to-text does not work here.
@@ -51,20 +59,22 @@ def command(
     pulse-plugins doctor
 
     pulse-plugins doctor --url ws://127.0.0.1:8765
+
+    pulse-plugins doctor --probe
     """
     worst = Exit.OK
     console = Console(highlight=False, emoji=False)
     found = checks.machine()
+    make = partial(target.options, url=url, language=language, dialect=dialect, settings=settings)
     if not offline:
-        make = partial(
-            target.options, url=url, language=language, dialect=dialect, settings=settings
-        )
         with Console(stderr=True).status("checking the network …"):
             found += asyncio.run(checks.network(make, url, timeout))
     for check in found:
         if check.state is State.BAD and worst is Exit.OK:
             worst = check.code
         _show(console, check, as_json=as_json)
+    if probe and not offline and worst is Exit.OK:
+        asyncio.run(probe_report.run(make(), console, as_json=as_json))
     return worst
 
 

@@ -172,7 +172,7 @@ class Call:
     def advance(self) -> None:
         """The timer goes off, as the driver's does."""
         self.session.advance(self.now)
-        if self.session.keepalive_due:
+        if self.session.outgoing.keepalive_due:
             self.flush()
 
     def settle(self) -> None:

@@ -109,10 +109,10 @@ class ReplayBuffer:
         self._lose_awaited()
         self._drop_held(self.end, understood)
 
-    def take_lost(self) -> list[tuple[int, int]]:
-        """The ranges that were lost since the last call, joined where they touch."""
+    def take_lost(self) -> list[tuple[float, float]]:
+        """The stretches that were lost since the last call: stream_time and length in seconds."""
         taken, self._lost_ranges = self._lost_ranges, []
-        return taken
+        return [(self.seconds(start), self.seconds(end - start)) for start, end in taken]
 
     def read(self, start: int, end: int) -> bytes:
         """Held audio between two offsets."""

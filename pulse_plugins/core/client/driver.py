@@ -21,7 +21,8 @@ from pulse_plugins.core.client import packet_length
 from pulse_plugins.core.client.dispatcher import Dispatcher
 from pulse_plugins.core.client.websocket import WebSocket, open_websocket
 from pulse_plugins.core.session.commands import Command, OpenConnection
-from pulse_plugins.core.session.session import Session, State
+from pulse_plugins.core.session.session import Session
+from pulse_plugins.core.session.state import State
 
 _CLOSED = State.CLOSED  # a member of an enum is slow to look up
 _log = logging.getLogger("pulse_plugins.stream")
@@ -207,7 +208,7 @@ class Driver:
     def _tick(self) -> None:
         self._timer = None
         self.session.advance(self._time())
-        if self.session.keepalive_due:
+        if self.session.outgoing.keepalive_due:
             # Audio that waits for the rest of its packet goes out first: silence in its place
             # would cut a word in two.
             self.flush()

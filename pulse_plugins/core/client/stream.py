@@ -19,7 +19,8 @@ from pulse_plugins.core.client.packet_length import packet_seconds
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.observe.metrics import StreamMetrics
 from pulse_plugins.core.session.endpoint_health import shared_health
-from pulse_plugins.core.session.session import Session, State
+from pulse_plugins.core.session.session import Session
+from pulse_plugins.core.session.state import State
 
 _CLOSED = State.CLOSED  # a member of an enum is slow to look up
 _OVER = "the stream has ended: open another one"
@@ -231,7 +232,7 @@ class PulseStream:
     @property
     def close_seconds(self) -> float:
         """Seconds that the stream may take to end after `end`; more while much is not sent."""
-        return self._session.close_seconds
+        return self._session.closing.seconds
 
     @property
     def backlog(self) -> float:
@@ -243,11 +244,11 @@ class PulseStream:
     @property
     def metrics(self) -> StreamMetrics:
         """What the stream has done so far."""
-        session = self._session
-        seconds = session.buffer.seconds
+        outgoing = self._session.outgoing
+        seconds = self._session.buffer.seconds
         return self._dispatcher.tally.snapshot(
             self.stream_time,
-            seconds(session.sent_bytes),
-            seconds(session.replayed_bytes),
-            seconds(session.silence_bytes),
+            seconds(outgoing.sent_bytes),
+            seconds(outgoing.replayed_bytes),
+            seconds(outgoing.silence_bytes),
         )

@@ -15,7 +15,7 @@ from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.base.languages import normalize
 from pulse_plugins.core.config.dialects import DIALECTS, Dialect, DialectName, dialect
 from pulse_plugins.core.config.encodings import ENCODINGS, Encoding, check_audio
-from pulse_plugins.core.config.keys import LOCAL_API_KEY, clean_key, keys_of_urls
+from pulse_plugins.core.config.keys import LOCAL_API_KEY, clean_key, fingerprint, keys_of_urls
 from pulse_plugins.core.config.keywords import Keywords, checked_keywords
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Limits, Timeouts
@@ -104,38 +104,70 @@ class PulseOptions:
     external_session_id: str | None = _wire(
         "external_session_id", None, "your id of the call: 1 to 128 of A-Z a-z 0-9 _ - ."
     )
-    endpointing: bool | None = _wire("endpointing", None, "the server's VAD ends segments")
+    endpointing: bool | None = _wire(
+        "endpointing", None, "the server's VAD ends a segment after silence"
+    )
     endpointing_timeout_ms: int | None = _wire(
-        "endpointing_timeout", None, "silence after which the VAD ends one", low=1, high=10_000
+        "endpointing_timeout",
+        None,
+        "silence in ms after which the server's VAD ends a segment",
+        low=1,
+        high=10_000,
     )
     eou_timeout_ms: int | None = _wire(
-        "eou_timeout_ms", None, "silence after which the decoder ends one", low=100, high=10_000
+        "eou_timeout_ms",
+        None,
+        "silence in ms after which the decoder ends a segment",
+        low=100,
+        high=10_000,
     )
-    finalize_on_words: bool | None = _wire("finalize_on_words", None, "long segments are split")
-    max_words: int | None = _wire("max_words", None, "words after which one is split", low=1)
-    vad_events: bool | None = _wire("vad_events", None, "speech_started and speech_ended events")
-    vad_threshold: float | None = _wire("vad_threshold", None, "undocumented", low=0, high=1)
-    vad_min_speech_ms: int | None = _wire("vad_min_speech_ms", None, "undocumented", low=0)
-    word_timestamps: bool = _wire("word_timestamps", True, "words with times on finals")
-    sentence_timestamps: bool | None = _wire("sentence_timestamps", None, "utterances on finals")
+    finalize_on_words: bool | None = _wire(
+        "finalize_on_words", None, "a long segment is split by its number of words"
+    )
+    max_words: int | None = _wire(
+        "max_words", None, "number of words at which a segment is split", low=1
+    )
+    vad_events: bool | None = _wire(
+        "vad_events", None, "the server reports the start and end of speech"
+    )
+    vad_threshold: float | None = _wire(
+        "vad_threshold", None, "sensitivity of the server's VAD; undocumented", low=0, high=1
+    )
+    vad_min_speech_ms: int | None = _wire(
+        "vad_min_speech_ms", None, "shortest speech of the server's VAD; undocumented", low=0
+    )
+    word_timestamps: bool = _wire("word_timestamps", True, "finals carry their words with times")
+    sentence_timestamps: bool | None = _wire(
+        "sentence_timestamps", None, "finals carry their sentences with times"
+    )
     full_transcript: bool | None = _wire(
         "full_transcript", None, "finals carry the text of all finals so far"
     )
-    format: bool | None = _wire("format", None, "formatting as a whole")
-    punctuate: bool | None = _wire("punctuate", None, "punctuation")
-    capitalize: bool | None = _wire("capitalize", None, "capital letters")
-    itn_normalize: bool | None = _wire("itn_normalize", None, "numbers as digits, on finals")
-    no_format_delay: bool | None = _wire("no_format_delay", None, "numbers are not held back")
-    numerals: bool | str | None = _wire("numerals", None, "numbers as digits, legacy")
-    keywords: Keywords | None = _wire("keywords", None, "words to favour, with boosts of 0 to 20")
-    diarize: bool | None = _wire("diarize", None, "speakers")
-    redact_pii: bool | None = _wire("redact_pii", None, "placeholders for personal data")
-    redact_pci: bool | None = _wire("redact_pci", None, "placeholders for payment data")
+    format: bool | None = _wire("format", None, "switch for all formatting")
+    punctuate: bool | None = _wire("punctuate", None, "finals have punctuation")
+    capitalize: bool | None = _wire("capitalize", None, "finals have capital letters")
+    itn_normalize: bool | None = _wire(
+        "itn_normalize", None, "finals show spoken numbers as digits"
+    )
+    no_format_delay: bool | None = _wire(
+        "no_format_delay", None, "a number at the end of a final is sent at once"
+    )
+    numerals: bool | str | None = _wire(
+        "numerals", None, "spoken numbers become digits; replaced by `itn_normalize`"
+    )
+    keywords: Keywords | None = _wire(
+        "keywords", None, "words to favour, each with a weight from 0 to 20"
+    )
+    diarize: bool | None = _wire("diarize", None, "words carry their speaker")
+    redact_pii: bool | None = _wire(
+        "redact_pii", None, "finals show placeholders for personal data"
+    )
+    redact_pci: bool | None = _wire("redact_pci", None, "finals show placeholders for payment data")
     emotion_detection: bool | None = _wire(
-        "emotion_detection", None, "emotion; in streams with pulse-2 only"
+        "emotion_detection", None, "finals carry the emotion; in streams with `pulse-2` only"
     )
     gender_detection: bool | None = _wire(
-        "gender_detection", None, "gender; in streams with pulse-2 only"
+        "gender_detection", None, "finals carry the gender; in streams with `pulse-2` only"
     )
 
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -261,6 +293,16 @@ class PulseOptions:
             base_url: One of `urls`.
         """
         return self._keys[base_url]
+
+    def account_for(self, base_url: str) -> str:
+        """An identifier of the API key of this base URL, for keeping facts about it.
+
+        It is valid within this process, and it is no secret.
+
+        Args:
+            base_url: One of `urls`.
+        """
+        return fingerprint(self._keys[base_url])
 
     def request_headers(self, base_url: str | None = None) -> dict[str, str]:
         """The headers of a handshake or request to one server.

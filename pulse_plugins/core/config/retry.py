@@ -16,10 +16,11 @@ class RetryPolicy:
     between 0 and `base * 2**(n-1)`, at most `cap`.
 
     Attributes:
-        base: Seconds.
-        cap: Seconds. A caller is on the line, so that a delay is short.
-        max_attempts: Failures in a row, without progress in between, after which the stream
-            fails; None: only `Timeouts.max_outage` bounds them.
+        base: Seconds; the longest delay before the second try. The longest delay doubles with
+            each further try.
+        cap: Seconds; no delay is longer.
+        max_attempts: Number of failures in a row, without progress between them, after which the
+            stream fails. If it is None, only `Timeouts.max_outage` bounds the failures.
 
     Raises:
         ConfigurationError: A delay is not a number or negative, or `max_attempts` is below 1.

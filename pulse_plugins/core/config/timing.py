@@ -14,9 +14,9 @@ class Limits:
     """Bounds on what a stream keeps.
 
     Attributes:
-        replay_seconds: Audio kept for a replay after a lost connection. When more waits, the
-            oldest is discarded and reported with `AudioLost`.
-        backlog_seconds: `PulseStream.send` waits while more audio than this is not sent yet.
+        replay_seconds: Seconds of audio that are kept for a replay after a lost connection. If
+            more audio waits, the oldest is discarded and reported with `AudioLost`.
+        backlog_seconds: `PulseStream.send` waits while more seconds of audio are unsent.
 
     Raises:
         ConfigurationError: A bound is not a number, or is out of range.
@@ -39,14 +39,14 @@ class Timeouts:
     """How long a stream waits, in seconds.
 
     Attributes:
-        connect: For the handshake of a connection.
-        finalize: For the answer to a finalize request while speech before it has no words yet;
-            then the newest interim is delivered as the final.
-        close: For the last words after the end of the input, with reconnecting. The time to send
-            audio that is still held comes on top.
-        stall: A connection that was sent speech and has sent nothing for this long is replaced.
-        max_outage: Trouble without progress may last this long; then the stream fails.
-        keepalive: After this long without audio, a keepalive message or a little silence is sent.
+        connect: Longest wait for the handshake of a connection.
+        finalize: Longest wait for the answer to a finalize request while speech before the request
+            has no words yet. Then the newest interim is delivered as the final.
+        close: Longest wait for the last words after the end of the input, including reconnecting.
+            The time to send audio that is still held is added.
+        stall: A connection that received speech and sent nothing for this time is replaced.
+        max_outage: Longest trouble without progress. Then the stream fails.
+        keepalive: After this time without audio, a keepalive message or a little silence is sent.
 
     Raises:
         ConfigurationError: A time is not a number, or not positive.

@@ -49,6 +49,11 @@ class Connection:
     free_at: float = 0.0
     reported: PulseError | None = None
 
+    @property
+    def quiet_since(self) -> float | None:
+        """When the server sent anything last after the closing word; None before that word."""
+        return None if self.closing_at is None else max(self.closing_at, self.last_heard_at)
+
     def open(self, now: float) -> None:
         """The handshake is done."""
         self.is_open = True
@@ -58,6 +63,15 @@ class Connection:
         """The next audio that it is sent is that at stream_time `base`."""
         self.clock = ConnectionClock(base)
         self.sent_bytes = 0
+
+    def stream_time(self, reported: float | None, sent: float) -> float:
+        """A time that the server reported, as stream_time; never later than the sent audio.
+
+        Args:
+            reported: connection_time in seconds; None: now.
+            sent: stream_time up to which audio was sent.
+        """
+        return sent if reported is None else min(sent, self.clock.to_stream(reported))
 
     def spend(self, now: float, size: int, seconds: float) -> None:
         """A packet went out; at most `REPLAY_SPEED` times real time is allowed."""

@@ -53,10 +53,11 @@ class Deadlines:
             self._at[timer] = at
         self._next = min(self._at.values(), default=None)
 
-    def clear(self) -> None:
-        """Nothing is due any more."""
-        self._at.clear()
-        self._next = None
+    def clear(self, *timers: Timer) -> None:
+        """These timers are not due any more; without arguments, none is."""
+        for timer in timers or Timer:
+            self._at.pop(timer, None)
+        self._next = min(self._at.values(), default=None)
 
     def at(self, timer: Timer) -> float | None:
         """When this timer is due, or None."""

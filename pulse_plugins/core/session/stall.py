@@ -16,6 +16,11 @@ from pulse_plugins.core.config.in_force import OptionsInForce
 _SPEECH = 0.3
 LOOK_EVERY = 0.5  # seconds; what a stall may be noticed late
 _LONGEST_PATIENCE = 60.0  # seconds
+# Seconds after which sent audio without words need not be kept for a replay: audio without possible
+# speech, and twice as late audio without certain speech. Ten times the slowest final that was
+# measured (docs/protocol.md, section 9). Shorter: a replay may miss a late word. Longer: a replay
+# of a quiet line keeps the caller's next words waiting.
+_RELEASE_AFTER = 15.0
 
 
 class StallDetector:
@@ -71,16 +76,22 @@ class SentHistory:
     def __init__(self) -> None:
         self._looks: deque[tuple[float, int]] = deque()
 
-    def note(self, now: float, next_offset: int, keep: float) -> None:
-        """Audio up to `next_offset` is sent by now; looks older than `keep` seconds go."""
-        self._looks.append((now, next_offset))
-        while len(self._looks) > 1 and self._looks[1][0] <= now - keep:
-            self._looks.popleft()
+    def look(self, now: float, sent: int) -> tuple[int, int]:
+        """Note that audio before the offset `sent` is sent by now.
 
-    def sent_before(self, time: float) -> int:
-        """Offset before which all audio was sent at this time; 0 where no look is so old."""
-        return max((offset for at, offset in self._looks if at <= time), default=0)
+        Returns:
+            The offset before which audio was sent `_RELEASE_AFTER` seconds ago, and the one before
+            which it was sent twice as long ago; 0 while no look is so old.
+        """
+        looks = self._looks
+        looks.append((now, sent))
+        while len(looks) > 1 and looks[1][0] <= now - 2 * _RELEASE_AFTER:
+            looks.popleft()
+        return self._sent_by(now - _RELEASE_AFTER), self._sent_by(now - 2 * _RELEASE_AFTER)
 
     def clear(self) -> None:
         """Another connection was sent nothing yet."""
         self._looks.clear()
+
+    def _sent_by(self, time: float) -> int:
+        return max((offset for at, offset in self._looks if at <= time), default=0)

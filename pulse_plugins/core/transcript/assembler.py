@@ -15,32 +15,31 @@ queues an event or reads a clock.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 
 from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
-from pulse_plugins.core.base.events import Event, Final, Interim, Utterance, Word
-from pulse_plugins.core.base.languages import is_group, spaceless
+from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.config.in_force import OptionsInForce
+from pulse_plugins.core.transcript.coverage import (
+    SHORTEST_SPEECH,
+    SHORTEST_WORD,
+    WORD_END,
+    Coverage,
+)
 from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
     GRACE,
-    SHORTEST_SPEECH,
-    SHORTEST_WORD,
     Answer,
     FinalFacts,
     FinalizeRequests,
 )
+from pulse_plugins.core.transcript.finals import FinalBuilder
 from pulse_plugins.core.transcript.placement import Placed, TimedPlacement
 from pulse_plugins.core.transcript.untimed import RACE, UntimedPlacement, keys_of, tokens
 from pulse_plugins.core.wire.stream_messages import Transcript
-
-# Seconds. Word times are this coarse (one to three steps of a decoder's 20 ms): sound right after
-# the end of a word belongs to that word. Smaller: the end of a word counts as unanswered speech
-# and delays the turn. Larger: a short word right after it goes unnoticed.
-_WORD_END = 0.06
 
 _HAS_WORD = re.compile(r"\w")
 
@@ -52,15 +51,10 @@ class Assembled:
     Attributes:
         events: For the owner of the stream, in order.
         ack: Offset before which no audio need be heard again, or None.
-        answered: Requests were completed.
     """
 
     events: tuple[Event, ...] = ()
     ack: int | None = None
-    answered: bool = False
-
-
-NOTHING = Assembled()
 
 
 class TranscriptAssembler:
@@ -83,18 +77,17 @@ class TranscriptAssembler:
         self.open_text = ""
         self._in_force = in_force
         self._buffer = buffer
+        self._finals = FinalBuilder(in_force)
+        self._coverage = Coverage(buffer, self.energy)
         self._delivered = DeliveredWords()
         self._timed = TimedPlacement(self._delivered)
         self._untimed = UntimedPlacement(self._delivered)
-        self._language = in_force.options.language  # of the connection that is heard
         self._open_sent = 0.0  # stream_time up to which audio was sent when the interim came
         self._last_timed = False  # the newest final had word times
         self._is_fresh = False  # no interim of the open segment came yet
-        self._explained = 0.0  # stream_time before which all words were delivered or answered
         self._words_since_answer = False
         self._answered_at = -inf  # on the session's clock
         self._cut_at: float | None = None  # mark of an answer whose last word was under way
-        self._full_text = ""
 
     # Messages.
 
@@ -127,16 +120,15 @@ class TranscriptAssembler:
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._stretch_cut_word()
         words = self._timed.words(message.words, clock, sent) if text else None
-        mark = self._mark_of(message)
-        placed = self._place(message, text, words, sent, mark, now)
+        placed = self._place(message, text, words, now)
         if text:
             self._is_fresh, self.open_text = True, ""
-            self._untimed.note(keys_of(text, self._language), sent, now)
             self._last_timed = placed.timed
+            self._untimed.note(keys_of(text, self._language), sent, now)
         if placed.text:
             self._words_since_answer = True
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
-        self._explained = max(self._explained, placed.end if placed.timed else placed.ack)
+        self._coverage.reaches(placed.end if placed.timed else placed.ack)
         facts = FinalFacts(
             marked=message.from_finalize,
             last=message.is_last,
@@ -147,13 +139,15 @@ class TranscriptAssembler:
         )
         answer = self.requests.on_final(facts, self._left())
         ack = self._ack(placed, answer, words)
-        if answer is None:
-            answer = self._covered()
+        answer = answer or self._covered()
         if answer is not None:
             self._answered_at = now
         if self.requests.waiting:
             self._reconsider(now, facts)
-        return self._assembled(placed, message, answer, clock, ack)
+        request_id = None if answer is None else answer.request_id
+        if not placed.text and request_id is None:
+            return Assembled((), ack)
+        return Assembled((self._finals.of_message(message, placed, clock, request_id),), ack)
 
     # Requests.
 
@@ -161,18 +155,13 @@ class TranscriptAssembler:
         """The owner asks for the words of all audio so far; returns the id and what follows."""
         request_id = self.requests.add(self._buffer.end)
         answer = self._covered()
-        if answer is None:
-            return request_id, NOTHING
-        return request_id, Assembled((self._empty(answer),), answered=True)
+        return request_id, Assembled(() if answer is None else (self._empty(answer),))
 
     def sent(self, now: float) -> None:
         """A request went out: decide how long its answer is worth waiting for."""
         request = self.requests.due(self._buffer.next_offset)
-        if request is None:
-            return
-        left = self._left_before(request.mark)
-        patience = self._in_force.options.timeouts.finalize if left >= SHORTEST_SPEECH else GRACE
-        self.requests.sent(request, now, patience)
+        if request is not None:
+            self.requests.sent(request, now, self._patience(self._left_before(request.mark)))
 
     def expire(self, now: float) -> Assembled:
         """Requests whose answer is overdue are answered with what there is."""
@@ -181,12 +170,12 @@ class TranscriptAssembler:
             is_open = self.open_text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
                 mark = self._buffer.seconds(request.mark)
-                self._explained = max(self._explained, self.energy.word_start(mark))
+                self._coverage.reaches(self.energy.word_start(mark))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
                 events.append(self._promoted(answer) if is_open else self._empty(answer))
             self._words_since_answer = False
-        return Assembled(tuple(events), answered=bool(events))
+        return Assembled(tuple(events))
 
     # The life of connections.
 
@@ -197,7 +186,7 @@ class TranscriptAssembler:
             language: The code that the connection was asked for.
         """
         start = self._buffer.seconds(self._buffer.start)
-        self._language = language
+        self._finals.language = language
         self.requests.connection_changed()
         self._delivered.connection_changed(start, language)
         self._timed.connection_changed(start)
@@ -223,7 +212,21 @@ class TranscriptAssembler:
         """Whether the words of an interim or of held speech, sent or not, are still to come."""
         if self.open_text:
             return True
-        return self._certain_before(self._buffer.end) >= SHORTEST_WORD
+        return self._coverage.certain_before(self._buffer.end) >= SHORTEST_WORD
+
+    @property
+    def owes_at_end(self) -> bool:
+        """Whether audio that is held could bring another word, once the input has ended."""
+        buffer = self._buffer
+        if buffer.end > buffer.high_water or not self.requests.is_idle:
+            return True
+        return self.may_hold_words(buffer.end)
+
+    def may_hold_words(self, offset: int) -> bool:
+        """Whether even a quiet word before this offset may not have been delivered."""
+        if self.open_text:
+            return True
+        return self._coverage.possible_before(offset) >= SHORTEST_SPEECH
 
     def releasable(self, quiet: int, noisy: int) -> int:
         """Offset before which audio brought no words and need not be kept.
@@ -235,23 +238,17 @@ class TranscriptAssembler:
         start = self._buffer.start
         if self.open_text or not self.requests.is_idle:
             return start
-        if quiet > start and self._possible_before(quiet) < SHORTEST_SPEECH:
+        if quiet > start and self._coverage.possible_before(quiet) < SHORTEST_SPEECH:
             return quiet
-        if noisy > start and self._certain_before(noisy) < SHORTEST_WORD:
+        if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
             return noisy
         return start
-
-    def may_hold_words(self, offset: int) -> bool:
-        """Whether even a quiet word before this offset may not have been delivered."""
-        if self.open_text:
-            return True
-        return self._possible_before(offset) >= SHORTEST_SPEECH
 
     def unsaid_from(self) -> int | None:
         """Where speech begins that was sent and whose words did not come, if there is any."""
         if self.open_text:
             return None  # the interim tells what was heard
-        start, end = self._from, self._sent
+        start, end = self._coverage.start, self._sent
         if self.energy.certain(start, end) < SHORTEST_WORD:
             return None
         onset = self.energy.certain_from(start, end)
@@ -264,20 +261,8 @@ class TranscriptAssembler:
         return self._buffer.seconds(self._buffer.next_offset)
 
     @property
-    def _from(self) -> float:
-        """Where speech begins to count as unanswered."""
-        held = self._buffer.seconds(self._buffer.start)
-        return max(self._explained + _WORD_END if self._explained else 0.0, held)
-
-    @property
-    def _gap(self) -> str:
-        return "" if spaceless(self._language) else " "
-
-    def _possible_before(self, offset: int) -> float:
-        return self.energy.possible(self._from, self._buffer.seconds(offset))
-
-    def _certain_before(self, offset: int) -> float:
-        return self.energy.certain(self._from, self._buffer.seconds(offset))
+    def _language(self) -> str:
+        return self._finals.language
 
     def _left(self) -> float:
         """Seconds of possible speech before the oldest mark that no final covers."""
@@ -285,21 +270,17 @@ class TranscriptAssembler:
         return self._left_before(waiting[0].mark) if waiting else 0.0
 
     def _left_before(self, mark: int) -> float:
-        """The same before any mark. An open interim counts as a word.
+        return self._coverage.left_before(mark, has_interim=bool(self.open_text))
 
-        It does not where speech after the mark may be what the interim tells.
-        """
-        left = self._possible_before(mark)
-        if self.open_text and left < SHORTEST_SPEECH:
-            after = self.energy.possible(self._buffer.seconds(mark), self._sent)
-            return SHORTEST_WORD if after < SHORTEST_SPEECH else left
-        return left
+    def _patience(self, left: float) -> float:
+        """Seconds after a request that its answer is worth waiting for."""
+        return self._in_force.options.timeouts.finalize if left >= SHORTEST_SPEECH else GRACE
 
     def _covered(self) -> Answer | None:
         """Complete the requests before whose marks every word was delivered.
 
-        Words must have come since the last answer, or nothing at all was said: quiet audio alone
-        proves nothing, as the caller may speak below the level that is measured.
+        Words must have come since the last answer, or no audio: quiet audio alone proves nothing,
+        as the caller may speak below the level that is measured.
         """
         answer = None
         while self.requests.waiting:
@@ -309,44 +290,32 @@ class TranscriptAssembler:
                 break
             if self._left_before(request.mark) >= SHORTEST_SPEECH:
                 break
-            completed = self.requests.completed(request)
-            newest = completed.request_id
-            if newest is None and answer is not None:
-                newest = answer.request_id
-            answer = Answer(newest, completed.mark)
+            newest = self.requests.completed(request)
+            if newest.request_id is not None or answer is None:
+                answer = newest
         return answer
 
     def _reconsider(self, now: float, final: FinalFacts | None = None) -> None:
         left = self._left()
-        patience = self._in_force.options.timeouts.finalize if left >= SHORTEST_SPEECH else GRACE
-        self.requests.reconsider(left, now, patience=patience, final=final)
-
-    def _mark_of(self, message: Transcript) -> float:
-        """stream_time of the mark that a marked final surely answers, else infinite."""
-        request = self.requests.oldest()
-        if request is None or not (message.from_finalize and self.requests.is_only_one):
-            return inf
-        return self._buffer.seconds(request.mark)
+        self.requests.reconsider(left, now, patience=self._patience(left), final=final)
 
     def _place(
-        self,
-        message: Transcript,
-        text: str,
-        words: list[Word] | None,
-        sent: float,
-        mark: float,
-        now: float,
+        self, message: Transcript, text: str, words: list[Word] | None, now: float
     ) -> Placed:
-        until, held = self._delivered.until, self._buffer.seconds(self._buffer.start)
         if words is not None:
-            return self._timed.place(words, text, self._gap)
+            return self._timed.place(words, text, self._finals.gap)
+        until, sent = self._delivered.until, self._sent
         if not text:
             return Placed("", (), until, until, 0.0)
-        if self._is_repetition(message, text, sent, now):
+        if self._is_repetition(message, text, now):
             return Placed("", (), until, until, 0.0, repeated=True)
+        held, mark = self._buffer.seconds(self._buffer.start), inf
+        request = self.requests.oldest()
+        if request is not None and message.from_finalize and self.requests.is_only_one:
+            mark = self._buffer.seconds(request.mark)
         return self._untimed.place(text, self._language, held, sent, mark)
 
-    def _is_repetition(self, message: Transcript, text: str, sent: float, now: float) -> bool:
+    def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
         """Whether a final without word times says again what the final before it said.
 
         Seen where the server's endpointing races a finalize, and on `is_last` (docs/protocol.md,
@@ -356,10 +325,9 @@ class TranscriptAssembler:
             return False
         keys = keys_of(text, self._language)
         if message.is_last:
-            return self._untimed.says_again(keys) and not self._can_hold(keys, sent)
-        return self._untimed.is_duplicate(keys, sent, now) and (
-            self.requests.expects_answer or now - self._answered_at < RACE
-        )
+            return self._untimed.says_again(keys) and not self._can_hold(keys)
+        may_race = self.requests.expects_answer or now - self._answered_at < RACE
+        return may_race and self._untimed.is_duplicate(keys, self._sent, now)
 
     def _is_overtaken(self, text: str) -> bool:
         """Whether the first interim after a final only repeats that final.
@@ -368,32 +336,34 @@ class TranscriptAssembler:
         its words.
         """
         keys = keys_of(text, self._language)
-        return self._untimed.says_again(keys) and not self._can_hold(keys, self._sent)
+        return self._untimed.says_again(keys) and not self._can_hold(keys)
 
-    def _can_hold(self, keys: list[str], until: float) -> bool:
+    def _can_hold(self, keys: list[str]) -> bool:
         """Whether the certain speech since the newest final is long enough for these words."""
-        start = self._from if self._last_timed else max(self._from, self._untimed.last_sent)
-        rate = FASTEST * (1 if self._gap else 3)
-        return self.energy.certain(start, until) >= max(len(keys) / rate, SHORTEST_SPEECH)
+        start = self._coverage.start
+        if not self._last_timed:
+            start = max(start, self._untimed.last_sent)
+        rate = FASTEST * (1 if self._finals.gap else 3)
+        return self.energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)
 
     def _without_known(self, text: str) -> str:
         words = tokens(text, self._language)
         start = self._buffer.seconds(self._buffer.start)
         known, _ = self._delivered.overlap_of_text(keys_of(text, self._language), start)
-        return self._gap.join(words[known:]) if known else text
+        return self._finals.gap.join(words[known:]) if known else text
 
     def _ack(self, placed: Placed, answer: Answer | None, words: list[Word] | None) -> int:
         """Offset before which no audio need be heard again."""
         acked = self._buffer.offset(placed.ack)
         if answer is None or answer.request_id is None:
-            return acked
+            return acked  # a request of the session's own may cut a word: the rest is replayed
         # The caller may be in the middle of a word at the mark. That word must be heard whole by
         # the connection that is to transcribe the rest of it.
         mark = self._buffer.seconds(answer.mark)
         word_start = self.energy.word_start(mark)
-        self._explained = max(self._explained, word_start)
+        self._coverage.reaches(word_start)
         self._words_since_answer = False
-        if words and word_start < mark and words[-1].end >= mark - _WORD_END:
+        if words and word_start < mark and words[-1].end >= mark - WORD_END:
             self._cut_at = mark
             return min(acked, self._buffer.offset(word_start))
         return max(acked, self._buffer.offset(word_start))
@@ -411,79 +381,14 @@ class TranscriptAssembler:
     def _promoted(self, answer: Answer) -> Final:
         """The newest interim as the final that did not come."""
         text, self.open_text = self.open_text, ""
-        end = max(self._delivered.until, self._buffer.seconds(answer.mark))
-        keys = keys_of(text, self._language)
+        start = self._delivered.until
+        end = max(start, self._buffer.seconds(answer.mark))
         held = self._buffer.seconds(self._buffer.start)
+        keys = keys_of(text, self._language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
-        return self._labelled(
-            Final(text, self._delivered.until, end, finalize_id=answer.request_id, promoted=True)
-        )
+        return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 
     def _empty(self, answer: Answer) -> Final:
         self._words_since_answer = False
         at = self._delivered.until
-        return self._labelled(Final("", at, at, finalize_id=answer.request_id))
-
-    def _labelled(self, final: Final, detected: str | None = None) -> Final:
-        """The language that the connection was asked for; what was detected where it detects.
-
-        A server that was asked for one language sometimes names another for it (docs/protocol.md,
-        section 4.3), so that a pinned language is believed.
-        """
-        language = detected if is_group(self._language) else self._language
-        full = ""
-        if self._in_force.options.full_transcript:
-            self._full_text = self._gap.join(t for t in (self._full_text, final.text) if t)
-            full = self._full_text
-        return replace(final, language=language, full_transcript=full)
-
-    def _assembled(
-        self,
-        placed: Placed,
-        message: Transcript,
-        answer: Answer | None,
-        clock: ConnectionClock,
-        ack: int,
-    ) -> Assembled:
-        request_id = None if answer is None else answer.request_id
-        if not placed.text and request_id is None:
-            return Assembled((), ack, answer is not None)
-        final = Final(
-            placed.text,
-            placed.start,
-            placed.end,
-            words=placed.words,
-            finalize_id=request_id,
-            speech_final=message.speech_final,
-            languages=tuple(message.languages or ()),
-            speaker=_speaker(placed.words),
-            utterances=_utterances(message, clock, placed),
-            redacted_entities=tuple(message.redacted_entities or ()),
-            emotion=message.emotion,
-            gender=message.gender,
-            session_id=message.session_id or "",
-        )
-        return Assembled((self._labelled(final, message.language),), ack, answer is not None)
-
-
-def _speaker(words: tuple[Word, ...]) -> str | None:
-    """The speaker of most words; of several, the one who spoke first."""
-    speakers = [word.speaker for word in words if word.speaker is not None]
-    return max(dict.fromkeys(speakers), key=speakers.count) if speakers else None
-
-
-def _utterances(
-    message: Transcript, clock: ConnectionClock, placed: Placed
-) -> tuple[Utterance, ...]:
-    if not placed.text:
-        return ()
-    return tuple(
-        Utterance(
-            each.text or each.transcript or "",
-            clock.to_stream(each.start),
-            clock.to_stream(each.end),
-            None if each.speaker is None else str(each.speaker),
-        )
-        for each in message.utterances or ()
-        if max(abs(each.start), abs(each.end)) < inf
-    )
+        return self._finals.of_request("", at, at, answer.request_id)

@@ -22,11 +22,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-# Seconds. Speech that is shorter is a click or the rounding of a word's end.
-SHORTEST_SPEECH: Final = 0.06
-# Seconds. No word is shorter ("a" in fast speech is about 0.1), so that less uncovered speech than
-# this may be the rest of a word whose end the server reported early.
-SHORTEST_WORD: Final = 0.12
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD
+
 # Seconds to wait for a final that may never come: no speech is left before the mark, but no word
 # of this turn was delivered either. The answer of a server that gives one takes about 0.2 s after
 # the request; a longer wait delays the end of each turn without words.

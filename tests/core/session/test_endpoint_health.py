@@ -16,7 +16,8 @@ from pulse_plugins.core.base.events import Connected
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.session.commands import OpenConnection
 from pulse_plugins.core.session.endpoint_health import EndpointHealth
-from pulse_plugins.core.session.session import Session, State
+from pulse_plugins.core.session.session import Session
+from pulse_plugins.core.session.state import State
 
 URLS = ("wss://first", "wss://second", "wss://third")
 FIRST, SECOND, THIRD = URLS

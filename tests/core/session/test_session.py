@@ -33,7 +33,8 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Limits, Timeouts
-from pulse_plugins.core.session.session import Session, State
+from pulse_plugins.core.session.session import Session
+from pulse_plugins.core.session.state import State
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
 
@@ -229,7 +230,7 @@ def test_a_language_refused_by_region_is_not_tried_again() -> None:
     call = Call()
     call.refuse(from_status(400, error_code="LANGUAGE_NOT_ENABLED_IN_REGION"))
     assert call.session.error is not None
-    assert "base_url" in str(call.session.error)
+    assert "region" in str(call.session.error)
 
 
 @pytest.mark.parametrize("error", [from_status(503), from_close(1006), from_close(1011)])
@@ -354,7 +355,7 @@ def test_a_server_that_goes_on_after_an_error_keeps_its_connection(prose: str) -
     assert call.words == ["w1", "w2"]
     assert len(call.all(ServerReported)) == 1
     assert call.all(Disconnected) == []
-    assert call.session.replayed_bytes == 0
+    assert call.session.outgoing.replayed_bytes == 0
 
 
 @pytest.mark.parametrize(

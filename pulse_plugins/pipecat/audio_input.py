@@ -1,42 +1,41 @@
-"""What comes in frame by frame, whatever its rate and channels."""
+"""Audio as it comes in frame by frame, whatever its rate and channels."""
 
 from __future__ import annotations
 
 from pipecat.frames.frames import InputAudioRawFrame
-from pipecat.processors.frame_processor import FrameProcessor
-from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.audio.converter import FrameConverter
 from pulse_plugins.core.audio.formats import AudioFormat, AudioFormatError
 
-_CALM = 50  # good frames in a row, mostly a second of them, after which trouble is news again
+_CALM = 50  # good frames in a row, mostly a second of them, after which a bad one is news again
 
 
 class FrameFormats:
-    """What each frame says that it holds; nonsense is told once an incident.
+    """What each frame says that it holds.
 
-    Args:
-        service: Pushes the error; it stays usable.
+    Attributes:
+        error: Why the newest frame holds no audio that can be sent, where that is news: bad
+            frames are reported once until good ones came again.
     """
 
-    def __init__(self, service: FrameProcessor) -> None:
-        self._service = service
+    def __init__(self) -> None:
+        self.error: str | None = None
         self._last: AudioFormat | None = None
         self._good = _CALM
 
-    async def read(self, frame: InputAudioRawFrame) -> AudioFormat | None:
-        """The format of a frame, 16-bit; None: there is no such format."""
-        rate, channels = frame.sample_rate, frame.num_channels
+    def read(self, frame: InputAudioRawFrame) -> AudioFormat | None:
+        """Return the format of a frame, 16-bit; None if there is no such format."""
         last = self._last
-        if last is None or rate != last.sample_rate or channels != last.channels:
+        if (
+            last is None
+            or frame.sample_rate != last.sample_rate
+            or frame.num_channels != last.channels
+        ):
             try:
-                last = self._last = AudioFormat("linear16", rate, channels)
+                last = self._last = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
             except AudioFormatError as error:
-                is_news, self._good = self._good >= _CALM, 0
-                if is_news:
-                    await self._service.push_error(
-                        f"audio frames are left out: {error}", category=ErrorCategory.APPLICATION
-                    )
+                self.error = None if self._good < _CALM else f"audio frames are left out: {error}"
+                self._good = 0
                 return None
         self._good += 1
         return last

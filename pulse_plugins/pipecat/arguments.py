@@ -1,11 +1,15 @@
-"""What the constructor is given, as the engine's options; nothing here awaits."""
+"""The constructor's arguments as the engine's options and as settings; nothing here awaits."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any, Literal
 
 from pipecat import version
+from pipecat.services.settings import STTSettings
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.dialects import DialectName
@@ -49,11 +53,22 @@ def base_options(
     sample_rate: int | None,
     upsample_telephony: bool,
     keepalive_timeout: float | None,
+    extra_headers: Mapping[str, str] | None,
     socket: dict[str, Any],
 ) -> PulseOptions:
     """The options that are no settings; arguments that are given win over `options`.
 
-    `socket` is what `take_socket_arguments` took.
+    Args:
+        options: What the application gave as a whole.
+        api_key: As for the service, and so are the arguments after it.
+        base_url: Where the service is.
+        dialect: Which of its endpoints is spoken.
+        encoding: What is sent.
+        sample_rate: Hz on the wire.
+        upsample_telephony: Send 8 kHz audio as 16 kHz.
+        keepalive_timeout: Seconds without audio before a keepalive goes out.
+        extra_headers: HTTP headers of each connection.
+        socket: What `take_socket_arguments` took.
 
     Raises:
         ConfigurationError: They cannot work together; the text says what to change.
@@ -70,6 +85,7 @@ def base_options(
     given |= {"encoding": encoding, "sample_rate": rate}
     made = options.changed(**given) if options else PulseOptions(**given)
     headers = {"X-Source": "pipecat", "X-Pipecat-Version": version(), **made.headers}
+    headers |= extra_headers or {}
     timeouts = made.timeouts
     if keepalive_timeout is not None:
         timeouts = replace(timeouts, keepalive=keepalive_timeout)
@@ -93,6 +109,57 @@ def take_socket_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
         )
         if name in arguments
     }
+
+
+def take_settings(
+    arguments: dict[str, Any], kind: type[STTSettings], given: STTSettings | None
+) -> STTSettings | None:
+    """Take the arguments that are settings out of these: `language="hi"` means what it says.
+
+    Args:
+        arguments: What is left of the constructor's keyword arguments.
+        kind: The settings class.
+        given: The `settings` argument.
+
+    Raises:
+        ConfigurationError: A setting is given twice.
+    """
+    names = {each.name for each in fields(kind)} - {"extra"}
+    found = {name: arguments.pop(name) for name in sorted(names & arguments.keys())}
+    if not found:
+        return given
+    merged = kind(**found)
+    if given is not None:
+        twice = sorted(found.keys() & given.given_fields().keys())
+        if twice:
+            raise ConfigurationError(f"given twice, as an argument and in settings: {twice[0]}")
+        merged.apply_update(given)
+    return merged
+
+
+def refuse_unknown(arguments: Mapping[str, object], service: type) -> None:
+    """Refuse arguments that no base class of the service takes.
+
+    The framework's own classes swallow what they do not know, so that a misspelled `redact_pii`
+    would leave the transcript as it is.
+
+    Raises:
+        ConfigurationError: One is unknown; the text names the argument that was probably meant.
+    """
+    known = {
+        parameter.name
+        for base in service.__mro__
+        if "__init__" in vars(base)
+        for parameter in signature(vars(base)["__init__"]).parameters.values()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    }
+    settings = {each.name for each in fields(getattr(service, "Settings"))}  # noqa: B009
+    for name in arguments:
+        if name in known:
+            continue
+        near = get_close_matches(name, sorted(known | settings), n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"{service.__name__} has no argument {name!r}{meant}")
 
 
 def _retry(options: PulseOptions, socket: dict[str, Any]) -> Any:

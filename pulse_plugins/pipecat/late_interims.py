@@ -13,7 +13,7 @@ from pulse_plugins.core.base.text import plain_words
 _SOON = 1.0  # seconds of audio; what comes later was not on its way
 
 
-class Echo:
+class LateInterims:
     """From a completed turn until speech starts again."""
 
     def __init__(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pulse_plugins.pipecat.echo import Echo
+from pulse_plugins.pipecat.late_interims import LateInterims
 
 
-def after(text: str, language: str = "en") -> Echo:
-    echo = Echo()
-    echo.completed(text, 10.0, language)
-    return echo
+def after(text: str, language: str = "en") -> LateInterims:
+    late = LateInterims()
+    late.completed(text, 10.0, language)
+    return late
 
 
 @pytest.mark.parametrize("text", ["Hello, world.", "hello world", "World"])
@@ -29,9 +29,9 @@ def test_a_vowel_sign_makes_another_word() -> None:
 
 
 def test_without_spaces_the_end_is_characters() -> None:
-    echo = after("你好,世界。", "zh")
-    assert echo.repeats("世界", 10.5, "zh")
-    assert not echo.repeats("世界你", 10.5, "zh")
+    late = after("你好,世界。", "zh")
+    assert late.repeats("世界", 10.5, "zh")
+    assert not late.repeats("世界你", 10.5, "zh")
 
 
 def test_what_comes_later_was_said_later() -> None:
@@ -39,10 +39,10 @@ def test_what_comes_later_was_said_later() -> None:
 
 
 def test_once_speech_starts_the_same_words_are_new() -> None:
-    echo = after("hello world")
-    echo.speech_started()
-    assert not echo.repeats("world", 10.5, "en")
+    late = after("hello world")
+    late.speech_started()
+    assert not late.repeats("world", 10.5, "en")
 
 
 def test_before_any_turn_nothing_is_repeated() -> None:
-    assert not Echo().repeats("", 0.0, "en")
+    assert not LateInterims().repeats("", 0.0, "en")
