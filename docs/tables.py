@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pulse_plugins.core.session import session
 from pulse_plugins.core.session.deadlines import TIMERS
+from pulse_plugins.core.session.state import TRANSITIONS
 from pulse_plugins.core.session.verdicts import TABLE, Achieved, Ended, Phase, Verdict
 
 PAGE = Path(__file__).with_name("architecture.md")
@@ -35,11 +36,12 @@ def page(text: str) -> str:
 
 
 def states() -> str:
-    """The drawing of the states in the docstring of the session."""
+    """The drawing of the states in the docstring of the session, and a table of all steps."""
     lines = (session.__doc__ or "").splitlines()
     first = next(n for n, line in enumerate(lines) if line.strip().startswith("IDLE"))
     drawing = "\n".join(line.removeprefix("    ") for line in lines[first:]).rstrip()
-    return f"```text\n{drawing}\n```"
+    steps = [[f"`{a.name}`", f"`{b.name}`", why] for (a, b), why in TRANSITIONS.items()]
+    return f"```text\n{drawing}\n```\n\n{_table(['From', 'To', 'When'], steps)}"
 
 
 def verdicts() -> str:

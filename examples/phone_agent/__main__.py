@@ -119,19 +119,16 @@ async def serve(given: argparse.Namespace) -> None:
     """
     store = default_store()
     async with local_pulse(given.calls + given.browser_calls) as pulse:
+        lines, browser_lines = Lines(given.calls), Lines(given.browser_calls)
         app = make_app(
             store,
-            lines=Lines(given.calls),
-            browser_lines=Lines(given.browser_calls),
+            lines=lines,
+            browser_lines=browser_lines,
             pulse=pulse,
             host=given.host,
             most_seconds=60.0 * given.most_minutes,
         )
-        address = f"http://{given.host}:{given.port}"
-        logger.info(f"telephone calls: {address}/twilio")
-        if given.browser_calls:
-            logger.info(f"calls from a browser: {address}")
-        await make_server(app, given.host, given.port).serve()
+        await make_server(app, given.host, given.port, (lines, browser_lines)).serve()
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from loguru import logger
 from pipecat.frames.frames import Frame, InputTransportMessageFrame
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.processors.frameworks.rtvi import RTVIProcessor, RTVIServerMessageFrame
+from pipecat.processors.frameworks.rtvi import RTVIProcessor
 from pipecat.services.stt_service import STTService
 from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
@@ -167,7 +167,7 @@ def show_call(worker: PipelineWorker, stt: STTService) -> None:
 
     async def tell_answered(parts: tuple[float, ...]) -> None:
         told = {"kind": "answered", "seconds": round(sum(parts), 2)}
-        await worker.queue_frame(RTVIServerMessageFrame(told))
+        await worker.rtvi.send_server_message(told)
 
     worker.add_observer(Stopwatch(tell_answered))
     if isinstance(stt, PulseSTTService):
@@ -185,7 +185,7 @@ def _show_line(worker: PipelineWorker, stt: PulseSTTService) -> None:
                 "replayed": metrics.replayed_seconds if metrics else 0.0,
                 "lost": metrics.lost_seconds if metrics else 0.0,
             }
-            await worker.queue_frame(RTVIServerMessageFrame(state))
+            await worker.rtvi.send_server_message(state)
 
         return tell
 

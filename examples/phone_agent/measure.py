@@ -53,8 +53,9 @@ async def measure(turns: int) -> list[tuple[float, ...]]:
                     observers=[watch],
                 )
 
-            telephone.add_routes(app, Lines(_AT_ONCE), answer)
-            server = make_server(app, "127.0.0.1", 0)
+            lines = Lines(_AT_ONCE)
+            telephone.add_routes(app, lines, answer)
+            server = make_server(app, "127.0.0.1", 0, (lines,))
             serving = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn signals it in no other way
                 await asyncio.sleep(0.05)

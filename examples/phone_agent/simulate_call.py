@@ -135,6 +135,8 @@ class Caller:
         for step in steps:
             interrupts = step.startswith("!")
             await self._until(self._is_speaking if interrupts else self._has_finished, hearing)
+            if hearing.done():
+                break
             if interrupts:
                 await self._wait(_INTERRUPT_AFTER)
             if step == "hang up":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from types import FrameType
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -16,12 +16,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from examples.phone_agent.admission import Lines
 from examples.phone_agent.settings import setting
 
 MOST_MESSAGE_BYTES = 16_384  # a second of mu-law in base64 is 10,700 bytes; Twilio sends 20 ms
 MOST_BODY_BYTES = 32_768  # Chromium's offer has about 2,000 bytes, a form of Twilio 1,000
 _BODY_SECONDS = 5.0
-_DRAIN_SECONDS = 300
+_DRAIN_SECONDS = 300  # the grace period of compose.yaml; calls end after 10 minutes at the latest
+_CLOSE_SECONDS = 10  # for connections that are left after the calls
 _POLICY = 1008
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -131,34 +133,64 @@ async def read_body(request: Request) -> bytes:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which says what it waits for when it is asked to stop."""
+    """Uvicorn, which lets calls end before it stops.
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note a signal. The first one lets calls end; a second Ctrl-C ends them at once."""
-        if not self.should_exit and self.server_state.tasks:
-            logger.info("no new calls; calls in progress are finished; Ctrl-C again ends them now")
-        super().handle_exit(sig, frame)
+    Uvicorn alone closes all WebSockets when it is asked to stop, and with them telephone calls.
+
+    Args:
+        config: Uvicorn's.
+        lines: Count the calls.
+    """
+
+    def __init__(self, config: uvicorn.Config, lines: Sequence[Lines]) -> None:
+        super().__init__(config)
+        self._lines = lines
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        if self.started:
+            logger.info(f"the agent answers at http://{self.config.host}:{port_of(self)}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new calls, wait until the others have ended, and stop."""
+        for line in self._lines:
+            line.most = 0
+        if self._calls:
+            logger.info(
+                f"calls in progress: {self._calls}; waiting for their end; Ctrl-C ends them now"
+            )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while self._calls and not self.force_exit:  # noqa: ASYNC110 - signals set it
+                    await asyncio.sleep(0.1)
+        await super().shutdown(sockets)
+
+    @property
+    def _calls(self) -> int:
+        return sum(line.open for line in self._lines)
 
 
-def make_server(app: FastAPI, host: str, port: int) -> Server:
+def make_server(app: FastAPI, host: str, port: int, lines: Sequence[Lines]) -> Server:
     """Make the web server around an application.
 
     Args:
         app: The application.
         host: The address to listen on.
         port: The port to listen on; 0 lets the system choose one.
+        lines: Count the calls that must end before the server stops.
     """
-    return Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_level="warning",
-            server_header=False,
-            ws_max_size=MOST_MESSAGE_BYTES,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-        )
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        lifespan="off",  # nothing uses it, and Ctrl-C while it starts prints a traceback
+        server_header=False,
+        ws_max_size=MOST_MESSAGE_BYTES,
+        timeout_graceful_shutdown=_CLOSE_SECONDS,
     )
+    return Server(config, lines)
 
 
 def port_of(server: uvicorn.Server) -> int:

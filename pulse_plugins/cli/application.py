@@ -5,34 +5,38 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from pulse_plugins.cli import bench, demo, doctor, live
+from pulse_plugins.cli import bench, demo, doctor, live, record
 from pulse_plugins.cli.exits import MEANING, CommandError, Exit, needs, report
 from pulse_plugins.cli.interrupts import termination_unwinds
 from pulse_plugins.cli.transcribe.command import command as transcribe
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
 
+_ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-def _serve() -> Callable[..., int]:
-    """The command `serve`, or a stand-in that says which extra `serve` needs."""
+
+def _add_serve() -> None:
+    """Add the command `serve`, or a stand-in that says which extra `serve` needs."""
     try:
         from pulse_plugins.cli.serve import command
     except ModuleNotFoundError as error:
         missing = error
 
-        def stand_in() -> int:
+        def stand_in(context: typer.Context) -> int:
             """Run a Pulse server on this machine; this needs pulse-plugins[local]."""
+            del context  # whatever the options are
             with needs("local", "the local server"):
                 raise missing
 
-        return stand_in
-    return command
+        app.command("serve", epilog=MEANING, context_settings=_ANY_ARGUMENTS)(stand_in)
+    else:
+        app.command("serve", epilog=MEANING)(command)
 
 
 app = typer.Typer(
@@ -48,14 +52,14 @@ app = typer.Typer(
 app.command("demo", epilog=MEANING)(demo.command)
 app.command("transcribe", epilog=MEANING)(transcribe)
 app.command("live", epilog=MEANING)(live.command)
-app.command("serve", epilog=MEANING)(_serve())
+_add_serve()
+app.command("record", epilog=MEANING)(record.command)
 app.command("doctor", epilog=MEANING)(doctor.command)
 app.command(
     "bench",
     epilog=MEANING,
     context_settings={
-        "allow_extra_args": True,
-        "ignore_unknown_options": True,
+        **_ANY_ARGUMENTS,
         "help_option_names": [],  # --help after a name is the benchmark's
     },
 )(bench.command)

@@ -11,6 +11,7 @@ from pulse_plugins.cli.target import in_options, key_variable
 from pulse_plugins.core.base.errors import (
     AccessDeniedError,
     AuthenticationError,
+    CertificateError,
     ConfigurationError,
     ConnectionLostError,
     ConnectTimeoutError,
@@ -86,6 +87,11 @@ def _cause(error: PulseError, url: str) -> str:
             return (
                 "the language is not served in this region: use --url with a host that serves it, "
                 f"such as wss://api.us.smallest.ai{said}"
+            )
+        case CertificateError():
+            return (
+                "the certificate cannot be verified: look for a proxy in between and a wrong "
+                "clock; no key and no audio was sent"
             )
         case RequestRejectedError() if error.status == 404:
             return f"nothing is served at this address: check --url and --dialect{said}"

@@ -51,6 +51,7 @@ _POLL = 0.2  # seconds between two looks at whether the caller is quiet
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
 _LOOKS_BACK = 1.5  # seconds of audio that can be judged
+_SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
 # A monologue leaves at these bounds although the caller goes on. The framework would commit the
 # part that left without waiting for the rest, so the bounds are wide.
 _POLICY = Policy(monologue_seconds=60.0, monologue_words=600)
@@ -230,7 +231,7 @@ class SpeechEvents:
             self._asked_quiet_at = now + _POLL
             self._resumed_until = inf
         self._pass(self._utterance.final(final, now), now)
-        if self.speaking and self._holds_for == 0.0:
+        if self.speaking and self._holds_for == 0.0 and not self._resumed:
             self._end_if_whole(now)
 
     def _speech_started(self, at: float, now: float) -> None:
@@ -333,12 +334,20 @@ class SpeechEvents:
         if (answer.finalize_id or 0) < self._flushes[-1]:
             return False
         has_words = bool(answer.text) or self._utterance.is_open
-        return has_words and self._goes_on_after(flushed_at)
+        return has_words and self._goes_on_after(flushed_at, within=_SAME_TURN)
 
-    def _goes_on_after(self, stream_time: float) -> bool:
-        """Whether the audio after this moment holds speech, which no text may show yet."""
-        since = min(_LOOKS_BACK, self._clock.until - stream_time)
-        return since > 0.05 and not self.eager.is_quiet(since)
+    def _goes_on_after(self, stream_time: float, *, within: float = _LOOKS_BACK) -> bool:
+        """Whether the audio after this moment holds speech, which no text may show yet.
+
+        Args:
+            stream_time: The moment.
+            within: Seconds in which the speech must begin.
+        """
+        since = self._clock.until - stream_time
+        if not 0.05 < since <= _LOOKS_BACK:
+            return False
+        stretch = min(since, within)
+        return not self.eager.is_quiet(stretch, before=since - stretch)
 
     def _look_for_quiet(self, now: float) -> None:
         """Whether a caller who resumed is quiet again: a noise is no speech that brings a flush."""

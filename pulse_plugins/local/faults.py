@@ -48,6 +48,27 @@ class Kind(Enum):
     TIMED_OUT = "timed_out"
 
 
+MEANINGS: dict[Kind, str] = {
+    Kind.DROP: "The TCP connection is reset without a close frame.",
+    Kind.CLOSE: "The connection is closed with this code.",
+    Kind.REFUSE: "The handshake is answered with this HTTP status.",
+    Kind.STALL: "Nothing is read and nothing is written for so many seconds.",
+    Kind.BLACKHOLE: "Everything is read and nothing is answered any more, pings neither.",
+    Kind.GARBAGE: "Messages come that a client must survive: not JSON, binary, wrong types.",
+    Kind.LATE_FINAL: "The next final comes so many seconds late, and all messages behind it.",
+    Kind.ERROR: "The documented error message comes, then a close with this code.",
+    Kind.TIMED_OUT: "An in-band message says that the request timed out; then all goes on.",
+}
+MOMENTS: dict[str, str] = {
+    "audio": "After so many seconds of the connection's audio.",
+    "word": "Once so many words of the connection were heard.",
+    "finalize": "At the connection's nth finalize, before the answer.",
+    "closing": "At the closing message, before the answer; the value is 1.",
+    "connection": "Only on the server's nth connection.",
+    "times": "On how many connections it happens; 0 means on all. The default is 1.",
+}
+
+
 _VALUES: dict[Kind, tuple[float, float, float]] = {  # default, lowest, highest
     Kind.CLOSE: (1011, 1000, 4999),
     Kind.REFUSE: (503, 400, 599),

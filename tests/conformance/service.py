@@ -1,4 +1,4 @@
-"""A service that says what the protocol page shows, word for word: one script a connection.
+"""A service that says what docs/protocol.md shows, word for word: one script a connection.
 
 It shares no code with the client's codec nor with the local server's.
 """
@@ -182,8 +182,7 @@ def options(running: Reachable, **wanted: Any) -> PulseOptions:
     hasty: dict[str, Any] = {
         "api_key": API_KEY,
         "base_url": running.url,
-        "replay_speed": 1000.0,
-        "retry": RetryPolicy(base=0.0, slow_base=0.0),
+        "retry": RetryPolicy(base=0.0),
     }
     return PulseOptions(**hasty | wanted)
 

@@ -1,4 +1,4 @@
-"""Sections 4.2 to 4.5 of the protocol page: what the client makes of each message, over a socket.
+"""Sections 4.2 to 4.5 of docs/protocol.md: what the client makes of each message, over a socket.
 
 Every shape is written by hand as a document or an observer shows it.
 """

@@ -1,4 +1,4 @@
-"""Section 2 of the protocol page: what each option puts on the wire, endpoint by endpoint."""
+"""Section 2 of docs/protocol.md: what each option puts on the wire, endpoint by endpoint."""
 
 from __future__ import annotations
 

@@ -138,8 +138,8 @@ REFUSED: list[Any] = [
     pytest.param(PULSE | {"language": "tlh"}, "audio/wav", NAMED, id="6 language unknown"),
     pytest.param(PULSE | {"language": "ta"}, "audio/wav", CODED, id="6 language of another region"),
     pytest.param({"model": "pulse-pro", "language": "hi"}, "audio/wav", NAMED, id="6 pulse-pro hi"),
-    pytest.param(PULSE | {"webhook_url": "https://x"}, "audio/wav", ERROR, id="6 webhook_url"),
-    pytest.param(PULSE, "application/json", ERROR, id="6 url body"),
+    pytest.param(PULSE | {"webhook_url": "https://x"}, "audio/wav", NAMED, id="6 webhook_url"),
+    pytest.param(PULSE, "application/json", NAMED, id="6 url body"),
 ]
 
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from pulse_plugins.core.base.errors import ConnectionLostError, ServerError
-from pulse_plugins.core.session.state import State
+from pulse_plugins.core.session.state import TRANSITIONS, State
 from pulse_plugins.core.transcript.assembler import TranscriptAssembler
 from pulse_plugins.core.transcript.delivered import DeliveredWords
 from tests.support.attentive import AttentiveCall
@@ -39,6 +39,7 @@ class AnyCall(RuleBasedStateMachine):
         self.call = self.pick_up()
         self.spoken: list[str] = []
         self.begun = b""  # the rest of a word that is being said
+        self.state = self.call.session.state
         self.asked = 0
 
     def pick_up(self) -> Call:
@@ -131,6 +132,13 @@ class AnyCall(RuleBasedStateMachine):
         self.call.hear(data)
 
     # What must hold.
+
+    @invariant()
+    def the_stream_takes_no_step_that_is_not_drawn(self) -> None:
+        state = self.call.session.state
+        if state is not self.state:
+            assert (self.state, state) in TRANSITIONS
+            self.state = state
 
     @invariant()
     def every_byte_is_accounted_for(self) -> None:

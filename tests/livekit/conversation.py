@@ -1,196 +1,146 @@
-"""Conversations with a real `AgentSession`, and what of them reached the language model.
+"""Calls through a real `AgentSession`, and what of them reached the language model.
 
-A conversation is data: what the caller says, pauses and does, and where each turn ends. The
-session is the framework's own, with a scripted caller, a voice detector that measures energy, a
-language model that writes down what it is asked and a voice of silence. The result compares the
-words that were said with the words in the chat context.
+The session is the framework's own. Around it stand a caller who plays a `Call` of
+`tests.support.scenarios`, a voice detector that measures energy, a language model that writes down
+what it is asked, and a voice of silence. The outcome compares the words that were said with the
+words in the chat context.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, llm, stt, tts, utils, vad
-from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions
+from livekit.agents import Agent, AgentSession, LanguageCode, llm, stt, tts, utils, vad
+from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
+from livekit.agents.types import (
+    DEFAULT_API_CONNECT_OPTIONS,
+    NOT_GIVEN,
+    APIConnectOptions,
+    NotGivenOr,
+)
 from livekit.agents.voice import io
-from numpy.typing import NDArray
+from livekit.plugins import smallestai
 
-from tests.livekit.late_server import LOUD, NOISE, RATE, samples_of, spell
+from pulse_plugins.livekit import STT
+from tests.support.habits import Habits
+from tests.support.peer import Peer
+from tests.support.players import Heard, PerfectLine
+from tests.support.scenarios import (
+    BlackHole,
+    Call,
+    Change,
+    Close,
+    Cut,
+    EndTurn,
+    Frame,
+    Mute,
+    Outage,
+    differences,
+)
 
-FRAME = 0.05  # seconds; what a room gives
+RATE = 16_000
+FRAME = 0.02  # seconds
 VAD_SILENCE = 0.55  # seconds; the framework's bundled detector
 VAD_SPEECH = 0.05
+VAD_LOUD = 3000  # of 32767; a soft caller of `scenarios` is quieter, so the detector is deaf to it
+
+Mode = Literal["vad", "stt", "manual"]
+Recognizer = Literal["ours", "official", "perfect"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One thing the caller does.
-
-    Attributes:
-        kind: `say` words, `cough` and `pause` for seconds, `mute` for seconds without frames,
-            `turn` ends a turn, any other name is an action.
-        amount: Words or seconds.
-    """
-
-    kind: str
-    amount: float = 0.0
-
-
-def say(words: int) -> Step:
-    """Say so many new words, 0.3 s each."""
-    return Step("say", words)
-
-
-def pause(seconds: float) -> Step:
-    """Be silent."""
-    return Step("pause", seconds)
-
-
-def mute(seconds: float) -> Step:
-    """Send nothing at all."""
-    return Step("mute", seconds)
-
-
-def cough(seconds: float = 0.2) -> Step:
-    """Make a loud noise without words."""
-    return Step("cough", seconds)
-
-
-def act(name: str) -> Step:
-    """Do something to the session, the STT or the server at this moment."""
-    return Step(name)
-
-
-TURN = Step("turn")
+class Handoff:
+    """Another agent takes over."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a conversation.
+    """What came of a call.
 
     Attributes:
-        said: The words of each turn.
-        messages: The user's messages in the history at the end, as words.
+        call: What was said.
+        messages: The user's messages in the history at the end.
         requests: For each request to the language model, the user's messages that it was given.
         errors: The session's errors that were not recoverable.
-        replies: How often the agent spoke.
+        reply_delays: Seconds from the caller's last sound to each reply.
     """
 
-    said: list[list[str]]
-    messages: list[list[str]] = field(default_factory=list)
-    requests: list[list[list[str]]] = field(default_factory=list)
+    call: Call
+    messages: list[str] = field(default_factory=list)
+    requests: list[list[str]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    commits: list[str] = field(default_factory=list)
-    delays: list[float] = field(default_factory=list)
-    replies: int = 0
+    reply_delays: list[float] = field(default_factory=list)
 
     @property
-    def lost(self) -> list[str]:
-        """Words that are in no message."""
-        there = {word for message in self.messages for word in message}
-        return [word for turn in self.said for word in turn if word not in there]
+    def faults(self) -> list[str]:
+        """How the history differs from what was said; [] where each turn has all its words."""
+        return differences(self.call.turns, self.messages)
 
     @property
-    def doubled(self) -> list[str]:
-        """Words that are in the messages more than once."""
-        there = [word for message in self.messages for word in message]
-        return sorted({word for word in there if there.count(word) > 1})
-
-    @property
-    def fault(self) -> str:
-        """What is wrong, in a few words; empty where each turn has all its words once."""
-        if self.lost:
-            return f"{len(self.lost)} lost"
-        if self.doubled:
-            return f"{len(self.doubled)} doubled"
-        wanted = [turn for turn in self.said if turn]
-        if self.messages != wanted:
-            shape = "+".join(str(len(message)) for message in self.messages)
-            return f"split {shape}"
-        return ""
+    def incomplete_replies(self) -> list[list[str]]:
+        """The spoken requests that lack words: each message must be one that was kept."""
+        return [asked for asked in self.requests if asked and asked[-1] not in self.messages]
 
 
 class Caller(io.AudioInput):
-    """Performs the steps in real time, then is silent."""
+    """Plays the frames of a call in real time, and then silence.
 
-    def __init__(self, steps: Sequence[Step], do: Callable[[str], None]) -> None:
+    Args:
+        call: What is said.
+        do: Takes each cue that is no frame.
+    """
+
+    def __init__(self, call: Call, do: Callable[[object], None]) -> None:
         super().__init__(label="caller")
+        self._cues = deque(call.timeline(RATE).cues())
         self._do = do
-        self._pending: deque[NDArray[np.int16] | str | float] = deque(_pieces(steps))
-        self._rest = np.empty(0, np.int16)
-        self._due: float | None = None
+        self._began: float | None = None
+        self._due = 0.0
+        self._attached = True
         self.finished = asyncio.Event()
-        self.attached = True
+        self.spoke_at = 0.0  # when the newest loud frame ended
 
     async def __anext__(self) -> rtc.AudioFrame:
-        size = round(FRAME * RATE)
-        while len(self._rest) < size:
-            if not self._pending:
-                self.finished.set()
-                self._rest = np.zeros(size, np.int16)
-                break
-            piece = self._pending.popleft()
-            if isinstance(piece, str):
-                await self._until(len(self._rest) / RATE)
-                self._do(piece)
-            elif isinstance(piece, float):
-                await self._until(0.0)
-                self._due = (self._due or 0.0) + piece
-                await self._until(0.0)
+        if self._began is None:
+            self._began = time.time()
+        while self._cues:
+            self._due, cue = self._cues.popleft()
+            await self._until(self._due)
+            if isinstance(cue, Frame):
+                if int(np.abs(cue.samples.astype(np.int32)).max()) > VAD_LOUD:
+                    self.spoke_at = time.time()
+                if self._attached:
+                    return _frame(cue.samples.tobytes())
             else:
-                self._rest = np.concatenate((self._rest, piece))
-        now = self._rest[:size]
-        self._rest = self._rest[size:]
-        await self._until(FRAME)
-        self._due = (self._due or 0.0) + FRAME
-        return rtc.AudioFrame(now.tobytes(), RATE, 1, len(now))
+                self._do(cue)
+        self.finished.set()
+        while True:
+            self._due += FRAME
+            await self._until(self._due)
+            if self._attached:
+                return _frame(bytes(2 * round(FRAME * RATE)))
 
-    async def _until(self, more: float) -> None:
-        if self._due is None:
-            self._due = time.time()
-        await asyncio.sleep(max(0.0, self._due + more - time.time()))
+    def on_attached(self) -> None:
+        self._attached = True
 
+    def on_detached(self) -> None:
+        self._attached = False
 
-def _pieces(steps: Sequence[Step]) -> Iterator[NDArray[np.int16] | str | float]:
-    number = 0
-    for step in steps:
-        match step.kind:
-            case "say":
-                for _ in range(int(step.amount)):
-                    yield samples_of([number])
-                    number += 1
-            case "pause":
-                yield np.zeros(round(step.amount * RATE), np.int16)
-            case "mute":
-                yield float(step.amount)
-            case "cough":
-                yield np.full(round(step.amount * RATE), NOISE, np.int16)
-            case "turn":
-                yield "turn"
-            case action:
-                yield action
+    async def _until(self, due: float) -> None:
+        assert self._began is not None
+        await asyncio.sleep(max(0.0, self._began + due - time.time()))
 
 
-def words_said(steps: Sequence[Step]) -> list[list[str]]:
-    """The words of each turn."""
-    turns: list[list[str]] = [[]]
-    number = 0
-    for step in steps:
-        if step.kind == "say":
-            turns[-1] += [spell(number + index) for index in range(int(step.amount))]
-            number += int(step.amount)
-        elif step.kind == "turn":
-            turns.append([])
-    return [turn for turn in turns if turn]
+def _frame(data: bytes) -> rtc.AudioFrame:
+    return rtc.AudioFrame(data, RATE, 1, len(data) // 2)
 
 
 class EnergyVAD(vad.VAD):
@@ -211,7 +161,9 @@ class _EnergyStream(vad.VADStream):
                 speaking, speech, silence = False, 0.0, 0.0
                 continue
             at += frame.duration
-            loud = np.flatnonzero(np.abs(np.frombuffer(frame.data, np.int16)) >= LOUD)
+            loud = np.flatnonzero(
+                np.abs(np.frombuffer(frame.data, np.int16).astype(np.int32)) >= VAD_LOUD
+            )
             if len(loud):
                 silence = (frame.samples_per_channel - 1 - int(loud[-1])) / RATE
                 speech += frame.duration
@@ -245,10 +197,6 @@ class _EnergyStream(vad.VADStream):
         )
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
-
-
 class Model(llm.LLM[Any]):
     """Answers after 0.2 s; writes down what it was asked."""
 
@@ -277,16 +225,16 @@ class _Answer(llm.LLMStream):
         self._event_ch.send_nowait(llm.ChatChunk(id="1", delta=delta))
 
 
-def user_messages(context: llm.ChatContext) -> list[list[str]]:
-    """The words of each of the user's messages."""
+def user_messages(context: llm.ChatContext) -> list[str]:
+    """The user's messages."""
     return [
-        _words(item.text_content or "")
+        item.text_content or ""
         for item in context.items
         if isinstance(item, llm.ChatMessage) and item.role == "user"
     ]
 
 
-class Voice(tts.TTS):
+class Voice(tts.TTS[Any]):
     """Half a second of silence for any text."""
 
     def __init__(self, seconds: float) -> None:
@@ -312,15 +260,16 @@ class _Chunks(tts.ChunkedStream):
 
 
 class Speaker(io.AudioOutput):
-    """Plays in real time; counts what was begun."""
+    """Plays in real time; notes how long the caller waited for each reply."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, caller: Caller) -> None:
         super().__init__(
             label="speaker",
             sample_rate=RATE,
             capabilities=io.AudioOutputCapabilities(pause=False),
         )
         self._outcome = outcome
+        self._caller = caller
         self._pushed = 0.0
         self._began = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -329,7 +278,8 @@ class Speaker(io.AudioOutput):
         await super().capture_frame(frame)
         if not self._pushed:
             self._began = time.time()
-            self._outcome.replies += 1
+            if self._caller.spoke_at:
+                self._outcome.reply_delays.append(self._began - self._caller.spoke_at)
             self.on_playback_started(created_at=self._began)
         self._pushed += frame.duration
 
@@ -359,102 +309,217 @@ class Listener(Agent):
         super().__init__(instructions="Be brief.")
 
 
-@dataclass(slots=True)
-class Running:
-    """What the actions of a conversation may use."""
-
-    session: AgentSession[None]
-    outcome: Outcome
-    stt: stt.STT[Any]
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
-
-    def spawn(self, work: Any) -> None:
-        self.tasks.append(asyncio.create_task(work))
-
-
-Actions = dict[str, Callable[[Running], None]]
-
-
-async def _commit(running: Running, detached: bool) -> None:
-    future = running.session.commit_user_turn(transcript_timeout=5.0)
-    running.outcome.commits.append(await future)
-
-
-def _release(running: Running) -> None:
-    running.session.input.set_audio_enabled(False)
-    running.spawn(_commit(running, True))
-
-
-ACTIONS: Actions = {
-    "commit": lambda running: running.spawn(_commit(running, False)),
-    "press": lambda running: running.session.input.set_audio_enabled(True),
-    "release": _release,
-    "handoff": lambda running: running.session.update_agent(Listener()),
-    "turn": lambda running: None,
-}
-
-
-async def converse(
-    steps: Sequence[Step],
-    recognizer: stt.STT[Any],
-    *,
-    mode: str = "vad",
-    preemptive: bool = True,
-    actions: Actions | None = None,
-    close_after: float = 3.0,
-    reply_seconds: float = 0.5,
-    turn_handling: dict[str, Any] | None = None,
-    use_vad: bool = True,
-    **arguments: Any,
-) -> Outcome:
-    """Hold a conversation, close the session, and tell what came of it.
+class PerfectSTT(stt.STT[Literal["metrics_collected", "error"]]):
+    """Knows what is said, and is as late as the service: it shows the framework's own limits.
 
     Args:
-        steps: What the caller does.
-        recognizer: The STT under test; it is not closed.
-        mode: The framework's turn detection.
-        preemptive: Whether replies may begin before the turn is committed.
-        actions: More actions by name.
-        close_after: Seconds of silence between the last step and the close.
-        reply_seconds: How long the agent speaks.
-        turn_handling: More of the framework's turn handling options.
-        use_vad: Whether the session has a voice detector.
-        arguments: For `AgentSession`.
+        call: What is said.
+        latency: Seconds from the audio to its result.
+        mode: Of the session: END_OF_SPEECH ends turns in `stt` only.
     """
-    outcome = Outcome(words_said(steps))
-    known = {**ACTIONS, **(actions or {})}
-    session: AgentSession[None] = AgentSession(
-        stt=recognizer,
-        vad=EnergyVAD() if use_vad else None,
-        llm=Model(outcome),
-        tts=Voice(reply_seconds),
-        aec_warmup_duration=None,
-        user_away_timeout=None,
-        turn_handling={
+
+    def __init__(self, call: Call, latency: float, mode: Mode) -> None:
+        super().__init__(
+            capabilities=stt.STTCapabilities(
+                streaming=True, interim_results=True, manual_flush=True
+            )
+        )
+        self._call = call
+        self._latency = latency
+        self._mode = mode
+
+    def stream(
+        self,
+        *,
+        language: NotGivenOr[str] = NOT_GIVEN,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+    ) -> stt.RecognizeStream:
+        return _PerfectStream(self, self._call, self._latency, self._mode, conn_options)
+
+    def update_options(self, **_: Any) -> None:
+        """Change nothing: there is nothing that could be lost."""
+
+    async def _recognize_impl(self, buffer: utils.AudioBuffer, **_: Any) -> SpeechEvent:
+        raise NotImplementedError
+
+
+class _PerfectStream(stt.RecognizeStream):
+    def __init__(
+        self,
+        owner: PerfectSTT,
+        call: Call,
+        latency: float,
+        mode: Mode,
+        conn_options: APIConnectOptions,
+    ) -> None:
+        super().__init__(stt=owner, conn_options=conn_options)
+        self._line = PerfectLine(call, self._tell, latency=latency)
+        self._latency = latency
+        self._mode = mode
+        self._speaking = False
+
+    async def _run(self) -> None:
+        async for item in self._input_ch:
+            if isinstance(item, rtc.AudioFrame):
+                self._line.hear(item.duration)
+            else:
+                self._line.answer()
+        await asyncio.sleep(self._latency + 0.01)
+
+    def _tell(self, heard: Heard) -> None:
+        if heard.text and not self._speaking:
+            self._speaking = True
+            self._send(SpeechEventType.START_OF_SPEECH, None)
+        if heard.is_final:
+            self._send(SpeechEventType.FINAL_TRANSCRIPT, heard.text)
+            if self._speaking:
+                self._speaking = False
+                self._send(SpeechEventType.END_OF_SPEECH, None)
+        else:
+            self._send(SpeechEventType.INTERIM_TRANSCRIPT, heard.text)
+
+    def _send(self, kind: SpeechEventType, text: str | None) -> None:
+        data = [SpeechData(language=LanguageCode("en"), text=text)] if text is not None else []
+        if not self._event_ch.closed:
+            self._event_ch.send_nowait(SpeechEvent(kind, alternatives=data))
+
+
+class Conversation:
+    """One call through one session.
+
+    Args:
+        call: What happens.
+        recognizer: Which STT listens.
+        mode: The framework's turn detection. In `manual` each `EndTurn` is a commit.
+        habits: Of the server.
+        preemptive: Whether replies may begin before the turn is committed.
+        push_to_talk: In `manual`, the microphone is on only while the caller has a turn.
+        reply_seconds: How long the agent speaks.
+        turn_handling: More of the framework's options.
+        options: Of our STT.
+        session_options: Of the `AgentSession`.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        recognizer: Recognizer = "ours",
+        mode: Mode = "vad",
+        habits: Habits | None = None,
+        *,
+        preemptive: bool = True,
+        push_to_talk: bool = False,
+        reply_seconds: float = 0.5,
+        turn_handling: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        session_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._call = call
+        self._recognizer = recognizer
+        self._mode = mode
+        self._habits = habits or Habits()
+        self._push_to_talk = push_to_talk
+        self._reply_seconds = reply_seconds
+        self._turn_handling = {
             "turn_detection": mode,
             "preemptive_generation": {"enabled": preemptive},
             "interruption": {"mode": "vad"},
             **(turn_handling or {}),
-        },
-        **arguments,
-    )
-    running = Running(session, outcome, recognizer)
-    caller = Caller(steps, lambda name: known[name](running))
-    session.input.audio = caller
-    session.output.audio = Speaker(outcome)
-    session.on("error", lambda event: _note_error(outcome, event))
-    await session.start(Listener(), record=False)
-    await caller.finished.wait()
-    await asyncio.sleep(close_after)
-    await asyncio.gather(*running.tasks)
-    await session.aclose()
-    outcome.messages = [words for words in user_messages(session.history) if words]
-    return outcome
+        }
+        self._options = options or {}
+        self._session_options = session_options or {}
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.outcome = Outcome(call)
+
+    async def hold(self) -> Outcome:
+        """Play the call, close the session, and tell what came of it."""
+        async with Peer(self._habits) as server, http_context():
+            self._server = server
+            self._stt = self._make_stt(server)
+            await self._converse()
+            await self._stt.aclose()
+        return self.outcome
+
+    def _make_stt(self, server: Peer) -> stt.STT[Any]:
+        match self._recognizer:
+            case "ours":
+                return STT(base_url=server.url, **self._options)
+            case "official":
+                url = server.url.replace("ws:", "http:")
+                return smallestai.STT(api_key="k", base_url=url)
+            case "perfect":
+                latency = self._habits.latency
+                assert isinstance(latency, int | float)
+                return PerfectSTT(self._call, latency, self._mode)
+
+    async def _converse(self) -> None:
+        outcome = self.outcome
+        self._session: AgentSession[None] = AgentSession(
+            stt=self._stt,
+            vad=EnergyVAD(),
+            llm=Model(outcome),
+            tts=Voice(self._reply_seconds),
+            aec_warmup_duration=None,
+            user_away_timeout=None,
+            turn_handling=self._turn_handling,  # type: ignore[arg-type]
+            **self._session_options,
+        )
+        caller = Caller(self._call, self._do)
+        self._session.input.audio = caller
+        self._session.output.audio = Speaker(outcome, caller)
+        self._session.on("error", self._note_error)
+        await self._session.start(Listener(), record=False)
+        if self._push_to_talk:
+            self._session.input.set_audio_enabled(True)
+        await caller.finished.wait()
+        await asyncio.gather(*self._tasks)
+        await self._session.aclose()
+        outcome.messages = [text for text in user_messages(self._session.history) if text]
+
+    def _do(self, cue: object) -> None:
+        match cue:
+            case EndTurn() if self._mode == "manual":
+                self._tasks.append(asyncio.create_task(self._commit()))
+            case Mute(on):
+                self._session.input.set_audio_enabled(not on)
+            case Change(options):
+                self._stt.update_options(**options)  # type: ignore[attr-defined]
+            case Handoff():
+                self._session.update_agent(Listener())
+            case Cut() | Outage() | BlackHole() | Close():
+                self._tasks.append(asyncio.create_task(fail(self._server, cue)))
+
+    async def _commit(self) -> None:
+        if self._push_to_talk:
+            self._session.input.set_audio_enabled(False)
+            asyncio.get_running_loop().call_later(1.0, self._press)
+        with suppress(asyncio.CancelledError):  # the commit of the next turn replaces it
+            await self._session.commit_user_turn(transcript_timeout=5.0)
+
+    def _press(self) -> None:
+        self._session.input.set_audio_enabled(True)
+
+    def _note_error(self, event: Any) -> None:
+        if not getattr(event.error, "recoverable", True):
+            self.outcome.errors.append(str(event.error))
 
 
-def _note_error(outcome: Outcome, event: Any) -> None:
-    if not getattr(event.error, "recoverable", True):
-        outcome.errors.append(str(event.error))
+async def fail(server: Peer, fault: Cut | Outage | BlackHole | Close) -> None:
+    """Do this to the server's open connections."""
+    match fault:
+        case Cut(statuses):
+            server.habits.refusals = list(statuses)
+        case Outage(seconds):
+            server.is_out = True
+            asyncio.get_running_loop().call_later(seconds, setattr, server, "is_out", False)
+    for link in server.open_links:
+        match fault:
+            case Cut() | Outage():
+                link.cut()
+            case BlackHole():
+                await link.black_hole()
+            case Close(code):
+                await link.socket.close(code)
 
 
 @asynccontextmanager

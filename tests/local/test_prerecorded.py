@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import wave
 from contextlib import suppress
 from typing import Any
@@ -153,3 +154,18 @@ async def test_an_upload_is_given_up_with_its_client() -> None:
         slow.let.set()
         await slow.closed.wait()
     assert slow.samples < 60 * 16_000
+
+
+async def test_a_recognizer_that_fails_is_answered_with_500_and_its_words_are_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Failing(ScriptedRecognizer):
+        async def open(self, **_: Any) -> Any:
+            raise RuntimeError("the caller said hello")
+
+    async with server(Failing()) as running:
+        status, body = await upload(running, wav(speak([0])), model="pulse")
+    assert (status, body["error"]) == (500, "Internal server error")
+    assert "RuntimeError" in caplog.text
+    loud = [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert not any("hello" in record.getMessage() or record.exc_info for record in loud)

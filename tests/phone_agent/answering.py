@@ -11,7 +11,7 @@ from examples.phone_agent.__main__ import make_app
 from examples.phone_agent.admission import Lines
 from examples.phone_agent.bookings import BookingStore
 from examples.phone_agent.pipecat_bot import MOST_SECONDS
-from examples.phone_agent.web import make_server, port_of
+from examples.phone_agent.web import Server, make_server, port_of
 from pulse_plugins.local import PulseServer
 
 
@@ -23,6 +23,7 @@ class Agent:
     store: BookingStore
     lines: Lines
     browser_lines: Lines
+    server: Server
 
     @property
     def origin(self) -> str:
@@ -42,14 +43,14 @@ async def agent(
     app = make_app(
         store, lines=lines, browser_lines=browser_lines, pulse=pulse, most_seconds=most_seconds
     )
-    server = make_server(app, "127.0.0.1", 0)
+    server = make_server(app, "127.0.0.1", 0, (lines, browser_lines))
     serving = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(20):
             while not server.started:  # noqa: ASYNC110 - uvicorn signals it in no other way
                 await asyncio.sleep(0.01)
         url = f"http://127.0.0.1:{port_of(server)}/twilio"
-        yield Agent(url, store, lines, browser_lines)
+        yield Agent(url, store, lines, browser_lines, server)
     finally:
         server.should_exit = True
         await serving

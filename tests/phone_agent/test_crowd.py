@@ -11,10 +11,10 @@ from loguru import logger
 from examples.phone_agent.dial import CallError, announce
 from examples.phone_agent.simulate_call import SCRIPTS, call
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
+from tests.support.sphinx import PocketSphinxRecognizer
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.timeout(200)
 LINES = 10
 
 

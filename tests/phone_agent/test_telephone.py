@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,24 @@ async def test_a_full_agent_is_busy(tmp_path: Path) -> None:
                 await socket.recv()
             assert socket.close_code == 1013
         answering.lines.free()
+
+
+async def test_a_call_in_progress_is_finished_when_the_agent_is_asked_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_URL", "ws://127.0.0.1:9")  # nobody listens there
+    async with agent(f"sqlite:///{tmp_path}/b.db", most_seconds=60) as answering:
+        announced = await announce(answering.url)
+        async with connect(announced.url) as socket:
+            began = time.monotonic()
+            await Caller(socket, announced, tell_nothing).begin()
+            await socket.recv()  # the agent greets
+            answering.server.should_exit = True
+            while not answering.lines.is_full:  # noqa: ASYNC110 - `Lines` signals it in no other way
+                await asyncio.sleep(0.05)
+            with pytest.raises(CallError, match="Reject"):
+                await announce(answering.url)
+            async for _ in socket:
+                pass
+            assert time.monotonic() - began >= 60
+            assert socket.close_code == 1000

@@ -22,7 +22,8 @@ from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.utils.time import time_now_iso8601
 
 from pulse_plugins.pipecat import PULSE_TTFS_P99, PulseSTTService
-from tests.pipecat.conversation import Clock, Conversation, Plan, SaidWord
+from tests.pipecat.conversation import Conversation, Plan, SaidWord
+from tests.pipecat.stage import Clock
 
 _VAD_STOP = 0.2  # seconds; when a service that follows the VAD is asked for the last words
 

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from loguru import logger
 
-from tests.pipecat import virtual_loop
 from tests.pipecat.contenders import SERVICES
-from tests.pipecat.conversation import Conversation, Outcome, converse
+from tests.pipecat.conversation import Conversation, Outcome
 from tests.pipecat.conversations import conversations
+from tests.pipecat.stage import converse
 from tests.pipecat.tone_server import tone_server
+from tests.support import virtual_time
 
 
 async def hold(conversation: Conversation, service: str) -> Outcome:
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
         for service in services:
             if service == "official" and conversation.server_turns:
                 continue
-            faults = virtual_loop.run(hold(conversation, service)).faults
+            faults = virtual_time.run(hold(conversation, service)).faults
             passed[service] += not faults
             if verbose and faults:
                 sys.stdout.write(f"{service}: {conversation}: {'; '.join(faults)}\n")

@@ -103,7 +103,7 @@ def _soft_callers() -> Iterator[Conversation]:
         )
         yield Conversation(
             f"caller grows soft, {latency:g} s",
-            (Say(6), Say(6, soft=True), End(4.5), Say(3), End()),
+            (Say(6), Say(6, soft=True), End(8.0), Say(3), End()),
             Habits(latency=latency),
             stop="analyzer",
         )
@@ -198,13 +198,12 @@ def _faults() -> Iterator[Conversation]:
                     Habits(drop_at=at, outage=outage),
                     start=start,
                 )
-    for at in (1.65, 3.3):
-        yield Conversation(
-            f"server falls silent at {at:g} s",
-            (Say(8), Wait(0.3), Say(20), End(12.0), Say(3), End(6.0)),
-            Habits(deaf_from=at),
-            stop="analyzer",
-        )
+    yield Conversation(
+        "server falls silent",
+        (Say(8), Wait(0.3), Say(20), End(12.0), Say(3), End(6.0)),
+        Habits(deaf_from=1.65),
+        stop="analyzer",
+    )
     changed = Do(
         lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2"))
     )

@@ -63,6 +63,7 @@ class Habits:
         secrets: Word numbers that redaction replaces.
         drop_at: Seconds of audio on the first connection after which it is cut.
         outage: Seconds after that drop without a server.
+        confidence: Of each word; None: none is sent.
         deaf_from: Seconds of audio after which the first connection says nothing more.
     """
 
@@ -78,6 +79,7 @@ class Habits:
     secrets: frozenset[int] = frozenset()
     drop_at: float | None = None
     outage: float = 0.0
+    confidence: float | None = None
     deaf_from: float | None = None
 
 
@@ -88,13 +90,25 @@ class _Heard:
     end: float
 
 
-class _Connection:
+class Connection:
+    """One connection.
+
+    Attributes:
+        query: Of its handshake.
+        said: The words of its finals.
+        finalizes: How often it was asked.
+        is_open: Whether it is still there.
+    """
+
     def __init__(self, socket: ServerConnection, habits: Habits, first: bool) -> None:
         assert socket.request is not None
         self._socket = socket
         self._habits = habits
         self._first = first
         self.query = {k: v[0] for k, v in parse_qs(urlsplit(socket.request.path).query).items()}
+        self.said: list[str] = []
+        self.finalizes = 0
+        self.is_open = True
         self._pending = np.empty(0, np.int16)  # what may hold words that are not whole yet
         self._before = 0  # samples before that
         self._open: list[_Heard] = []
@@ -113,6 +127,7 @@ class _Connection:
             with suppress(ConnectionClosed):
                 await self._listen()
         finally:
+            self.is_open = False
             sender.cancel()
 
     async def _listen(self) -> None:
@@ -177,6 +192,7 @@ class _Connection:
             self._say({"type": kind, "timestamp": at})
 
     def _finalize(self) -> None:
+        self.finalizes += 1
         if not self._habits.answers:
             return
         under_way = self._under_way() if self._habits.doubles else None
@@ -208,6 +224,7 @@ class _Connection:
         }
         if self._habits.timed and self.query.get("word_timestamps") == "true":
             message["words"] = [self._word(each) for each in self._open]
+        self.said += self._text(redacted=False).split()
         self._open = []
         self._say(message)
 
@@ -226,6 +243,8 @@ class _Connection:
             "start": round(each.start, 2),
             "end": round(each.end, 2),
         }
+        if self._habits.confidence is not None:
+            entry["confidence"] = self._habits.confidence
         if self.query.get("diarize") == "true":
             entry["speaker"] = self._habits.speakers.get(each.number, 0)
         return entry
@@ -257,7 +276,7 @@ class ToneServer:
 
     def __init__(self, habits: Habits) -> None:
         self._habits = habits
-        self.connections: list[_Connection] = []
+        self.connections: list[Connection] = []
         self._gone_until = 0.0
         self._server: Server | None = None
 
@@ -267,13 +286,17 @@ class ToneServer:
         port = next(iter(self._server.sockets)).getsockname()[1]
         return f"ws://127.0.0.1:{port}"
 
+    @property
+    def finalizes(self) -> int:
+        return sum(each.finalizes for each in self.connections)
+
     def _greet(self, socket: ServerConnection, _: Request) -> Response | None:
         if asyncio.get_running_loop().time() < self._gone_until:
             return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "gone")
         return None
 
     async def _serve(self, socket: ServerConnection) -> None:
-        connection = _Connection(socket, self._habits, first=not self.connections)
+        connection = Connection(socket, self._habits, first=not self.connections)
         self.connections.append(connection)
         await connection.serve()
         if len(self.connections) == 1 and self._habits.drop_at is not None:

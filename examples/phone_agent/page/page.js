@@ -83,7 +83,7 @@ const onServer = {
 };
 
 function showCut() {
-  state("Speech-to-text is cut off", "cut");
+  state("The line is cut", "cut");
   lineState("Cut off. Your words are kept, and sent when the line is back.", true);
   byId("cut").disabled = true;
 }
@@ -131,7 +131,15 @@ async function post(path, headers = {}, body = undefined) {
   return answer;
 }
 
+function clear() {
+  byId("talk").replaceChildren();
+  byId("hint").hidden = false;
+  call.segments.clear();
+  onServer.booking({ party: null, day: null, time: null, name: null, phone: null, booked: false });
+}
+
 async function begin() {
+  clear();
   byId("call").disabled = true;
   state("Calling …");
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });

@@ -62,7 +62,8 @@ def _line(job: Job, sent: float | None) -> str:
         return f"{job.source.label}: {job.problem}"
     if job.is_done:
         return f"{job.source.label} -> {places} (already there)"
-    return f"{job.source.label} -> {places} ({'unknown' if sent is None else stamp(sent)[:-4]})"
+    length = "unknown length" if sent is None else stamp(round(sent))[:-4]
+    return f"{job.source.label} -> {places} ({length})"
 
 
 def _json(job: Job, sent: float | None) -> str:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID
 from rich.table import Column
 from rich.text import Text
@@ -40,6 +41,8 @@ class _Time(ProgressColumn):
         """The figures of one recording."""
         if task.total is None:
             return Text(_clock(task.elapsed or 0.0))
+        if task.finished:
+            return Text("finishing")  # all audio is sent, and the last words are on their way
         left = f" {_clock(task.time_remaining)}" if task.time_remaining else ""
         return Text(f"{min(task.percentage, 100.0):.0f} %{left}")
 
@@ -64,21 +67,20 @@ class Bars:
 
     def __init__(self, *, quiet: bool) -> None:
         console = Console(stderr=True)
+        self._console = console
         self._progress = Progress(
             _Name(),
             _BarOrSpinner(10 if console.width < _NARROW else 24),
             _Time(),
             console=console,
-            transient=True,
             expand=True,
-            redirect_stdout=False,  # it would send transcripts to standard error
-            redirect_stderr=False,
-            disable=quiet or not console.is_terminal,
         )
+        self._is_shown = console.is_terminal and not quiet
+        self._live: Live | None = None
         self._all: TaskID | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._show()
         return self
 
     def __exit__(
@@ -87,7 +89,7 @@ class Bars:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        self._hide()
 
     def count(self, recordings: int) -> None:
         """Show how many of so many recordings are done."""
@@ -115,14 +117,29 @@ class Bars:
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Take the bars away while something else is printed on the terminal."""
-        if self._progress.disable or not self._progress.live.is_started:
-            yield
-            return
-        self._progress.stop()
+        self._hide()
         try:
             yield
         finally:
-            self._progress.start()
+            self._show()
+
+    def _show(self) -> None:
+        if self._is_shown:
+            # A display that was stopped would erase what was printed since, so each is a new one.
+            self._live = Live(
+                self._progress,
+                console=self._console,
+                refresh_per_second=10,
+                transient=True,
+                redirect_stdout=False,  # it would send transcripts to standard error
+                redirect_stderr=False,
+            )
+            self._live.start(refresh=True)
+
+    def _hide(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 def _clock(seconds: float) -> str:

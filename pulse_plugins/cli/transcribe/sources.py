@@ -123,8 +123,10 @@ class Finder:
         found = Found()
         for argument in arguments:
             found.sources += self._named(argument, found.skipped)
-        unique = {_key(source): source for source in reversed(found.sources)}
-        found.sources = list(reversed(unique.values()))
+        unique: dict[str, Source] = {}
+        for source in found.sources:
+            unique.setdefault(_key(source), source)
+        found.sources = list(unique.values())
         return found
 
     def _named(self, argument: str, skipped: Counter[str]) -> list[Source]:

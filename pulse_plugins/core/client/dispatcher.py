@@ -13,9 +13,9 @@ from typing import Protocol
 
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import Event, Interim, MessageIgnored
-from pulse_plugins.core.observe.event_log import Journal
-from pulse_plugins.core.observe.hooks import Audience
-from pulse_plugins.core.observe.metrics import Tally
+from pulse_plugins.core.observe.event_log import EventLog
+from pulse_plugins.core.observe.hooks import Observers
+from pulse_plugins.core.observe.metrics import Counters
 
 # Events that wait for a consumer. A call has one or two events a second, so that this is more than
 # an hour; beyond it the oldest is discarded and counted in `StreamMetrics.unread`.
@@ -44,9 +44,9 @@ class Dispatcher:
     """
 
     def __init__(self, name: str) -> None:
-        self.tally = Tally()
-        self.hooks = Audience()
-        self._log = Journal(name)
+        self.tally = Counters()
+        self.hooks = Observers()
+        self._log = EventLog(name)
         self._unread: deque[Event] = deque()
         self._changed = asyncio.Event()
         self._listener: Listener | None = None

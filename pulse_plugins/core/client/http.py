@@ -18,6 +18,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from pulse_plugins.core.base.errors import PulseError, from_redirect
 
+_MOST_RETRY_AFTER = 3600.0  # seconds
+
 
 def proxy_for(url: str, option: str | None) -> str | None:
     """Find the proxy for a connection.
@@ -72,13 +74,15 @@ def retry_after(header: str | None) -> float | None:
     """Read a `Retry-After` header, which holds seconds or a date (RFC 9110, section 10.2.3).
 
     Returns:
-        Seconds from now; None if there is no header or it cannot be read.
+        Seconds from now, at most an hour; None if there is no header or it cannot be read.
     """
     if header is None:
         return None
     try:
         if header.strip().isdecimal():
-            return float(header)
-        return max(parsedate_to_datetime(header).timestamp() - time.time(), 0.0)
+            seconds = float(header)
+        else:
+            seconds = parsedate_to_datetime(header).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
+    return min(max(seconds, 0.0), _MOST_RETRY_AFTER)

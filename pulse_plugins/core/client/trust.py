@@ -33,16 +33,16 @@ async def tls_context() -> ssl.SSLContext:
         return _context()
 
 
-def certificate_error(url: str, error: ssl.SSLCertVerificationError) -> CertificateError:
+def certificate_error(url: str, error: Exception) -> CertificateError:
     """The error for a server whose certificate was refused.
 
     Args:
         url: The URL that was called; the text names its host.
-        error: What OpenSSL said.
+        error: An `ssl.SSLCertVerificationError`, which holds the reason that OpenSSL gives.
     """
-    host = urlsplit(url).hostname
+    host, reason = urlsplit(url).hostname, str(getattr(error, "verify_message", ""))
     return CertificateError(
-        f"the certificate of {host} cannot be verified: {printable(error.verify_message, 200)}; "
+        f"the certificate of {host} cannot be verified: {printable(reason, 200)}; "
         "if the server has a certificate of your own, set SSL_CERT_FILE to its authority"
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.urls import CLOUD_URL, is_cloud
@@ -18,6 +19,7 @@ ENV_API_KEY = "SMALLEST_API_KEY"
 """The environment variable that holds the key for the cloud service."""
 LOCAL_API_KEY = "local"
 """The key that is sent to a server outside the cloud when no key was given."""
+_SALT = os.urandom(16)  # without it a short key could be found by trying
 
 
 def clean_key(key: str | None) -> str | None:
@@ -65,6 +67,11 @@ def keys_of_urls(
     for url in others:
         keys[url] = api_key or (_environment_key() if is_cloud(url) else None)
     return keys
+
+
+def fingerprint(key: str | None) -> str:
+    """Identify a key, within this process, without holding it."""
+    return blake2b((key or "").encode(), key=_SALT, digest_size=8).hexdigest()
 
 
 def _environment_key() -> str:

@@ -15,7 +15,7 @@ from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.base.languages import normalize
 from pulse_plugins.core.config.dialects import DIALECTS, Dialect, DialectName, dialect
 from pulse_plugins.core.config.encodings import ENCODINGS, Encoding, check_audio
-from pulse_plugins.core.config.keys import LOCAL_API_KEY, clean_key, keys_of_urls
+from pulse_plugins.core.config.keys import LOCAL_API_KEY, clean_key, fingerprint, keys_of_urls
 from pulse_plugins.core.config.keywords import Keywords, checked_keywords
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Limits, Timeouts
@@ -293,6 +293,16 @@ class PulseOptions:
             base_url: One of `urls`.
         """
         return self._keys[base_url]
+
+    def account_for(self, base_url: str) -> str:
+        """An identifier of the API key of this base URL, for keeping facts about it.
+
+        It is valid within this process, and it is no secret.
+
+        Args:
+            base_url: One of `urls`.
+        """
+        return fingerprint(self._keys[base_url])
 
     def request_headers(self, base_url: str | None = None) -> dict[str, str]:
         """The headers of a handshake or request to one server.

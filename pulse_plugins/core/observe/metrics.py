@@ -1,4 +1,4 @@
-"""Counts of one stream, folded from its events; reads, never steers."""
+"""Counters of one stream, made from its events."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class StreamMetrics:
     """What a stream has done so far.
 
     Attributes:
-        audio_seconds: Audio given to the stream.
-        sent_seconds: Audio that went out on connections, what was sent once more included.
-        replayed_seconds: Audio that was sent once more, after a lost connection.
-        lost_seconds: Audio that no server heard.
-        silence_seconds: Silence that kept an idle connection alive.
-        outage_seconds: Time without a connection, as far as it is over.
+        audio_seconds: Audio that was pushed into the stream.
+        sent_seconds: Audio that was sent, replayed audio included.
+        replayed_seconds: Audio that was sent again after a lost connection.
+        lost_seconds: Audio that will not be transcribed.
+        silence_seconds: Silence that was sent to keep an idle connection open.
+        outage_seconds: Time without a connection, in outages that are over.
         connects: Handshakes that succeeded.
-        failovers: Connections to another base URL than that of the try before, which failed.
-        recoveries: Outages that ended with everything held sent again.
+        failovers: Connections to another base URL than the attempt before, which failed.
+        recoveries: Outages that ended with all buffered audio sent.
         finals: Finals with text.
         interims: Interims.
-        promoted: Finals that were the newest interim, because no answer came in time.
-        ignored: Messages or fields that could not be read.
+        promoted: Finals with the text of the newest interim, because no answer came in time.
+        ignored: Messages or fields of the server that could not be read.
         reported: Errors that the server reported inside a connection that went on.
         unread: Events that were discarded because nobody read them.
-        retries: Tries to reconnect, by the reason (`PulseError.code`).
+        retries: Attempts to reconnect, by their reason (`PulseError.code`).
     """
 
     audio_seconds: float = 0.0
@@ -59,8 +59,8 @@ class StreamMetrics:
     retries: dict[str, int] = field(default_factory=dict)
 
 
-class Tally:
-    """Counts events as they pass."""
+class Counters:
+    """Counts the events of one stream."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -69,7 +69,7 @@ class Tally:
         self._outage = 0.0
 
     def count(self, event: Event) -> None:
-        """Take one event into account."""
+        """Count one event."""
         match event:
             case Interim():
                 self._counts["interims"] += 1
@@ -94,11 +94,11 @@ class Tally:
                 pass
 
     def discarded(self) -> None:
-        """An event was discarded because nobody read it."""
+        """Count an event that was discarded because nobody read it."""
         self._counts["unread"] += 1
 
     def snapshot(self, audio: float, sent: float, replayed: float, silence: float) -> StreamMetrics:
-        """The counts as they stand; the four figures, in seconds, are the session's."""
+        """The counts so far, with four figures of the session in seconds."""
         return replace(
             StreamMetrics(audio, sent, replayed, self._lost, silence, self._outage),
             **self._counts,

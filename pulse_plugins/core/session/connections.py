@@ -139,7 +139,7 @@ class Connections:
             self.history.ack_came()
             self._budget.progress()
             url = self.current.url
-            self._health.worked(url, self.current.options.key_for(url))
+            self._health.worked(url, self.current.options.account_for(url))
 
     def packet_sent(self, now: float) -> None:
         """Audio went out: perhaps all that was held is sent again."""
@@ -277,7 +277,7 @@ class Connections:
     def _open(self, options: PulseOptions, now: float) -> Connection:
         self._last_id += 1
         urls = [url for url in options.urls if url not in self._refused_regions] or options.urls
-        url = self._health.choose(urls, options.key_for, now)
+        url = self._health.choose(urls, options.account_for, now)
         self.commands.append(OpenConnection(self._last_id, options, url))
         return Connection(self._last_id, options, url)
 
@@ -363,7 +363,7 @@ class Connections:
         """What another base URL may do better is remembered against this one."""
         if error is not None and error.retryable:
             url, retry_after = connection.url, error.retry_after
-            key = connection.options.key_for(url)
+            key = connection.options.account_for(url)
             self._health.failed(url, key, now, retry_after=retry_after)
 
     def _adopt(self, options: PulseOptions, *, revertible: bool) -> None:

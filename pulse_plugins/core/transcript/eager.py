@@ -147,15 +147,20 @@ class EagerText:
         self.sent += 1
         return self._text
 
-    def is_quiet(self, seconds: float) -> bool:
-        """Whether the newest audio is much quieter than the caller's words.
+    def is_quiet(self, seconds: float, *, before: float = 0.0) -> bool:
+        """Whether a stretch of audio is much quieter than the caller's words.
 
         Args:
-            seconds: Length of the stretch, at most 1.5.
+            seconds: Length of the stretch.
+            before: Seconds from its end to the newest audio; both together at most 1.5.
         """
         while self._spoken:
             self._speech = max(loudness(self._spoken.popleft(), "linear16"), self._speech * 0.8)
-        return loudness(self._newest(seconds), "linear16") <= QUIET * self._speech
+        stretch = self._newest(seconds + before)
+        if before and self._seconds:
+            per_second = sum(len(data) for _, data in self._audio) / self._seconds
+            stretch = stretch[: max(0, len(stretch) - 2 * round(before * per_second / 2))]
+        return loudness(stretch, "linear16") <= QUIET * self._speech
 
     @property
     def _is_worth_it(self) -> bool:

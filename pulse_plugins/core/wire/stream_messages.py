@@ -144,43 +144,40 @@ def _parse_by_field(data: str) -> Message:
     if not isinstance(fields, dict):
         return Unreadable("not_an_object")
     problems: list[str] = []
-    values: dict[str, Any] = {}
-    for name, kind in _FIELD_TYPES.items():
-        if name not in fields:
-            continue
-        value = fields[name]
-        if value is None and name in _FLAGS:
-            continue
-        if name in ("words", "utterances") and isinstance(value, list):
-            entry = WireWord if name == "words" else WireUtterance
-            values[name] = [e for raw in value if (e := _entry(raw, entry, name, problems))]
-            continue
-        try:
-            values[name] = msgspec.convert(value, kind, strict=False)
-        except (msgspec.ValidationError, UnicodeError, RecursionError):
-            problems.append(name)
+    lists = {name: fields.pop(name) for name in _ENTRIES if isinstance(fields.get(name), list)}
+    given = {key: raw for key, raw in fields.items() if raw is not None or key not in _FLAGS}
+    values = _readable(given, _FIELD_TYPES, "", problems)
+    for name, entries in lists.items():
+        read = (_entry(raw, _ENTRIES[name], name, problems) for raw in entries)
+        values[name] = [entry for entry in read if entry is not None]
     return _classify(_Envelope(**values), tuple(problems))
 
 
 def _entry(
     raw: object, kind: type[WireWord] | type[WireUtterance], name: str, problems: list[str]
 ) -> Any:
-    """Read one word or utterance, without its unreadable fields."""
+    """Read one word or utterance, without its unreadable fields; None: there is no text."""
     if isinstance(raw, dict):
-        # Only known keys: msgspec cannot compare a key that holds a lone surrogate.
-        kept = {key: value for key, value in raw.items() if key in kind.__struct_fields__}
-        while True:
-            try:
-                return msgspec.convert(kept, kind, strict=False)
-            except msgspec.ValidationError as error:
-                bad = str(error).rpartition("$.")[2].rstrip("`")
-                if kept.pop(bad, None) is None:
-                    break
-                problems.append(f"{name}.{bad}")
-            except (UnicodeError, RecursionError):
-                break
+        values = _readable(raw, _ENTRY_TYPES[kind], f"{name}.", problems)
+        if kind is WireUtterance or "word" in values:
+            return kind(**values)
     problems.append(name)
     return None
+
+
+def _readable(
+    fields: dict[str, Any], types: dict[str, Any], prefix: str, problems: list[str]
+) -> dict[str, Any]:
+    """The fields that can be read as their types; the names of the others go to `problems`."""
+    values = {}
+    for name, kind in types.items():
+        if name not in fields:
+            continue
+        try:
+            values[name] = msgspec.convert(fields[name], kind, strict=False)
+        except (msgspec.ValidationError, UnicodeError, RecursionError):
+            problems.append(f"{prefix}{name}")
+    return values
 
 
 def _classify(envelope: _Envelope, problems: tuple[str, ...]) -> Message:
@@ -215,8 +212,15 @@ def _error(envelope: _Envelope) -> PulseError:
     return from_message(found.detail, error_code=found.code, parameter=found.parameter)
 
 
-_FIELD_TYPES: dict[str, Any] = {
-    each.name: each.type for each in msgspec.structs.fields(_Envelope) if each.name != "problems"
+def _types(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {each.name: each.type for each in msgspec.structs.fields(kind)}
+
+
+_FIELD_TYPES = {name: kind for name, kind in _types(_Envelope).items() if name != "problems"}
+_ENTRIES: dict[str, type[WireWord] | type[WireUtterance]] = {
+    "words": WireWord,
+    "utterances": WireUtterance,
 }
+_ENTRY_TYPES = {kind: _types(kind) for kind in _ENTRIES.values()}
 _FLAGS = frozenset({"is_final", "is_last", "from_finalize", "speech_final"})
 _ERROR_FIELDS = ("error", "message", "errors", "error_code", "code", "status_code")

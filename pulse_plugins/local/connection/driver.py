@@ -21,12 +21,13 @@ from aiohttp import ClientConnectionError, WSMsgType, web
 from numpy.typing import NDArray
 
 from pulse_plugins.local.connection.machine import Connection, Cut, Outgoing
-from pulse_plugins.local.connection.records import ConnectionRecord, ControlRecord
+from pulse_plugins.local.connection.records import ConnectionRecord, ControlRecord, ServerEvent
 from pulse_plugins.local.faults import Fault, Kind, Schedule, Trigger
+from pulse_plugins.local.output.voice import Voice, emotion_of_stream
 from pulse_plugins.local.recognizers.contract import Decoder, Recognizer
 from pulse_plugins.local.recognizers.vad import SpeechDetector
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.wire.encodings import EncodingError, WireAudio
+from pulse_plugins.local.wire.encodings import EncodingError, WireAudio, decoder_rate
 from pulse_plugins.local.wire.messages import GARBAGE
 from pulse_plugins.local.wire.parameters import Parameters
 
@@ -60,7 +61,7 @@ class ConnectionDriver:
         recognizer: Recognizer,
         schedule: Schedule,
         record: ConnectionRecord,
-        changed: Callable[[], None],
+        tell: Callable[[ServerEvent], None],
     ) -> None:
         self._request = request
         self._socket = socket
@@ -68,11 +69,13 @@ class ConnectionDriver:
         self._recognizer = recognizer
         self._schedule = schedule
         self._record = record
-        self._changed = changed
+        self._tell = tell
         self._rate = decoder_rate(parameters.sample_rate, recognizer.sample_rates)
         self._wire = WireAudio(parameters.encoding, parameters.sample_rate, self._rate)
         self._speech = SpeechDetector(self._rate, silence_ms=parameters.endpointing_timeout * 1000)
         self._connection = Connection(parameters, options, record.session_id)
+        estimates = parameters.model == "pulse-2" and (parameters.emotion or parameters.gender)
+        self._voice = Voice(self._rate) if parameters.diarize or estimates else None
         self._trigger = Trigger(record.number)
         self._inbox: asyncio.Queue[bytes | str] = asyncio.Queue(_INBOX)
         self._outbox: asyncio.Queue[tuple[float, str | bytes | _Close]] = asyncio.Queue(_OUTBOX)
@@ -110,7 +113,7 @@ class ConnectionDriver:
             if self._record.close_code is None:
                 self._record.close_code = self._socket.close_code or 1006
             self._record.closed = True
-            self._changed()
+            self._tell(ServerEvent("changed", self._record))
 
     async def shut(self) -> None:
         """The server is stopping: say goodbye, and do not wait long for the answer."""
@@ -168,7 +171,7 @@ class ConnectionDriver:
                     continue
             if idle is not None:
                 deadline = clock() + idle
-            self._changed()
+            self._tell(ServerEvent("changed", self._record))
 
     async def _resumed(self) -> bool:
         """Wait while a stall lasts; whether the client is still there then.
@@ -259,6 +262,8 @@ class ConnectionDriver:
                 size = min(size, max(1, round(limit * self._rate) - self._samples))
             piece, samples = samples[:size], samples[size:]
             edges = self._speech.feed(piece)
+            if self._voice is not None:
+                self._voice.feed(piece)
             words = await decoder.feed(piece)
             self._samples += len(piece)
             self._connection.heard(edges, self._speech.silence)
@@ -284,13 +289,22 @@ class ConnectionDriver:
 
     async def _finish(self, decoder: Decoder, cut: Cut) -> None:
         words = await decoder.finish_segment()
-        self._connection.finished(words, cut)
+        if self._voice is None:
+            self._connection.finished(words, cut)
+        else:
+            emotions = self._voice.emotions(words)
+            self._connection.finished(
+                self._voice.label(words),
+                cut,
+                emotion=None if emotions is None else emotion_of_stream(emotions),
+                gender=self._voice.gender if emotions is not None else None,
+            )
         await self._meet_faults()
 
     async def _send_messages(self) -> None:
         for outgoing in self._connection.messages():
             await self._send(outgoing)
-        self._changed()
+        self._tell(ServerEvent("changed", self._record))
 
     async def _send(self, outgoing: Outgoing) -> None:
         options = self._options
@@ -298,6 +312,7 @@ class ConnectionDriver:
         if outgoing.is_final:
             delay, self._late = delay + self._late, 0.0
             self._record.finals += 1
+            self._tell(ServerEvent("final", self._record, outgoing.text))
         elif outgoing.is_interim:
             self._record.interims += 1
         self._due = max(self._due, asyncio.get_running_loop().time() + delay)
@@ -312,7 +327,7 @@ class ConnectionDriver:
         self._record.words = self._trigger.words = self._connection.word_count
         while (fault := self._schedule.due(self._trigger)) is not None:
             self._record.faults.append(str(fault))
-            self._changed()
+            self._tell(ServerEvent("changed", self._record))
             await self._happen(fault)
 
     async def _happen(self, fault: Fault) -> None:
@@ -363,12 +378,6 @@ class ConnectionDriver:
                 linger = struct.pack("ii", 1, 0)
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             transport.abort()
-
-
-def decoder_rate(wire: int, rates: frozenset[int]) -> int:
-    """Hz for the recognizer: the wire's own if it takes that, else the next below, else above."""
-    below = [rate for rate in rates if rate <= wire]
-    return max(below) if below else min(rates)
 
 
 def _failed(task: asyncio.Task[None]) -> bool:

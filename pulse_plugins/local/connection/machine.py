@@ -10,7 +10,7 @@ Times are seconds of the connection's audio; nothing here awaits or reads a cloc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -46,6 +46,7 @@ class Outgoing:
     data: str
     is_final: bool = False
     is_interim: bool = False
+    text: str = ""
 
 
 class Connection:
@@ -66,6 +67,8 @@ class Connection:
         self._held: list[RecognizedWord] = []  # a number that may go on: for the next final
         self._repeated: RecognizedWord | None = None  # the last word of an answer in mid-speech
         self._last_text = ""
+        self._emotion: Mapping[str, float] | None = None
+        self._gender: str | None = None
         self._finished_words = 0
         self._interim = ""
         self._spoke = False  # speech was heard since the last cut
@@ -130,8 +133,25 @@ class Connection:
                 return Cut.WORDS
         return None
 
-    def finished(self, words: Sequence[RecognizedWord], cut: Cut) -> None:
-        """The segment is finished, and these are its words."""
+    def finished(
+        self,
+        words: Sequence[RecognizedWord],
+        cut: Cut,
+        *,
+        emotion: Mapping[str, float] | None = None,
+        gender: str | None = None,
+    ) -> None:
+        """The segment is finished.
+
+        Args:
+            words: Its words.
+            cut: Why it ends.
+            emotion: Sent with `model=pulse-2` where it was asked for; None for a short segment.
+            gender: The same.
+        """
+        estimates = self.parameters.model == "pulse-2"
+        self._emotion = emotion if estimates and self.parameters.emotion else None
+        self._gender = gender if estimates and self.parameters.gender else None
         self._finished_words += len(words)
         self._words, self._interim = (), ""
         if cut is not Cut.WORDS:
@@ -241,6 +261,8 @@ class Connection:
 
     def _final(self, words: Sequence[RecognizedWord], *, pause: bool) -> Transcript:
         asked, habits = self.parameters, self._habits
+        if not asked.diarize:
+            words = [replace(word, speaker=None) for word in words]
         written = self._formatter.format(words, pause=pause)
         entities: list[str] = []
         if self._redactor.active:
@@ -264,6 +286,8 @@ class Connection:
             language=detected[0],
             languages=detected,
             words=_wire_words(written, set(entities)) if with_words else None,
+            emotion=self._emotion if words else None,
+            gender=self._gender if words else None,
             utterances=_utterances(written) if asked.sentence_timestamps else None,
             full_transcript=" ".join(self._said) if self._cumulative() else None,
             redacted_entities=entities or None,
@@ -274,7 +298,9 @@ class Connection:
             transcript = replace(transcript, typed=False)
         text = transcript.encode(self.parameters.dialect)
         final = transcript.is_final
-        self._outgoing.append(Outgoing(text, is_final=final, is_interim=not final))
+        self._outgoing.append(
+            Outgoing(text, is_final=final, is_interim=not final, text=transcript.text)
+        )
 
 
 def _wire_words(words: Sequence[RecognizedWord], entities: set[str]) -> list[WireWord]:
@@ -296,8 +322,9 @@ def _utterances(words: Sequence[RecognizedWord]) -> list[Utterance]:
     """The sentences of a final: each ends at a full stop, a question mark or another speaker."""
     utterances: list[Utterance] = []
     sentence: list[RecognizedWord] = []
-    for word, after in zip(words, (*words[1:], None), strict=True):
+    for index, word in enumerate(words):
         sentence.append(word)
+        after = words[index + 1] if index + 1 < len(words) else None
         ends = word.text.endswith((".", "?"))
         if after is None or ends or after.speaker != word.speaker:
             text = " ".join(each.text for each in sentence)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from typing import Literal
 
 # A client that never stops must not fill the memory with what is remembered of it.
 MAX_CONTROLS = 1000
@@ -32,7 +33,7 @@ class ConnectionRecord:
         number: Counted from 1, refused handshakes included.
         path: The URL's path.
         query: The parameters, without credentials.
-        headers: The request's headers in lower case, without `authorization`.
+        headers: The request's headers in lower case, without those that may hold a secret.
         key_hash: The first digits of the key's SHA-256, or "" without a key.
         session_id: What the messages of the connection are marked with.
         refused: The HTTP status that the handshake was answered with, or None.
@@ -78,6 +79,22 @@ class ConnectionRecord:
     def to_json(self) -> dict[str, object]:
         """All of it, for the control endpoint."""
         return asdict(self) | {"controls": [asdict(each) for each in self.controls]}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """Something that happened on a connection, for whom the server is shown to.
+
+    Attributes:
+        kind: `connected`, `refused`, `final`, `closed` and `upload` say what they mean; `changed`
+            means that a number of the record changed.
+        record: The connection's. That of an upload has the number 0.
+        text: The transcript of a final, or the status that an upload is answered with.
+    """
+
+    kind: Literal["connected", "refused", "final", "closed", "upload", "changed"]
+    record: ConnectionRecord
+    text: str = ""
 
 
 def hash_key(key: str) -> str:

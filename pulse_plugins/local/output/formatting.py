@@ -102,9 +102,8 @@ def numbers_at_end(words: Sequence[RecognizedWord]) -> int:
 
 
 def _merged(words: Sequence[RecognizedWord], text: str) -> RecognizedWord:
-    return RecognizedWord(
-        text, words[0].start, words[-1].end, max(word.confidence for word in words)
-    )
+    confidence = max(word.confidence for word in words)
+    return replace(words[0], text=text, end=words[-1].end, confidence=confidence)
 
 
 def _add_signs(words: Sequence[RecognizedWord]) -> list[RecognizedWord]:

@@ -1,17 +1,26 @@
-"""Personal and card data out of finals, as `[TYPE_N]` placeholders.
+"""Replaces personal and card data in finals with `[TYPE_N]` placeholders.
 
-Found by checked patterns: card numbers by the Luhn sum, telephone numbers by their count of
-digits, e-mail addresses, US social security numbers, card codes and expiry dates by the words
-before them. Spoken digits count like written ones. Names and addresses need a model of language
-that is not here: they are not found.
+Numbers are found by checked patterns: card numbers by the Luhn sum, telephone numbers by their
+number of digits, card codes, account and zip numbers and US social security numbers by the words
+before them. Spoken digits count like written ones. Names and addresses are found with the small
+lists of `names`, so unusual names without an introduction are missed. This server is for trying a
+program; it protects nobody's data.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pulse_plugins.local.output.names import (
+    AMBIGUOUS,
+    GIVEN_NAMES,
+    INTRODUCTIONS,
+    NUMBERS,
+    STREETS,
+    SURNAMES,
+)
 from pulse_plugins.local.recognizers.contract import RecognizedWord
 
 LANGUAGES = frozenset({"en", "hi"})  # elsewhere the service ignores the switch
@@ -22,7 +31,7 @@ _SPOKEN = {
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
 _DIGIT_TOKEN = re.compile(r"[+(]?[\d][\d().-]*")
 _CODE_WORDS = frozenset({"cvv", "cvc", "cvv2", "security", "verification"})
-_BETWEEN = frozenset({"code", "number", "is", "it's", "the", "of"})
+_BETWEEN = frozenset({"code", "number", "is", "it's", "the", "of", "account", "zip", "postcode"})
 
 
 def luhn(digits: str) -> bool:
@@ -39,8 +48,8 @@ class Redactor:
     """Replaces what it finds in one connection's finals; numbers go on over the connection.
 
     Attributes:
-        pii: Telephone and social security numbers, e-mail addresses.
-        pci: Card numbers and card codes.
+        pii: Names, addresses, telephone and social security numbers, e-mail addresses.
+        pci: Card numbers, card codes, account and zip numbers.
     """
 
     pii: bool
@@ -58,26 +67,37 @@ class Redactor:
         found: list[str] = []
         place = 0
         while place < len(words):
-            digits, end = _digits_from(words, place)
-            kind = self._kind(words, place, digits)
-            if kind is None and self.pii and _EMAIL.search(words[place].text):
-                kind, end = "EMAIL", place + 1
+            kind, end = self._find(words, place)
+            run = words[place:end]
             if kind is None:
-                # A run of digits that means nothing is passed over as a whole: its tail must not
-                # be taken for a telephone number.
-                end = max(end, place + 1)
-                result += words[place:end]
+                result += run
             else:
                 self._counts[kind] = number = self._counts.get(kind, 0) + 1
                 label = f"[{kind}_{number}]"
-                run = words[place:end]
                 confidence = max(word.confidence for word in run)
-                tail = run[-1].text[-1:]
-                mark = tail if tail in ".?" else ""
-                result.append(RecognizedWord(label + mark, run[0].start, run[-1].end, confidence))
+                mark = run[-1].text[-1:] if run[-1].text[-1:] in (".", "?") else ""
+                result.append(
+                    replace(run[0], text=label + mark, end=run[-1].end, confidence=confidence)
+                )
                 found.append(label)
             place = end
         return result, found
+
+    def _find(self, words: Sequence[RecognizedWord], place: int) -> tuple[str | None, int]:
+        """What begins at a word, and where it ends; None for words that stay."""
+        if self.pii:
+            end = _address_end(words, place)
+            if end is not None:
+                return "ADDRESS", end
+            name = _name_kind(words, place)
+            if name is not None:
+                return name, place + 1
+            if _EMAIL.search(words[place].text):
+                return "EMAIL", place + 1
+        digits, end = _digits_from(words, place)
+        # A run of digits that means nothing is passed over as a whole: its tail must not be taken
+        # for a telephone number.
+        return self._kind(words, place, digits), max(end, place + 1)
 
     def _kind(self, words: Sequence[RecognizedWord], place: int, digits: str) -> str | None:
         if not digits:
@@ -87,6 +107,10 @@ class Redactor:
         before = _words_before(words, place)
         if self.pci and 3 <= len(digits) <= 4 and before & _CODE_WORDS and "social" not in before:
             return "CREDITCARDCVV"
+        if self.pci and "account" in before and len(digits) >= 4:
+            return "ACCOUNTNUMBER"
+        if self.pci and before & {"zip", "postcode", "pin"} and 4 <= len(digits) <= 6:
+            return "ZIPCODE"
         if self.pii and len(digits) == 9 and "social" in before:
             return "SSN"
         if self.pii and 7 <= len(digits) <= 15:
@@ -116,3 +140,39 @@ def _words_before(words: Sequence[RecognizedWord], place: int) -> set[str]:
         if text not in _BETWEEN and text not in _CODE_WORDS:
             break
     return near
+
+
+def _plain(word: RecognizedWord) -> str:
+    return word.text.lower().rstrip(".,?!")
+
+
+def _name_kind(words: Sequence[RecognizedWord], place: int) -> str | None:
+    """`FIRSTNAME` or `LASTNAME` where the word is taken for a name."""
+    text = _plain(words[place])
+    before = tuple(_plain(word) for word in words[max(0, place - 3) : place])
+    introduced = any(before[-len(phrase) :] == phrase for phrase in INTRODUCTIONS)
+    after_name = bool(before) and before[-1] in GIVEN_NAMES
+    if introduced and text.isalpha():
+        return "LASTNAME" if text in SURNAMES - GIVEN_NAMES else "FIRSTNAME"
+    if text in SURNAMES and after_name:
+        return "LASTNAME"
+    after = _plain(words[place + 1]) if place + 1 < len(words) else ""
+    if text in GIVEN_NAMES and (text not in AMBIGUOUS or after in SURNAMES):
+        return "FIRSTNAME"
+    if text in SURNAMES - AMBIGUOUS:
+        return "LASTNAME"
+    introduced_before = any(before[-len(phrase) - 1 : -1] == phrase for phrase in INTRODUCTIONS)
+    return "LASTNAME" if introduced_before and text in SURNAMES else None
+
+
+def _address_end(words: Sequence[RecognizedWord], place: int) -> int | None:
+    """Where an address ends that begins here with a number: "twelve high street"."""
+    end = place
+    while end < len(words) and (_plain(words[end]) in NUMBERS or _plain(words[end]).isdigit()):
+        end += 1
+    if end == place:
+        return None
+    for last in range(end + 1, min(end + 4, len(words))):
+        if _plain(words[last]) in STREETS:
+            return last + 1
+    return None

@@ -1,35 +1,52 @@
-"""The pre-recorded endpoint: one upload, one answer.
-
-Bodies by URL are refused: this server opens no connections of its own. Webhooks likewise.
-Emotions, gender and speakers are not guessed, and so never in the answer.
-"""
+"""An upload to a transcript: the same segments, formatting and redaction as on a stream."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pulse_plugins.local.connection.machine import Connection, Cut
+from pulse_plugins.local.output.voice import Voice
 from pulse_plugins.local.prerecorded import uploads
+from pulse_plugins.local.prerecorded.body import Body
+from pulse_plugins.local.prerecorded.uploads import Upload, mono
 from pulse_plugins.local.recognizers.contract import Decoder, Recognizer
 from pulse_plugins.local.recognizers.vad import SpeechDetector
 from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.wire.encodings import SAMPLE_RATES
+from pulse_plugins.local.wire.encodings import SAMPLE_RATES, Samples
 from pulse_plugins.local.wire.messages import DialectName, Json
 from pulse_plugins.local.wire.parameters import Parameters, read
 from pulse_plugins.local.wire.refusals import RefusedError
 
-_SLICE_SECONDS = 0.1
+_SLICE_SECONDS = 0.1  # of audio that is recognized before others have their turn
 
 
-def parameters(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What an upload asks for.
+
+    Attributes:
+        parameters: Those that streams have too.
+        age: Estimate the speaker's age. The service's changelog removed the parameter in May 2026.
+        raw: The query names an encoding, so that the body may be bare samples.
+        pro: The model is `pulse-pro`, whose answers hold more fields.
+        webhook: Where to send the answer, or "".
+    """
+
+    parameters: Parameters
+    age: bool = False
+    raw: bool = False
+    pro: bool = False
+    webhook: str = ""
+
+
+def request_of(
     dialect: DialectName, query: Mapping[str, str], recognizer: Recognizer, options: ServerOptions
-) -> Parameters:
+) -> Request:
     """Read the query of an upload; the model may be `pulse-pro` here, in English.
 
     Raises:
@@ -44,113 +61,167 @@ def parameters(
         if asked.get("language", "en").partition("-")[0] != "en":
             raise RefusedError(400, "pulse-pro is English only", parameter="language")
         asked["model"] = "pulse"
-    if asked.get("webhook_url"):
-        raise RefusedError(400, "webhooks are not served by this local server")
     asked.setdefault("word_timestamps", "false")
     if asked.get("sample_rate", "") not in {str(rate) for rate in SAMPLE_RATES}:
         asked.pop("sample_rate", None)
+    asked.pop("keywords", None)  # for streams only
     found = read(dialect, asked, languages=recognizer.languages, region=options.region)
     if found.language_error:
         raise RefusedError(400, found.language_error, "LANGUAGE_NOT_ENABLED_IN_REGION")
-    return replace(found, full_transcript=True)
+    return Request(
+        parameters=found,
+        age=asked.get("age_detection") == "true",
+        raw="encoding" in asked,
+        pro=model == "pulse-pro",
+        webhook=asked.get("webhook_url", ""),
+    )
 
 
 class AbandonedError(Exception):
     """Nobody waits for the answer any more."""
 
 
+@dataclass(slots=True)
+class Transcript:
+    """What was recognized in an upload.
+
+    Attributes:
+        seconds: Of audio.
+        text: All finals, joined.
+        words: As they stand in the answer.
+        utterances: As they stand in the answer.
+        voice: The measurements behind speakers, gender, age and emotions; None where none of these
+            was asked for.
+        emotions: Of the whole recording.
+    """
+
+    seconds: float = 0.0
+    text: str = ""
+    words: list[Json] = field(default_factory=list)
+    utterances: list[Json] = field(default_factory=list)
+    voice: Voice | None = None
+    emotions: dict[str, float] | None = None
+
+
 async def transcribe(
-    body: bytes,
-    asked: Parameters,
+    body: Body,
+    request: Request,
     recognizer: Recognizer,
     options: ServerOptions,
     *,
-    raw: bool,
     wanted: Callable[[], bool],
-) -> dict[str, Json]:
+) -> Transcript:
     """Recognize an upload.
 
     Args:
-        body: A file, or samples in `asked.encoding` where no container is recognized.
-        asked: What `parameters` read.
+        body: A file, or samples in the encoding that was named.
+        request: What `request_of` read.
         recognizer: Whom to ask.
         options: The server's.
-        raw: Whether the query named an encoding, so that the body may be bare samples.
         wanted: Whether somebody still waits; asked again and again.
 
     Raises:
         RefusedError: The body holds no audio that can be read, or too much.
         AbandonedError: The answer is no longer wanted.
     """
-    if not body:
+    asked = request.parameters
+    if not body.size:
         raise RefusedError(400, "no audio in the request", "NoAudio")
-    upload = await asyncio.to_thread(uploads.read, body, asked, recognizer.sample_rates, raw=raw)
-    if upload.seconds > options.max_audio_seconds:
-        raise _too_long(options.max_audio_seconds)
-    work = _Recognition(upload.rate, asked, options, wanted)
-    words, utterances, text = await work.run(upload.pieces, recognizer)
-    duration = work.samples / upload.rate
-    return {
-        "status": "success",
-        "transcription": text,
-        "audio_length": round(duration, 3),
-        "words": words if asked.word_timestamps else [],
-        "utterances": utterances if asked.word_timestamps else [],
-        "metadata": {"duration": round(duration, 3), "fileSize": len(body)},
-    }
+    upload = await asyncio.to_thread(
+        uploads.read,
+        body,
+        asked,
+        recognizer.sample_rates,
+        raw=request.raw,
+        both=asked.diarize,
+        timeout=options.decode_timeout,
+    )
+    with closing(upload.pieces):
+        if upload.seconds > options.max_audio_seconds:
+            raise _too_long(options.max_audio_seconds)
+        work = _Recognition(upload, request, options, wanted)
+        return await work.run(recognizer)
 
 
 class _Recognition:
     """A whole recording, segment by segment."""
 
     def __init__(
-        self, rate: int, asked: Parameters, options: ServerOptions, wanted: Callable[[], bool]
+        self, upload: Upload, request: Request, options: ServerOptions, wanted: Callable[[], bool]
     ) -> None:
-        asked = replace(asked, sentence_timestamps=True, finalize_on_words=False, dialect="live")
-        self.samples = 0
-        self._rate = rate
+        asked = replace(
+            request.parameters,
+            sentence_timestamps=True,
+            finalize_on_words=False,
+            full_transcript=True,
+            dialect="live",
+        )
+        self._samples = 0
+        self._upload = upload
         self._asked = asked
         self._limit = options.max_audio_seconds
         self._wanted = wanted
-        self._connection = Connection(asked, replace(options, quirks=frozenset()), "batch")
-        self._speech = SpeechDetector(rate, silence_ms=asked.endpointing_timeout * 1000)
+        plain = replace(
+            options, quirks=frozenset(), last_message="with_words", full_transcript="asked"
+        )
+        self._connection = Connection(asked, plain, "batch")
+        self._speech = SpeechDetector(upload.rate, silence_ms=asked.endpointing_timeout * 1000)
+        simulated = asked.diarize or asked.gender or asked.emotion or request.age
+        self._voice = Voice(upload.rate) if simulated else None
 
-    async def run(
-        self, pieces: Iterator[NDArray[np.int16]], recognizer: Recognizer
-    ) -> tuple[list[Json], list[Json], str]:
+    async def run(self, recognizer: Recognizer) -> Transcript:
         """The words, sentences and text."""
-        asked, connection = self._asked, self._connection
+        asked, connection, pieces = self._asked, self._connection, self._upload.pieces
         decoder = await recognizer.open(
-            sample_rate=self._rate, language=asked.recognized_as, keywords=asked.keywords
+            sample_rate=self._upload.rate, language=asked.recognized_as, keywords=asked.keywords
         )
         try:
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                self.samples += len(piece)
-                if self.samples > self._limit * self._rate:
+                self._samples += len(piece)
+                if self._samples > self._limit * self._upload.rate:
                     raise _too_long(self._limit)
                 await self._hear(piece, decoder)
-            connection.finished(await decoder.finish_segment(), Cut.CLOSE)
+            await self._finish(decoder, Cut.CLOSE)
         finally:
             await decoder.close()
-        finals = [json.loads(each.data) for each in connection.messages() if each.is_final]
+        finals: list[dict[str, Any]] = [
+            json.loads(each.data) for each in connection.messages() if each.is_final
+        ]
         words = [word for final in finals for word in final.get("words") or ()]
-        utterances = [each for final in finals for each in final.get("utterances") or ()]
-        return words, utterances, finals[-1]["full_transcript"] if finals else ""
+        return Transcript(
+            seconds=self._samples / self._upload.rate,
+            text=finals[-1]["full_transcript"] if finals else "",
+            words=words,
+            utterances=[each for final in finals for each in final.get("utterances") or ()],
+            voice=self._voice,
+            emotions=None if self._voice is None else self._voice.emotions_of_all(),
+        )
 
-    async def _hear(self, piece: NDArray[np.int16], decoder: Decoder) -> None:
-        size = round(_SLICE_SECONDS * self._rate)
+    async def _hear(self, piece: Samples, decoder: Decoder) -> None:
+        size = round(_SLICE_SECONDS * self._upload.rate)
         for start in range(0, len(piece), size):
             if not self._wanted():
                 raise AbandonedError
-            samples = piece[start : start + size]
+            part = piece[start : start + size]
+            samples = mono(part)
+            if self._voice is not None:
+                self._voice.feed(samples)
+                if part.ndim == 2:
+                    self._voice.feed_channels(part)
             edges = self._speech.feed(samples)
             latest = await decoder.feed(samples)
             self._connection.heard(edges, self._speech.silence)
             if latest is not None:
                 self._connection.interim(latest)
             if (cut := self._connection.due()) is not None:
-                self._connection.finished(await decoder.finish_segment(), cut)
+                await self._finish(decoder, cut)
             await asyncio.sleep(0)
+
+    async def _finish(self, decoder: Decoder, cut: Cut) -> None:
+        words = await decoder.finish_segment()
+        if self._voice is not None and self._asked.diarize:
+            words = self._voice.label(words)
+        self._connection.finished(words, cut)
 
 
 def _too_long(limit: float) -> RefusedError:

@@ -280,8 +280,8 @@ class ScriptedDecoder:
             end=last / code.sample_rate,
             confidence=round(min(1.0, 0.9 + 0.1 * heard), 3),
             language=self._languages_of.get(number, ""),
-            speaker=self._speakers_of.get(number),
-            speaker_confidence=0.9 if number in self._speakers_of else 0.0,
+            speaker=self._speakers_of.get(number, 0),
+            speaker_confidence=0.9,
         )
         return word, start + round(code.word * _HEARD)
 
@@ -310,7 +310,7 @@ class ScriptedRecognizer:
             sequence for the numbers from 0 on.
         word_seconds: Length of a word, as given to `speak`.
         languages_of: The language that some numbers are heard in.
-        speakers_of: The speaker who says some numbers, from 0 on.
+        speakers_of: The speaker who says some numbers, counted from 0; speaker 0 says the others.
         languages: The codes it claims to understand; the audio does not depend on them.
     """
 

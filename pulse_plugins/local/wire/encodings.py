@@ -48,6 +48,12 @@ MULAW = _mulaw_table()
 ALAW = _alaw_table()
 
 
+def decoder_rate(wire: int, rates: frozenset[int]) -> int:
+    """Hz for the recognizer: the wire's own if it takes that, else the next below, else above."""
+    below = [rate for rate in rates if rate <= wire]
+    return max(below) if below else min(rates)
+
+
 class EncodingError(ValueError):
     """Bytes that are not in the encoding that was named."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -26,14 +26,22 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+# Names of headers and parameters whose values are secrets, whoever invented the name.
+_SECRET = re.compile(
+    r"auth|cookie|token|secret|passw|credential|session.?key|api[-_]?key|^x-.*key$|^key$", re.I
+)
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of a header or parameter of this name must not be kept."""
+    return bool(_SECRET.search(name)) or name in CREDENTIALS
+
+
+def remembered_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that may be remembered, in lower case."""
+    return {name.lower(): value for name, value in headers.items() if not is_secret(name)}
 
 
 def without_credentials(query: Mapping[str, str]) -> dict[str, str]:
     """The parameters that may be remembered."""
-    return {name: value for name, value in query.items() if name not in CREDENTIALS}
+    return {name: value for name, value in query.items() if not is_secret(name)}

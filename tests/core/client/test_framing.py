@@ -212,6 +212,31 @@ async def test_what_the_receiver_raises_ends_the_connection(split: bool) -> None
     assert wire.closed
 
 
+@pytest.mark.parametrize("cut", [0, 1, 5])
+async def test_text_that_is_no_utf_8_ends_the_connection_as_the_library_does(cut: int) -> None:
+    data = text("one") + frame(Opcode.TEXT, b"\xff\xfe") + text("two")
+    pieces = [data[:cut], data[cut:]] if cut else [data]
+    ours = await conversation(FramedConnection, b"", pieces)
+    assert ours[0] == ["one"]
+    assert ours == await conversation(ClientConnection, b"", pieces)
+
+
+async def test_a_long_message_in_one_piece_is_handed_over() -> None:
+    heard, _, _ = await conversation(FramedConnection, b"", [text("a" * 70_000) + text("b")])
+    assert heard == ["a" * 70_000, "b"]
+
+
+async def test_nothing_is_handed_over_after_it_was_called_off() -> None:
+    connection, _ = await opened(FramedConnection)
+    assert isinstance(connection, FramedConnection)
+    heard: list[str] = []
+    connection.deliver_to(heard.append)
+    connection.deliver_to(None)
+    connection.data_received(text("queued"))
+    assert heard == []
+    assert await connection.recv() == "queued"
+
+
 async def test_the_credentials_are_forgotten_after_the_handshake() -> None:
     connection, _ = await opened(FramedConnection)
     assert connection.request is not None

@@ -35,7 +35,6 @@ LOCAL = "ws://127.0.0.1:1"
         ({"model": "pulse-2", "stream_path": "/mine"}, "needs dialect='live'"),
         ({"external_session_id": "a b"}, "external_session_id takes"),
         ({"external_session_id": "a" * 129}, "external_session_id takes"),
-        ({"replay_speed": 1.0}, "replay_speed=1.0 is out of range"),
         ({"packet_ms": 5}, "packet_ms=5 is out of range"),
         ({"encoding": "opus", "sample_rate": 44100}, "takes 8000, 16000, 24000, 48000 Hz"),
         ({"eou_timeout_ms": 0}, "out of range: 100 to 10000"),
@@ -43,7 +42,6 @@ LOCAL = "ws://127.0.0.1:1"
         ({"packet_ms": 20.5}, "packet_ms takes a whole number"),
         ({"diarize": "yes"}, "diarize takes True or False or None"),
         ({"word_timestamps": 1}, "word_timestamps takes True or False"),
-        ({"replay_speed": float("nan")}, "replay_speed=nan"),
         ({"api_key": "ключ"}, "api_key holds characters"),
         ({"api_key": "a\r\nb: c"}, "api_key holds characters"),
         ({"headers": {"X-A": "b\r\nX-C: d"}}, "headers: names and values"),
@@ -64,7 +62,7 @@ def test_numbers_and_addresses_may_be_of_any_kind() -> None:
         "sample_rate": np.int64(8000),
         "keywords": {"a": np.float32(2)},
         "model": None,
-        "limits": Limits(queue_seconds=float("inf")),
+        "limits": Limits(backlog_seconds=float("inf")),
     }
     options = PulseOptions(**given)
     assert options.urls == ("ws://127.0.0.1:1", "ws://127.0.0.1:2")

@@ -6,7 +6,14 @@ import pytest
 
 from pulse_plugins import PulseOptions
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.core.config.urls import base_urls, is_cloud, join_url
+from pulse_plugins.core.config.urls import (
+    CLOUD_URL,
+    advise_on_region,
+    base_urls,
+    is_cloud,
+    join_url,
+)
+from pulse_plugins.core.config.validation import warn_once
 
 
 @pytest.mark.parametrize(
@@ -89,3 +96,30 @@ def test_a_base_url_may_hold_the_first_part_of_the_path(base: str) -> None:
 def test_the_scheme_follows_the_base_url() -> None:
     assert join_url("https://h", "/a", secure="wss") == "wss://h/a"
     assert join_url("ws://h/x", "/a", secure="https") == "http://h/x/a"
+
+
+def test_the_pre_recorded_endpoint_is_reached_by_http() -> None:
+    assert PulseOptions(base_url="ws://h:1").batch_url() == "http://h:1/waves/v1/pulse/get_text"
+
+
+@pytest.mark.parametrize(
+    ("language", "url", "says"),
+    [
+        ("en", CLOUD_URL, ""),
+        ("tlh", CLOUD_URL, ""),
+        ("zh", CLOUD_URL, "region='us'"),
+        ("multi-asian", "wss://api.india.smallest.ai", "region='us'"),
+        ("zh", "wss://api.us.smallest.ai/waves", ""),
+        ("zh", "ws://127.0.0.1:1", ""),
+        ("ta", CLOUD_URL, ""),  # one document says that the default host is in India
+        ("ta", "wss://api.us.smallest.ai", "region='india'"),
+    ],
+)
+def test_a_host_that_does_not_stream_the_language_is_warned_about(
+    language: str, url: str, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+    advise_on_region(language, url)
+    told = "".join(record.getMessage() for record in caplog.records)
+    assert bool(told) == bool(says)
+    assert says in told

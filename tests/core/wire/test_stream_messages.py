@@ -242,3 +242,18 @@ def test_a_lone_surrogate_in_a_field_that_is_no_text_costs_that_field() -> None:
     assert isinstance(found, Transcript)
     assert found.text == "hi"
     assert set(found.problems) == {"is_final", "timestamp"}
+
+
+def test_a_field_of_a_word_that_cannot_be_read_costs_only_itself() -> None:
+    word = '{"word": "hi", "start": "\\ud800", "end": 0.5, "speaker": {"a": 1}}'
+    found = parse(f'{{"transcript": "hi", "words": [{word}, {{"start": 1}}]}}')
+    assert isinstance(found, Transcript)
+    assert [(w.word, w.start, w.end, w.speaker) for w in found.words or ()] == [
+        ("hi", None, 0.5, None)
+    ]
+    assert set(found.problems) == {"words.start", "words.speaker", "words"}
+
+
+def test_an_estimate_that_is_too_deep_to_read_is_no_message() -> None:
+    found = parse('{"transcript": "hi", "emotion": ' + "[" * 5000 + "]" * 5000 + "}")
+    assert found == Unreadable("not_json")
