@@ -73,6 +73,13 @@ class ReplayBuffer:
         if self.end - self.start > self._limit:
             self._drop_oldest()
 
+    def append_sent(self, packet: bytes) -> None:
+        """Add one packet that goes out at once; nothing else may be unsent."""
+        self._sent.append(packet)
+        self.end = self.next_offset = self.high_water = self.end + len(packet)
+        if self.end - self.start > self._limit:
+            self._drop_oldest()
+
     def next_packet(self) -> bytes | memoryview:
         """Take the first unsent packet; `next_offset` moves behind it."""
         packet = self.unsent.popleft()

@@ -79,6 +79,21 @@ class Outgoing:
             return self._goodbye(connection, now)
         return self._keepalive(connection, now) if self.keepalive_due else None
 
+    def pass_through(self, connection: Connection, packet: bytes, now: float) -> bool:
+        """Whether a live packet may go out at once, in front of nothing; notes that it does.
+
+        This is what `append` and `next` do together when nothing waits. Nearly all audio of a call
+        takes this way, so that it costs no more than it must.
+        """
+        buffer = self._buffer
+        if buffer.unsent or now < connection.free_at or self.keepalive_due:
+            return False
+        size = len(packet)
+        buffer.append_sent(packet)
+        connection.spend(now, size, size / buffer.bytes_per_second)
+        self.sent_bytes += size
+        return True
+
     def connection_changed(self, connection: Connection | None) -> None:
         """Another connection is heard, or none."""
         self.keepalive_due = False

@@ -129,6 +129,21 @@ class Session:
         if self._connections.state is State.DORMANT:
             self._connections.connect(now)
 
+    def live(self, packet: bytes, connection_id: int, now: float) -> bool:
+        """Add a packet that goes out on this connection at once; False: it must be queued.
+
+        The driver calls this when the network has taken everything before.
+        """
+        connections = self._connections
+        connection = connections.current
+        return (
+            connection is not None
+            and connection.id == connection_id
+            and self.is_calm
+            and not connections.is_replaying
+            and self.outgoing.pass_through(connection, packet, now)
+        )
+
     def finalize(self, now: float) -> int:
         """Ask for the words of all audio so far; returns the request's id."""
         request_id, assembled = self._assembler.request()
