@@ -85,12 +85,13 @@ class Driver:
             self._attach()
         now = self._time()
         session, socket = self.session, self._newest
+        live = session.outgoing.live
         for packet in packets:
             if (
                 socket is not None
                 and socket.writer is None
                 and socket.web.is_free()
-                and session.live(packet, socket.connection, now)
+                and live(packet, socket.connection, now)
             ):
                 socket.web.send(packet)
             else:

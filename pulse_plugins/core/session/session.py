@@ -129,21 +129,6 @@ class Session:
         if self._connections.state is State.DORMANT:
             self._connections.connect(now)
 
-    def live(self, packet: bytes, connection_id: int, now: float) -> bool:
-        """Add a packet that goes out on this connection at once; False: it must be queued.
-
-        The driver calls this when the network has taken everything before.
-        """
-        connections = self._connections
-        connection = connections.current
-        return (
-            connection is not None
-            and connection.id == connection_id
-            and self.is_calm
-            and not connections.is_replaying
-            and self.outgoing.pass_through(connection, packet, now)
-        )
-
     def finalize(self, now: float) -> int:
         """Ask for the words of all audio so far; returns the request's id."""
         request_id, assembled = self._assembler.request()
@@ -290,6 +275,7 @@ class Session:
             connections.packet_sent(now)
             if self.closing.began:
                 self._set_deadlines()
+            self._set_live()
         return message
 
     # Messages.
@@ -400,6 +386,13 @@ class Session:
         if heard is not self._heard:
             self._hear(heard, now)
         self._set_deadlines()
+        self._set_live()
+
+    def _set_live(self) -> None:
+        """Whether new audio is the next thing to send, or something else comes first."""
+        connections = self._connections
+        is_live = self.is_calm and not connections.is_replaying
+        self.outgoing.live_connection = connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:
         """Another connection is heard, or none."""
