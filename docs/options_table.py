@@ -1,4 +1,4 @@
-"""Writes `options.md` from the options themselves; a test fails when the page is not up to date.
+"""Writes `options.md` from the classes of the options. A test fails if the page is out of date.
 
 python docs/options_table.py
 """
@@ -18,27 +18,27 @@ from pulse_plugins.core.config.timing import Limits, Timeouts
 
 PAGE = Path(__file__).with_name("options.md")
 
+_GROUPS: dict[str, type[Any]] = {"limits": Limits, "timeouts": Timeouts, "retry": RetryPolicy}
+
 INTRODUCTION = """# Options
 
-Written by `docs/options_table.py` from `PulseOptions`, so it cannot drift. An option left at its
-default of *not sent* leaves the decision to the service.
+Every option is a field of `PulseOptions` and a keyword argument of `pulse_plugins.livekit.STT`.
+An option that may change during a call is also a field of `PulseSTTService.Settings`. Options that
+cannot work are refused with a `ConfigurationError` before a connection is opened.
+`docs/options_table.py` writes this page from the code.
 
-Every option is a field of `PulseOptions`, a keyword argument of `pulse_plugins.livekit.STT`, and,
-where it may change during a call, a field of `PulseSTTService.Settings`. What cannot work is
-refused with one line before a connection is opened.
+## Options of the service
 
-## On the wire
-
-A mark says that the documents of that [dialect](#dialects) name the parameter. It is sent in
-any: what a service does not know it has so far ignored.
+These options are query parameters. An option whose default is *not sent* leaves the decision to the
+service. The last column names the [dialects](#dialects) whose endpoint knows the parameter. A
+parameter is sent to the other endpoints too, because the service ignores unknown parameters.
 """
 
 
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, _wire(), _client(), _dialects(), _languages()]
-    for title, kind in (("Limits", Limits), ("Timeouts", Timeouts), ("RetryPolicy", RetryPolicy)):
-        parts.append(_values(title, kind))
+    parts += [_values(kind.__name__, kind) for kind in _GROUPS.values()]
     return "\n".join(parts)
 
 
@@ -46,48 +46,41 @@ def _wire() -> str:
     rows = []
     for each in wire_fields():
         wire, default = each.metadata["wire"], each.default
-        marks = ["●" if wire in row.parameters else "" for row in DIALECTS.values()]
+        known = [name for name, row in DIALECTS.items() if wire in row.parameters]
         shown = "*not sent*" if default is None else f"`{default}`"
-        limits, what = _range(each.metadata), each.metadata["doc"]
-        rows.append([f"`{each.name}`", f"`{wire}`", shown, limits, what, *marks])
-    names = ["option", "wire", "default", "range", "what", *DIALECTS]
-    return _table(names, rows)
+        sent = "" if wire == each.name else f" Sent as `{wire}`."
+        text = f"{_sentence(each.metadata['doc'])}{_range(each.metadata)}{sent}"
+        dialects = "all" if len(known) == len(DIALECTS) else ", ".join(known)
+        rows.append([f"`{each.name}`", shown, text, dialects])
+    return _table(["Option", "Default", "Meaning", "Dialects"], rows)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def _range(limits: Any) -> str:
     low, high, choices = limits["low"], limits["high"], limits["choices"]
     if choices:
-        return ", ".join(f"`{choice}`" for choice in choices)
+        return f" One of {', '.join(f'`{choice}`' for choice in choices)}."
     if low is None:
         return ""
-    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-
-
-_CLIENT = {
-    "api_key": "falls back to `SMALLEST_API_KEY`; needed for hosts of smallest.ai only",
-    "base_url": "`ws(s)://` or `http(s)://`, with or without a path; of several the first healthy",
-    "dialect": "which endpoint's habits, see [dialects](#dialects)",
-    "stream_path": "another path than the dialect's",
-    "extra": "query parameters that have no field",
-    "headers": "more headers for the handshake",
-    "proxy": "an HTTP or SOCKS proxy's URL",
-    "packet_ms": "length of a packet, 10 to 1000",
-    "replay_speed": "times real time at which held audio is sent again, at least 1.5",
-    "retry": "see [RetryPolicy](#retrypolicy)",
-    "limits": "see [Limits](#limits)",
-    "timeouts": "see [Timeouts](#timeouts)",
-}
+    return f" At least {low:g}." if high is None else f" {low:g} to {high:g}."
 
 
 def _client() -> str:
     sent = {each.name for each in wire_fields()}
     rows = []
+    texts = _attributes(PulseOptions)
     for each in fields(PulseOptions):
-        if each.name in sent:
+        if each.name in sent or not each.init:
             continue
         plain = each.default is not MISSING and each.default is not None
-        rows.append([f"`{each.name}`", f"`{each.default}`" if plain else "", _CLIENT[each.name]])
-    return "\n## The client's own\n\n" + _table(["option", "default", "what"], rows)
+        kind = _GROUPS.get(each.name)
+        see = f" See [{kind.__name__}](#{kind.__name__.lower()})." if kind else ""
+        shown = f"`{each.default}`" if plain else ""
+        rows.append([f"`{each.name}`", shown, texts[each.name] + see])
+    return "\n## Options of the client\n\n" + _table(["Option", "Default", "Meaning"], rows)
 
 
 def _dialects() -> str:
@@ -102,16 +95,20 @@ def _dialects() -> str:
         ]
         for row in DIALECTS.values()
     ]
-    names = ["dialect", "stream", "pre-recorded", "finalize", "end", "keepalive"]
-    return "\n## Dialects\n\n" + _table(names, rows)
+    names = ["Dialect", "Stream", "Pre-recorded", "Finalize", "End", "Keepalive"]
+    return (
+        "\n## Dialects\n\nA dialect is an endpoint with its messages. "
+        "[Protocol](protocol.md#11-realtime-websocket) describes the four dialects.\n\n"
+        + _table(names, rows)
+    )
 
 
 def _languages() -> str:
     names = [each.name for each in fields(Language)]
     rows = [[_cell(getattr(each, name)) for name in names] for each in LANGUAGES.values()]
     return (
-        "\n## Languages\n\nWhere the service's documents disagree the newest decides. "
-        "Any other code is passed on as it is.\n\n" + _table(names, rows)
+        "\n## Languages\n\nIf the service's documents disagree, this table follows the newest one. "
+        "Other codes are sent unchanged.\n\n" + _table([name.capitalize() for name in names], rows)
     )
 
 
@@ -126,7 +123,7 @@ def _cell(value: object) -> str:
 def _values(title: str, kind: type[Any]) -> str:
     texts = _attributes(kind)
     rows = [[f"`{each.name}`", f"`{each.default}`", texts[each.name]] for each in fields(kind)]
-    return f"\n## {title}\n\n" + _table(["field", "default", "what"], rows)
+    return f"\n## {title}\n\n" + _table(["Field", "Default", "Meaning"], rows)
 
 
 def _attributes(kind: type[Any]) -> dict[str, str]:

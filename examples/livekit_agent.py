@@ -1,16 +1,18 @@
-"""A LiveKit worker that listens with Pulse; it also runs on a file, with no room and no server.
+"""A LiveKit worker that listens with Pulse. It also runs on a file, without a room or a server.
 
     python examples/livekit_agent.py --file            # the shipped call, recognized offline
-    python examples/livekit_agent.py --file call.wav   # another one: any WAV, FLAC or OGG file
-    python examples/livekit_agent.py dev               # a worker for LIVEKIT_URL
-    python examples/livekit_agent.py start             # the same, for production
+    python examples/livekit_agent.py --file call.wav   # your own WAV, FLAC or OGG file
 
-With `--file` an `AgentSession` hears the recording in real time and prints what it takes as turns,
-and how long after the end of the words it did so. Pulse is the local server of this package, on
-loopback, unless PULSE_URL names another (set SMALLEST_API_KEY if that is the cloud). The agent
-repeats what it heard; give `AgentSession` your `llm=` and `tts=` and it becomes yours.
+    python -m livekit.agents start --dev examples/livekit_agent.py   # a worker for LIVEKIT_URL
+    python -m livekit.agents start examples/livekit_agent.py         # the same, for production
 
-As a worker it needs LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and SMALLEST_API_KEY.
+With `--file`, an `AgentSession` hears the recording in real time. The program prints each turn that
+the session takes, and how long after the end of the words the session took it. Pulse is the local
+server of this package, unless PULSE_URL names another server (set SMALLEST_API_KEY if that is the
+cloud). The agent prints what it heard; give `AgentSession` your `llm=` and `tts=` for a real agent.
+
+A worker needs LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET and SMALLEST_API_KEY. The LiveKit
+CLI starts it as well, with `lk agent dev` and `lk agent start`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +34,6 @@ from livekit.agents import (
     JobContext,
     JobProcess,
     StopResponse,
-    cli,
     inference,
     llm,
 )
@@ -41,12 +41,12 @@ from livekit.agents.voice import io
 
 from pulse_plugins.livekit import STT
 
-CALLS_PER_WORKER = 25  # what one machine of yours carries; measure, then set it
+CALLS_PER_WORKER = 25  # measure how many calls one of your machines carries, and set it
 FRAME = 0.02  # seconds
 
 
 class Repeater(Agent):
-    """Says back what it heard; `StopResponse` because there is no language model here."""
+    """Prints what it heard. It has no language model, so it stops each response."""
 
     def __init__(self) -> None:
         super().__init__(instructions="Repeat what the caller says.")
@@ -54,7 +54,7 @@ class Repeater(Agent):
     async def on_user_turn_completed(
         self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage
     ) -> None:
-        """Show the turn, and how long the session took to be sure that it was over."""
+        """Print the turn, and how long the session waited to be sure that the turn was over."""
         delay = (new_message.metrics or {}).get("end_of_turn_delay")
         waited = "" if delay is None else f"   ({delay:.2f} s after the last word)"
         print(f"turn: {new_message.text_content}{waited}", flush=True)
@@ -65,12 +65,12 @@ server = AgentServer()
 
 
 def prewarm(process: JobProcess) -> None:
-    """Load what every job of this process shares, before a caller waits for it."""
+    """Load what every job of this process shares, before the first caller waits for it."""
     process.userdata["vad"] = inference.VAD()
 
 
 def load(worker: AgentServer) -> float:
-    """How full this worker is, 0 to 1, for LiveKit's dispatcher: each job is one live stream."""
+    """How full this worker is, from 0 to 1, for LiveKit's dispatcher. Each job is one stream."""
     return min(1.0, len(worker.active_jobs) / CALLS_PER_WORKER)
 
 
@@ -80,15 +80,23 @@ server.load_fnc = load
 
 @server.rtc_session()
 async def entrypoint(ctx: JobContext) -> None:
-    """One call. The session prewarms the connection to Pulse before the caller is heard."""
-    stt = STT(language="en", external_session_id=ctx.room.name or None)
+    """Answer one call.
+
+    The job's id marks the call at the service, in logs and in traces. A room's name would not do:
+    the room of a SIP call has the caller's telephone number in its name.
+    """
+    stt = STT(language="en", external_session_id=ctx.job.id)
     session: AgentSession[None] = AgentSession(stt=stt, vad=ctx.proc.userdata["vad"])
     ctx.add_shutdown_callback(stt.aclose)
     await session.start(Repeater(), room=ctx.room)
 
 
 class FileInput(io.AudioInput):
-    """A recording as a caller's microphone, in real time; `ended` is set some silence later."""
+    """Plays a recording in real time as a caller's microphone, and 3 s of silence after it.
+
+    Attributes:
+        ended: Is set after the silence.
+    """
 
     def __init__(self, path: Path) -> None:
         import soundfile
@@ -116,7 +124,7 @@ class FileInput(io.AudioInput):
 
 @asynccontextmanager
 async def pulse_url() -> AsyncIterator[str]:
-    """The server that PULSE_URL names, or a local one for as long as it is needed."""
+    """The URL of the server that PULSE_URL names, or of a local server that runs meanwhile."""
     named = os.environ.get("PULSE_URL")
     if named:
         yield named
@@ -146,17 +154,21 @@ async def listen(path: Path) -> None:
 
 
 def main() -> None:
-    if "--file" not in sys.argv:
-        cli.run_app(server)
-        return
-    parser = argparse.ArgumentParser(description="Listen to a recording.")
-    parser.add_argument("--file", nargs="?", type=Path, help="default: the shipped call")
+    parser = argparse.ArgumentParser(
+        description="Listens to a recording. `python -m livekit.agents start` runs the worker."
+    )
+    parser.add_argument(
+        "--file", nargs="?", type=Path, required=True, help="the recording (default: a shipped one)"
+    )
     path = parser.parse_args().file
     if path is None:
         from pulse_plugins.local import recordings
 
         path = recordings.load("booking").path
-    asyncio.run(listen(path))
+    try:
+        asyncio.run(listen(path))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

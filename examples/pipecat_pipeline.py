@@ -1,17 +1,17 @@
-"""A Pipecat bot that listens with Pulse; it also runs on a file, with no key and no network.
+"""A Pipecat bot that listens with Pulse. It also runs on a file, without a key or a network.
 
     python examples/pipecat_pipeline.py --file            # the shipped call, recognized offline
-    python examples/pipecat_pipeline.py --file call.wav   # another one: any WAV, FLAC or OGG file
-    python examples/pipecat_pipeline.py -t webrtc         # talk to it in a browser
+    python examples/pipecat_pipeline.py --file call.wav   # your own WAV, FLAC or OGG file
+    python examples/pipecat_pipeline.py -t webrtc         # talk to the bot in a browser
     python examples/pipecat_pipeline.py -t twilio -x HOST # or on the telephone
 
-With `--file` the recording runs in real time through Silero VAD, Pulse and the user turns, and
-what is printed is the transcript as it grows, each turn as it ends, and how long after the end of
-speech that was. Pulse is the local server of this package, on loopback, unless PULSE_URL names
-another (set SMALLEST_API_KEY if that is the cloud).
+With `--file`, the recording passes through Silero VAD, Pulse and the user turns in real time. The
+program prints the transcript as it grows, each turn as it ends, and how long after the end of
+speech the turn ended. Pulse is the local server of this package, unless PULSE_URL names another
+server (set SMALLEST_API_KEY if that is the cloud).
 
-As a bot it needs SMALLEST_API_KEY, and `pipecat-ai[runner,webrtc]`. It writes down what it hears;
-put your LLM and TTS between the aggregators and `transport.output()`, and it answers.
+A bot needs SMALLEST_API_KEY and `pipecat-ai[runner,webrtc]`. This one prints what it hears. Put
+your LLM and TTS between the aggregators and `transport.output()` for a bot that answers.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ transport_params = {
 
 
 class Notebook(FrameProcessor):
-    """Writes down what was said, and when a turn was over."""
+    """Prints what was said, and when a turn was over."""
 
     def __init__(self) -> None:
         super().__init__()
         self._speech_ended = time.time()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Print what passes, and let it pass."""
+        """Print a frame, and pass it on."""
         await super().process_frame(frame, direction)
         match frame:
             case InterimTranscriptionFrame():
@@ -90,7 +90,7 @@ class Notebook(FrameProcessor):
 
 
 def listening(stt: PulseSTTService) -> list[FrameProcessor]:
-    """What turns audio into turns; in a bot with an LLM the user aggregator does the latter."""
+    """The processors that find turns in audio. With an LLM, the user aggregator ends the turns."""
     stop = SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.4)
     return [
         VADProcessor(vad_analyzer=SileroVADAnalyzer()),
@@ -119,13 +119,13 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
 
 
 async def bot(runner_args: RunnerArguments) -> None:
-    """Where Pipecat's runner starts."""
+    """Answer one caller; Pipecat's runner calls this function."""
     await run_bot(await create_transport(runner_args, transport_params), runner_args)
 
 
 @asynccontextmanager
 async def pulse_url() -> AsyncIterator[str]:
-    """The server that PULSE_URL names, or a local one for as long as it is needed."""
+    """The URL of the server that PULSE_URL names, or of a local server that runs meanwhile."""
     named = os.environ.get("PULSE_URL")
     if named:
         yield named
@@ -138,7 +138,7 @@ async def pulse_url() -> AsyncIterator[str]:
 
 
 async def play(path: Path, worker: PipelineWorker) -> None:
-    """Put a recording and some silence into the pipeline in real time, then end it."""
+    """Put a recording and 2 s of silence into the pipeline in real time, then end the pipeline."""
     import soundfile
 
     samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
@@ -193,7 +193,10 @@ def main() -> None:
         from pulse_plugins.local import recordings
 
         path = recordings.load("booking").path
-    asyncio.run(listen(path))
+    try:
+        asyncio.run(listen(path))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import typer.main
@@ -22,13 +24,13 @@ from pipecat.services.smallest.stt import SmallestSTTService
 
 import pulse_plugins.livekit
 import pulse_plugins.pipecat
-from docs import options_table
+from docs import options_table, tables
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
 
 ROOT = Path(__file__).parent.parent
 PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[\w-]*)?\)")
@@ -49,20 +51,85 @@ PYTHON = list(blocks("python"))
 SNIPPETS = [pair for pair in PYTHON if pair[0].name != "CONTRIBUTING.md"]
 
 
-@pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=named)
-def test_a_snippet_runs_as_it_stands(page: Path, code: str, tmp_path: Path) -> None:
-    """Each in a process of its own, as a reader would paste it; what connects is not called."""
-    program = tmp_path / "snippet.py"
-    program.write_text(code, encoding="utf-8")
+class Block(NamedTuple):
+    """A program of the documents, and the one variable that its environment needs."""
+
+    code: str
+    environment: str
+
+
+def programs() -> dict[str, Block]:
+    """Every Python block, and each side of every diff, by page and number.
+
+    Python blocks get no key. A diff shows how to switch, which assumes one.
+    """
+    found = {}
+    for number, (page, code) in enumerate(SNIPPETS):
+        found[f"{named(page)}-{number}"] = Block(code, "PULSE_URL=ws://127.0.0.1:8765")
+    for number, (page, code) in enumerate(blocks("diff")):
+        for side in "-+":
+            lines = [line[1:] for line in code.splitlines() if line[:1] in (side, " ")]
+            block = Block("\n".join(lines), "SMALLEST_API_KEY=sk_0")
+            found[f"{named(page)}-diff-{number}{side}"] = block
+    return found
+
+
+PROGRAMS = programs()
+
+
+def run_as_typed(code: str, environment: str, folder: Path) -> str:
+    """Run a block of the documents in a process of its own, as a reader would.
+
+    A block with a test is run by pytest. The environment holds no key unless one is given.
+
+    Returns:
+        What the process wrote if it failed, or an empty string.
+    """
+    name = "test_block.py" if re.search(r"^(async )?def test_", code, re.MULTILINE) else "block.py"
+    (folder / name).write_text(code, encoding="utf-8")
+    pytest_words = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
+    words = pytest_words if name.startswith("test_") else []
+    variable, _, value = environment.partition("=")
+    keyless = {name: each for name, each in os.environ.items() if name != "SMALLEST_API_KEY"}
     result = subprocess.run(
-        [sys.executable, str(program)],
+        [sys.executable, *words, name],
+        cwd=folder,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
-        env={**os.environ, "SMALLEST_API_KEY": "sk_0", "PYTHONPATH": PATHS},
+        env={**keyless, "PYTHONPATH": PATHS, variable: value},
     )
-    assert result.returncode == 0, result.stderr
+    return result.stdout + result.stderr if result.returncode else ""
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Block, Future[str]]]:
+    """What became of each selected block.
+
+    Most blocks import a framework, and some play a call in real time, so three run at once.
+    """
+    selected = {
+        item.callspec.params["block"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == "test_a_block_runs_as_typed"
+    }
+    with ThreadPoolExecutor(3) as pool:
+        yield {
+            block: pool.submit(
+                run_as_typed, block.code, block.environment, tmp_path_factory.mktemp("block")
+            )
+            for block in PROGRAMS.values()
+            if block in selected
+        }
+
+
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize("block", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]]) -> None:
+    assert outcomes[block].result() == ""
 
 
 def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
@@ -108,10 +175,19 @@ ELSEWHERE = {
     'python -m pip install -e ".[dev]" && python -m pytest',  # .ci/run
     'python -m pip install -e ".[dev]"',  # .ci/run
     "ruff format && ruff check && mypy && python -m pytest",  # .ci/run
-    'python -m pip install -e ".[docs]" && mkdocs build --strict',  # .ci/run, with BUILD=1
+    'python -m pip install -e ".[docs]" && zensical build --strict',  # .ci/run, with BUILD=1
+    'python -m pip install -e ".[all]" pytest pytest-asyncio',  # as the first; two tools of tests
+    "python -m pytest -o asyncio_mode=auto test_call.py",  # test_a_python_block_runs_as_typed...
     'python -m pip install -e ".[phone]" && python -m examples.phone_agent',  # tests/phone_agent
     "python -m examples.phone_agent.simulate_call",  # tests/phone_agent/test_calls.py
 }
+
+
+@pytest.mark.parametrize(("page", "code"), list(blocks("json")), ids=named)
+def test_every_json_example_is_valid(page: Path, code: str) -> None:
+    assert isinstance(json.loads(code), dict)
+
+
 SERVERS = [pair for pair in blocks("shell") if pair[1].startswith("pulse-plugins serve")]
 
 
@@ -121,12 +197,13 @@ def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found = FENCE.findall(text)
     assert len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found)
-    assert {language for language, _ in found} <= {"python", "shell", "text"}
+    assert {language for language, _ in found} <= {"python", "shell", "text", "json", "diff"}
     here = {code.strip() for language, code in found if language == "shell"}
     run = {code.strip() for where, code in SERVERS if where == page}
     assert here <= run | ELSEWHERE
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("page", "code"), SERVERS, ids=named)
 async def test_a_server_of_the_documents_starts(page: Path, code: str) -> None:
     """On another port, so that it disturbs nobody."""
@@ -162,8 +239,8 @@ def test_every_command_and_option_in_the_documents_exists(words: tuple[str, ...]
         context = group.make_context("pulse-plugins", [], resilient_parsing=True)
         command = group.get_command(context, words[0])  # type: ignore[attr-defined]
         assert command is not None, words[0]
-        known = {name for each in command.params for name in each.opts}
-    used = {word.partition("=")[0] for word in words if word.startswith("-")}
+        known = {name for each in command.params for name in each.opts + each.secondary_opts}
+    used = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
     assert used <= known | {"--help", "-h"}
 
 
@@ -224,9 +301,43 @@ def test_every_link_and_file_in_the_documents_exists(page: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
+CITATION = re.compile(
+    r"protocol(?:\.md| page)[,:]?\s+sections?\s+((?:\d+(?:\.\d+)?(?:, | and | to )?)+)"
+)
+
+
+def citations() -> list[tuple[str, str]]:
+    """Each section of the protocol page that the code names, and where."""
+    found = set()
+    for folder in ("pulse_plugins", "tests"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for numbers in CITATION.findall(path.read_text(encoding="utf-8")):
+                each = re.findall(r"\d+(?:\.\d+)?", numbers)
+                found |= {(str(path.relative_to(ROOT)), number) for number in each}
+    return sorted(found)
+
+
+def test_every_cited_section_of_the_protocol_page_exists() -> None:
+    page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    sections = set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", page, re.MULTILINE))
+    assert len(citations()) > 5
+    assert [cited for cited in citations() if cited[1] not in sections] == []
+
+
+def test_the_site_lists_every_page() -> None:
+    listed = set(re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert listed == {str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")}
+
+
 def test_the_reference_of_options_is_up_to_date() -> None:
     """`python docs/options_table.py` writes it."""
     assert options_table.PAGE.read_text(encoding="utf-8") == options_table.page()
+
+
+def test_the_tables_of_the_architecture_page_are_up_to_date() -> None:
+    """`python docs/tables.py` writes them."""
+    text = tables.PAGE.read_text(encoding="utf-8")
+    assert text == tables.page(text)
 
 
 def rows(page: str, heading: str) -> set[str]:
@@ -253,15 +364,17 @@ def test_every_argument_of_the_official_livekit_plugin_is_in_the_table() -> None
 
 
 def test_the_documents_never_claim_the_service_was_tried() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "never run against the\n> real service" in readme
+    for page in ("README.md", "docs/index.md", "docs/protocol.md"):
+        text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert "was never run against the real service" in text
 
 
-def test_the_floors_in_contributing_name_rooms_that_exist() -> None:
+def test_contributing_names_every_package_of_the_engine_that_rules_live_in() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = text.split("Where does a line belong?", 1)[1].split("\n## ", 1)[0]
-    for name in re.findall(r"`(\w+)\.py`", section):
-        assert (ROOT / "pulse_plugins/core" / f"{name}.py").exists()
+    named = set(re.findall(r"`pulse_plugins/core/(\w+)/`", text))
+    packages = {path.parent.name for path in (ROOT / "pulse_plugins/core").glob("*/__init__.py")}
+    assert packages - named <= {"base"}
+    assert named <= packages
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=named)

@@ -1,85 +1,106 @@
-"""Starts the phone agent: one command, and with no key all of it runs on this machine.
+"""Starts the phone agent. Without any key, all parts of it run on this machine.
 
     python -m examples.phone_agent
 
-It answers telephone calls at `/twilio` (see `telephone.py`) and the browser at `/` (`browser.py`);
-`python -m examples.phone_agent.simulate_call` is a caller. Without `SMALLEST_API_KEY` it starts the
-local Pulse server with the language model of bookings, unless `PULSE_URL` names one.
+The agent answers telephone calls at `/twilio` (see `telephone.py`) and browsers at `/` (see
+`browser.py`). `python -m examples.phone_agent.simulate_call` is a caller for it. If neither
+`SMALLEST_API_KEY` nor `PULSE_URL` is set, the agent starts the local Pulse server with a language
+model for bookings.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from fastapi import FastAPI
 from loguru import logger
 from pipecat.transports.base_transport import BaseTransport
 
 from examples.phone_agent import browser, telephone
+from examples.phone_agent.admission import Lines
 from examples.phone_agent.bookings import BookingStore, default_store
 from examples.phone_agent.dialogue import Dialogue
-from examples.phone_agent.pipecat_bot import TELEPHONE_RATE, run_bot
-from examples.phone_agent.telephone import MOST_MESSAGE_BYTES, Lines
+from examples.phone_agent.pipecat_bot import MOST_SECONDS, TELEPHONE_RATE, run_bot
+from examples.phone_agent.settings import (
+    SettingError,
+    allowed_hosts,
+    check_exposure,
+    setting,
+)
+from examples.phone_agent.web import make_protected_app, make_server
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+
+_DATA_CHANNEL = "pipecat.transports.smallwebrtc.connection"
+CUT_SECONDS = 2.5  # long enough to be seen on the page; the replay buffer holds much more
 
 
-def make_app(lines: Lines, store: BookingStore, pulse: PulseServer | None = None) -> FastAPI:
-    """The agent's web server.
+def make_app(
+    store: BookingStore,
+    *,
+    lines: Lines,
+    browser_lines: Lines,
+    pulse: PulseServer | None = None,
+    host: str = "127.0.0.1",
+    most_seconds: float = MOST_SECONDS,
+) -> FastAPI:
+    """Make the agent's web application.
 
     Args:
-        lines: How many calls it takes.
         store: Where bookings go.
-        pulse: A local Pulse server to use, instead of what the environment says.
+        lines: Counts telephone calls.
+        browser_lines: Counts calls from browsers. If it allows none, the page is not served.
+        pulse: A local Pulse server to use, instead of the one that the environment names.
+        host: The address that the web server listens on.
+        most_seconds: A call ends after this time in any case.
     """
     url = pulse.url if pulse else None
-    app = FastAPI(title="Phone agent")
+    app = make_protected_app(allowed_hosts(host))
 
     async def on_the_phone(transport: BaseTransport) -> None:
-        dialogue = Dialogue(store)
-        await run_bot(transport, dialogue=dialogue, rate=TELEPHONE_RATE, pulse_url=url)
+        await run_bot(
+            transport,
+            dialogue=Dialogue(store),
+            rate=TELEPHONE_RATE,
+            pulse_url=url,
+            most_seconds=most_seconds,
+        )
 
     async def in_the_browser(transport: BaseTransport) -> None:
-        dialogue = Dialogue(store)
-        await run_bot(transport, dialogue=dialogue, pulse_url=url, on_ready=browser.show_line)
-
-    def cut() -> None:
-        assert pulse is not None
-        pulse.faults.add(["drop@audio=0.01"])  # every connection is past that
+        await run_bot(
+            transport,
+            dialogue=Dialogue(store),
+            pulse_url=url,
+            most_seconds=most_seconds,
+            page=browser.ClientReadyOnly(),
+            on_ready=browser.show_call,
+        )
 
     telephone.add_routes(app, lines, on_the_phone)
-    browser.add_routes(app, lines, in_the_browser, cut if pulse else None)
+    if browser_lines.most > 0:
+        cut = None if pulse is None else lambda: cut_line(pulse)
+        browser.add_routes(app, browser_lines, in_the_browser, cut)
     return app
 
 
-def make_server(app: FastAPI, host: str, port: int) -> uvicorn.Server:
-    """The web server around it; a call in progress is finished after SIGTERM."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_level="warning",
-            ws_max_size=MOST_MESSAGE_BYTES,
-            timeout_graceful_shutdown=300,
-        )
-    )
+def cut_line(pulse: PulseServer) -> None:
+    """Drop a connection to the local Pulse server, and refuse new ones for `CUT_SECONDS`."""
+    pulse.faults.add(["drop@audio=0.01", "refuse=503@times=0"])
+    asyncio.get_running_loop().call_later(CUT_SECONDS, pulse.faults.clear)
 
 
 @asynccontextmanager
 async def local_pulse(calls: int) -> AsyncIterator[PulseServer | None]:
-    """A local Pulse server, where the environment names neither a key nor a server.
+    """Run a local Pulse server, unless the environment has a key or names a server.
 
     Args:
-        calls: How many it hears at once.
+        calls: How many calls it hears at once.
     """
-    if os.environ.get("SMALLEST_API_KEY") or os.environ.get("PULSE_URL"):
+    if setting("SMALLEST_API_KEY") or setting("PULSE_URL"):
         yield None
         return
     recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=calls)
@@ -91,21 +112,65 @@ async def local_pulse(calls: int) -> AsyncIterator[PulseServer | None]:
         await recognizer.close()
 
 
-async def main() -> None:
-    """Run until stopped."""
+async def serve(given: argparse.Namespace) -> None:
+    """Answer calls until the process is asked to stop.
+
+    Args:
+        given: The command line, as `main` reads it.
+    """
+    store = default_store()
+    async with local_pulse(given.calls + given.browser_calls) as pulse:
+        lines, browser_lines = Lines(given.calls), Lines(given.browser_calls)
+        app = make_app(
+            store,
+            lines=lines,
+            browser_lines=browser_lines,
+            pulse=pulse,
+            host=given.host,
+            most_seconds=60.0 * given.most_minutes,
+        )
+        await make_server(app, given.host, given.port, (lines, browser_lines)).serve()
+
+
+def main() -> None:
+    """Read the command line, and run until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(description="A phone agent that books tables.")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every interface")
-    parser.add_argument("--port", type=int, default=7860)
-    parser.add_argument("--calls", type=int, default=10, help="at once; one more is busy")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; any other than this machine's own needs TWILIO_AUTH_TOKEN "
+        "and PUBLIC_URL (default: 127.0.0.1)",
+    )
+    parser.add_argument("--port", type=int, default=7860, help="default: 7860")
+    parser.add_argument(
+        "--calls", type=int, default=10, help="telephone calls at once (default: 10)"
+    )
+    parser.add_argument(
+        "--browser-calls",
+        type=int,
+        default=3,
+        help="calls from browsers at once; 0 does not serve the page (default: 3)",
+    )
+    parser.add_argument(
+        "--most-minutes",
+        type=float,
+        default=MOST_SECONDS / 60,
+        help="a call ends after this time in any case (default: 10)",
+    )
     given = parser.parse_args()
     logger.remove()
-    logger.add(sys.stderr, level="INFO")  # the frameworks write what was said at debug level
-    async with local_pulse(given.calls) as pulse:
-        address = f"http://{given.host}:{given.port}"
-        logger.info(f"answering calls at {address}/twilio, and in the browser at {address}")
-        app = make_app(Lines(given.calls), default_store(), pulse)
-        await make_server(app, given.host, given.port).serve()
+    # The frameworks write transcripts at debug level. The second module writes whatever a browser
+    # sends through its data channel.
+    quiet: dict[str | None, str | int | bool] = {_DATA_CHANNEL: False}
+    logger.add(sys.stderr, level="INFO", filter=quiet)
+    try:
+        check_exposure(given.host)
+        asyncio.run(serve(given))
+    except SettingError as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

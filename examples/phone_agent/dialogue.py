@@ -1,7 +1,8 @@
-"""The conversation: what the agent says to what it hears, and when the booking stands.
+"""The conversation: what the agent answers to each turn, and when it writes the booking down.
 
-It asks for what it does not know yet, takes what it is told in any order, reads the booking back
-and writes it down after a yes. The same for every framework: text in, `Reply` out.
+The agent asks for what it does not know yet, and takes answers in any order. It reads the booking
+back, and writes it down after a "yes". The dialogue does not depend on a framework: it takes the
+text of a turn and returns a `Reply`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass, fields
 from datetime import date, time
 
 from examples.phone_agent.bookings import Booking, BookingError, BookingStore
+from examples.phone_agent.spoken import spoken_day, spoken_people, spoken_phone, spoken_time
 from examples.phone_agent.understanding import Slot, Understanding, understand
 
 LARGEST_PARTY = 12
 _PATIENCE = 3  # turns in a row that were not understood
 _PHONE_DIGITS = 10
+_KEYS = tuple("0123456789*#")
 _log = logging.getLogger("phone_agent")
 
 _QUESTIONS = {
@@ -33,8 +36,8 @@ class Reply:
 
     Attributes:
         text: The words.
-        ends: It hangs up after them.
-        transfer: It hands the call to a person instead.
+        ends: Whether the agent hangs up after them.
+        transfer: Whether the call should go to a person instead of ending.
     """
 
     text: str
@@ -53,7 +56,7 @@ class Draft:
     phone: str | None = None
 
     def take(self, heard: Understanding) -> bool:
-        """Fill in what was said, over what was known; whether there was anything."""
+        """Fill in what a turn says. Returns whether it said anything about the booking."""
         said = {each.name: getattr(heard, each.name) for each in fields(self)}
         for name, value in said.items():
             if value is not None:
@@ -61,7 +64,7 @@ class Draft:
         return any(value is not None for value in said.values())
 
     def missing(self) -> Slot:
-        """What to ask for next; `CONFIRM` when nothing is missing."""
+        """The slot to ask for next; `CONFIRM` if no slot is empty."""
         for slot in (Slot.PARTY, Slot.DAY, Slot.TIME, Slot.NAME, Slot.PHONE):
             if getattr(self, slot.value) is None:
                 return slot
@@ -69,11 +72,15 @@ class Draft:
 
 
 class Dialogue:
-    """One call.
+    """The conversation of one call.
 
     Args:
         store: Where the booking goes.
-        today: The day of the call.
+        today: The day of the call. None: today.
+
+    Attributes:
+        draft: The booking as far as it is known.
+        booked: The booking that was written down, or None.
     """
 
     def __init__(self, store: BookingStore, today: date | None = None) -> None:
@@ -87,26 +94,26 @@ class Dialogue:
         self._keys = ""
 
     def greet(self) -> Reply:
-        """The first words, when the call is answered."""
+        """The agent's first words."""
         return self._say("Hello, this is the Lemon Tree. How many people, and when?")
 
     def shown(self) -> dict[str, str | bool | None]:
-        """The booking so far, for a page: each slot as text, and whether it is written down."""
+        """The booking so far as text for a page, and under "booked" whether it is written down."""
         draft = self.draft
         return {
-            "party": str(draft.party) if draft.party else None,
-            "day": f"{draft.day:%a} {draft.day.day} {draft.day:%b}" if draft.day else None,
-            "time": f"{draft.time:%H:%M}" if draft.time else None,
+            "party": spoken_people(draft.party) if draft.party else None,
+            "day": spoken_day(draft.day) if draft.day else None,
+            "time": spoken_time(draft.time) if draft.time else None,
             "name": draft.name,
             "phone": draft.phone,
             "booked": self.booked is not None,
         }
 
     async def hear(self, text: str) -> Reply:
-        """The caller's turn.
+        """Answer a turn of the caller.
 
         Args:
-            text: Its final transcript.
+            text: The turn's final transcript.
         """
         heard = understand(text, self._asked, self._today)
         if heard.wants_human:
@@ -128,14 +135,16 @@ class Dialogue:
         return self._not_understood()
 
     async def press(self, key: str) -> Reply | None:
-        """The caller pressed a key: digits of the phone number, or 0 for a person.
+        """Take a key that the caller pressed: a digit of the phone number, or 0 for a person.
 
         Args:
-            key: One of `0123456789*#`.
+            key: One of `0123456789*#`. The keys A to D of some telephones are ignored.
 
         Returns:
-            What the agent says to it, or None: more keys may follow.
+            What the agent says, or None if it waits for more keys.
         """
+        if key not in _KEYS:
+            return None
         if self._asked is not Slot.PHONE:
             return self._hand_over("I connect you to a colleague.") if key == "0" else None
         if key == "*":
@@ -158,19 +167,18 @@ class Dialogue:
         return self._say(f"{self._summary()} Is that correct?")
 
     def _known(self) -> str:
-        """Says back the time and size once, so that a mistake shows early."""
+        """Repeats people, day and time once, so that the caller notices a mistake early."""
         if self._asked is Slot.NAME and self.draft.day and self.draft.time:
-            return f"{_people(self.draft.party)} {_when(self.draft.day, self.draft.time)}. "
+            people = spoken_people(self.draft.party or 0)
+            return f"{people.capitalize()}, {_when(self.draft.day, self.draft.time)}. "
         return ""
 
     def _summary(self) -> str:
         draft = self.draft
-        assert draft.day is not None
-        assert draft.time is not None
-        phone = " ".join(draft.phone or "")
+        assert draft.party and draft.day and draft.time and draft.name and draft.phone  # noqa: PT018
         return (
-            f"A table for {_people(draft.party)} {_when(draft.day, draft.time)}, "
-            f"under {draft.name}, phone number {phone}."
+            f"A table for {spoken_people(draft.party)}, {_when(draft.day, draft.time)}, "
+            f"under {draft.name}, phone number {spoken_phone(draft.phone)}."
         )
 
     async def _book(self) -> Reply:
@@ -202,11 +210,5 @@ class Dialogue:
         return self._last
 
 
-def _people(party: int | None) -> str:
-    return "one person" if party == 1 else f"{party} people"
-
-
 def _when(day: date, at: time) -> str:
-    hour = at.hour % 12 or 12
-    minutes = f" {at.minute:02d}" if at.minute else ""
-    return f"on {day:%A} the {day.day} at {hour}{minutes} {'am' if at.hour < 12 else 'pm'}"
+    return f"{spoken_day(day)}, at {spoken_time(at)}"

@@ -13,10 +13,10 @@ from examples.phone_agent.dialogue import Dialogue, Reply
 
 
 class DialogueLLM(llm.LLM[Any]):
-    """Stands where a language model would: takes the chat context, answers with one text.
+    """Answers with the dialogue, in the place of a language model.
 
     Args:
-        dialogue: What is said.
+        dialogue: Decides what the agent says.
 
     Attributes:
         last: The newest reply, which says whether the call ends.

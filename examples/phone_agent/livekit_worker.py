@@ -1,11 +1,13 @@
-"""The phone agent as a LiveKit worker, for rooms that SIP callers come into.
+"""The phone agent as a LiveKit worker, for rooms that SIP callers join.
 
-    python -m examples.phone_agent.livekit_worker --call    # no room, no server: a scripted caller
-    python -m examples.phone_agent.livekit_worker dev       # a worker for LIVEKIT_URL
-    python -m examples.phone_agent.livekit_worker start     # the same, for production
+    python -m examples.phone_agent.livekit_worker --call   # one call, without room and server
 
-Without `OPENAI_API_KEY` the fixed dialogue answers, without `SMALLEST_API_KEY` eSpeak NG speaks and
-the local Pulse server listens (`PULSE_URL`, or one is started); the log says so.
+    python -m livekit.agents start --dev examples/phone_agent/livekit_worker.py   # a worker
+    python -m livekit.agents start examples/phone_agent/livekit_worker.py         # for production
+
+The fixed dialogue of this folder answers, and eSpeak NG speaks. PULSE_URL names the server that
+listens. Without it, Pulse in the cloud listens, which needs SMALLEST_API_KEY; with `--call` and
+without that key, the program starts the local Pulse server.
 """
 
 from __future__ import annotations
@@ -13,8 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
-import sys
 import time
 from collections.abc import Sequence
 
@@ -26,7 +26,6 @@ from livekit.agents import (
     AgentSession,
     JobContext,
     JobProcess,
-    cli,
     inference,
 )
 from livekit.agents.types import NOT_GIVEN
@@ -37,9 +36,11 @@ from examples.phone_agent.bookings import BookingError, BookingStore, default_st
 from examples.phone_agent.dialogue import Dialogue
 from examples.phone_agent.lines import RATE, load
 from examples.phone_agent.livekit_services import DialogueLLM, OfflineTTS
+from examples.phone_agent.pipecat_bot import MOST_SECONDS
+from examples.phone_agent.settings import SettingError, setting
 from pulse_plugins.livekit import STT
 
-CALLS_PER_WORKER = 25  # what one machine of yours carries; measure, then set it
+CALLS_PER_WORKER = 25  # measure how many calls one of your machines carries, and set it
 _FRAME = RATE // 50
 _QUIET = 0.8  # seconds after the agent's last word before the caller speaks
 _NOISE = 10.0  # steps of 16 bit
@@ -49,26 +50,36 @@ server = AgentServer()
 
 
 class Receptionist(Agent):
-    """Greets, and hangs up when the dialogue has ended."""
+    """Greets the caller. The session answers the rest with the dialogue.
+
+    Args:
+        brain: The dialogue, in the place of a language model.
+    """
 
     def __init__(self, brain: DialogueLLM) -> None:
         super().__init__(instructions="Book a table.")
         self._brain = brain
 
     async def on_enter(self) -> None:
-        """The call is answered."""
+        """Greet, when the call is answered."""
         self.session.say(self._brain.dialogue.greet().text)
 
 
 def make_session(brain: DialogueLLM, vad: inference.VAD, stt: STT) -> AgentSession[None]:
-    """The session of one call; it ends with the dialogue."""
+    """Make the session of one call. The session ends when the dialogue ends.
+
+    Args:
+        brain: The dialogue, in the place of a language model.
+        vad: Hears when the caller speaks.
+        stt: Speech-to-text.
+    """
     session: AgentSession[None] = AgentSession(
         stt=stt,
         vad=vad,
         llm=brain,
         tts=OfflineTTS(),
         aec_warmup_duration=None,
-        # The dialogue remembers what it is told: it cannot be asked on the chance of a turn.
+        # The dialogue remembers each turn, so it must not be asked before a turn is over.
         turn_handling={"preemptive_generation": {"enabled": False}},
     )
 
@@ -81,12 +92,12 @@ def make_session(brain: DialogueLLM, vad: inference.VAD, stt: STT) -> AgentSessi
 
 
 def prewarm(process: JobProcess) -> None:
-    """Load what every job of this process shares, before a caller waits for it."""
+    """Load what every job of this process shares, before the first caller waits for it."""
     process.userdata["vad"] = inference.VAD()
 
 
 def load_of(worker: AgentServer) -> float:
-    """How full this worker is, 0 to 1, for LiveKit's dispatcher: each job is one call."""
+    """How full this worker is, from 0 to 1, for LiveKit's dispatcher. Each job is one call."""
     return min(1.0, len(worker.active_jobs) / CALLS_PER_WORKER)
 
 
@@ -96,8 +107,14 @@ server.load_fnc = load_of
 
 @server.rtc_session()
 async def entrypoint(ctx: JobContext) -> None:
-    """One call: a SIP participant's keys reach the dialogue as well."""
-    stt = STT(language="en", external_session_id=ctx.room.name or None)
+    """Answer one call.
+
+    The job's id marks the call at the service, in logs and in traces. A room's name would not do:
+    the room of a SIP call has the caller's telephone number in its name.
+    """
+    stt = STT(
+        language="en", external_session_id=ctx.job.id, base_url=setting("PULSE_URL") or NOT_GIVEN
+    )
     brain = DialogueLLM(Dialogue(default_store()))
     session = make_session(brain, ctx.proc.userdata["vad"], stt)
     pressed: set[asyncio.Task[None]] = set()
@@ -114,12 +131,24 @@ async def entrypoint(ctx: JobContext) -> None:
         pressed.add(task)
         task.add_done_callback(pressed.discard)
 
-    ctx.add_shutdown_callback(stt.aclose)
+    async def close() -> None:
+        limit.cancel()
+        await stt.aclose()
+
+    limit = asyncio.create_task(_end_after(session, MOST_SECONDS))
+    ctx.add_shutdown_callback(close)
     await session.start(Receptionist(brain), room=ctx.room)
 
 
+async def _end_after(session: AgentSession[None], seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    _log.warning("a call was ended after %.0f s", seconds)
+    session.say("I have to end this call. Goodbye.")
+    session.shutdown()  # speaks to the end first
+
+
 class Earpiece(io.AudioOutput):
-    """What the agent says, played to nobody in real time."""
+    """Takes what the agent says, in the time that a loudspeaker would take to play it."""
 
     def __init__(self) -> None:
         capabilities = io.AudioOutputCapabilities(pause=False)
@@ -139,13 +168,13 @@ class Earpiece(io.AudioOutput):
         self.until = max(self.until, time.monotonic()) + frame.duration
 
     def flush(self) -> None:
-        """The segment is complete; it is over when it was played."""
+        """Note that the segment is complete. Its end is reported after the time to play it."""
         super().flush()
         left = max(0.0, self.until - time.monotonic())
         self._done = asyncio.get_running_loop().call_later(left, self._finish, False)
 
     def clear_buffer(self) -> None:
-        """The caller interrupts."""
+        """Stop playing, because the caller interrupts."""
         self.until = time.monotonic()
         if self._done is not None:
             self._done.cancel()
@@ -158,7 +187,12 @@ class Earpiece(io.AudioOutput):
 
 
 class Mouth(io.AudioInput):
-    """A caller who says one line whenever the agent has finished."""
+    """Plays a caller who says one line whenever the agent has finished.
+
+    Args:
+        lines: The names of the lines, from `lines/`.
+        ear: What the caller hears.
+    """
 
     def __init__(self, lines: Sequence[str], ear: Earpiece) -> None:
         super().__init__(label="caller")
@@ -185,12 +219,12 @@ class Mouth(io.AudioInput):
 
 
 async def play(lines: Sequence[str], store: BookingStore, pulse_url: str | None) -> Dialogue:
-    """A call without a room; returns when the agent has hung up.
+    """Make a call without a room. Returns when the agent has hung up.
 
     Args:
-        lines: What the caller says, of `lines/`.
+        lines: The names of the caller's lines, from `lines/`.
         store: Where the booking goes.
-        pulse_url: A local Pulse server; None: the cloud.
+        pulse_url: The URL of a local Pulse server. None means the cloud.
     """
     brain = DialogueLLM(Dialogue(store))
     async with STT(language="en", base_url=pulse_url or NOT_GIVEN) as stt:
@@ -205,28 +239,31 @@ async def play(lines: Sequence[str], store: BookingStore, pulse_url: str | None)
 
 
 async def rehearse() -> None:
-    """Book a table, and print what stands in the database."""
-    named = os.environ.get("PULSE_URL")
+    """Book a table, and print the booking as it is in the database."""
+    store = default_store()
     _log.warning("LLM is a stand-in: a fixed dialogue; TTS is a stand-in: eSpeak NG")
     async with local_pulse(1) as local:
-        url = named or (local.url if local else None)
-        dialogue = await play(("table", "name", "phone", "yes"), default_store(), url)
-    try:
-        bookings = await default_store().all()
-    except BookingError as error:
-        raise SystemExit(str(error)) from None
+        url = setting("PULSE_URL") or (local.url if local else None)
+        dialogue = await play(("table", "name", "phone", "yes"), store, url)
+    bookings = await store.all()
     print(f"in the database: {bookings[-1] if dialogue.booked else 'no booking'}")
 
 
 def main() -> None:
-    """A worker, or one call without a room."""
-    if "--call" not in sys.argv:
-        cli.run_app(server)
-        return
-    parser = argparse.ArgumentParser(description="One call, with no room and no server.")
-    parser.add_argument("--call", action="store_true")
+    """Read the command line, and make one call."""
+    parser = argparse.ArgumentParser(
+        description="Calls the agent. `python -m livekit.agents start` runs the worker."
+    )
+    parser.add_argument(
+        "--call", action="store_true", required=True, help="make one call without a room"
+    )
     parser.parse_args()
-    asyncio.run(rehearse())
+    try:
+        asyncio.run(rehearse())
+    except (BookingError, SettingError) as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

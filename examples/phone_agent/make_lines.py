@@ -1,7 +1,7 @@
-"""Makes the caller's lines in `lines/`: a synthetic voice as a telephone brings it, faint noise.
+"""Makes the recordings in `lines/`: a synthetic voice on a telephone line with faint noise.
 
-Each line becomes `NAME.flac`, 8 kHz after mu-law. It needs Debian's `flite`; the audio is committed
-because the voices may sound different elsewhere:
+Each line becomes `NAME.flac`, at 8 kHz and after mu-law coding. The program needs Debian's `flite`.
+The recordings are committed, because the voices may sound different elsewhere.
 
     python -m examples.phone_agent.make_lines
 """

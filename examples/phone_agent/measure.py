@@ -1,10 +1,10 @@
-"""Where the time of a turn goes, from the caller's last word to the agent's first sound.
+"""Measures where the time of a turn goes, from the caller's last word to the agent's first sound.
 
     python -m examples.phone_agent.measure            # 50 turns of simulated calls
     python -m examples.phone_agent.measure --turns 10 --plot turns.svg
 
-Four calls at a time; the parts follow each other: the silence that the VAD waits for, the final
-transcript, what the turn strategy waits beyond it, the policy, the voice.
+Four calls run at a time. The parts of a turn follow each other: the silence that the VAD waits for,
+the final transcript, the wait of the turn strategy, the dialogue, and the voice.
 """
 
 from __future__ import annotations
@@ -13,89 +13,26 @@ import argparse
 import asyncio
 import statistics
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 from loguru import logger
-from pipecat.frames.frames import (
-    BotStartedSpeakingFrame,
-    LLMTextFrame,
-    TranscriptionFrame,
-    UserStoppedSpeakingFrame,
-    VADUserStartedSpeakingFrame,
-    VADUserStoppedSpeakingFrame,
-)
-from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.transports.base_transport import BaseTransport
 
 from examples.phone_agent import telephone
-from examples.phone_agent.__main__ import local_pulse, make_server
+from examples.phone_agent.__main__ import local_pulse
+from examples.phone_agent.admission import Lines
 from examples.phone_agent.bookings import BookingStore
 from examples.phone_agent.dialogue import Dialogue
 from examples.phone_agent.pipecat_bot import TELEPHONE_RATE, run_bot
 from examples.phone_agent.simulate_call import SCRIPTS, call
+from examples.phone_agent.stopwatch import PARTS, Stopwatch
+from examples.phone_agent.web import make_server, port_of
 from tests.benchmarks.plot import dots
 
-PARTS = ("VAD", "STT", "turn", "policy", "TTS")
 _AT_ONCE = 4
-
-
-@dataclass(slots=True)
-class _Moments:
-    """Wall clock times of one turn."""
-
-    ended: float
-    noticed: float
-    final: float | None = None
-    over: float | None = None
-    answered: float | None = None
-
-
-class Stopwatch(BaseObserver):
-    """Takes the times of each turn of a call; a pause inside a turn begins it anew.
-
-    Attributes:
-        turns: Seconds of each part, in the order of `PARTS`.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.turns: list[tuple[float, ...]] = []
-        self._now: _Moments | None = None
-
-    async def on_push_frame(self, data: FramePushed) -> None:
-        """A frame passes from one processor to the next; the first time counts."""
-        frame, now = data.frame, self._now
-        match frame:
-            case VADUserStoppedSpeakingFrame():
-                ended = frame.timestamp - frame.stop_secs
-                if now is None or now.ended != ended:
-                    self._now = _Moments(ended, time.time())
-            case VADUserStartedSpeakingFrame() if now is not None and now.over is None:
-                self._now = None
-            case TranscriptionFrame(finalized=True) if now is not None:
-                now.final = now.final or time.time()
-            case UserStoppedSpeakingFrame() if now is not None:
-                now.over = now.over or time.time()
-            case LLMTextFrame() if now is not None:
-                now.answered = now.answered or time.time()
-            case BotStartedSpeakingFrame() if now is not None:
-                self._finish(now)
-            case _:
-                pass
-
-    def _finish(self, at: _Moments) -> None:
-        if at.over is None or at.answered is None:
-            return  # it spoke about something else
-        final = max(at.noticed, at.final or at.noticed)
-        marks = (at.ended, at.noticed, final, at.over, at.answered, time.time())
-        self.turns.append(tuple(b - a for a, b in pairwise(marks)))
-        self._now = None
 
 
 async def measure(turns: int) -> list[tuple[float, ...]]:
@@ -116,13 +53,13 @@ async def measure(turns: int) -> list[tuple[float, ...]]:
                     observers=[watch],
                 )
 
-            telephone.add_routes(app, telephone.Lines(_AT_ONCE), answer)
-            server = make_server(app, "127.0.0.1", 0)
+            lines = Lines(_AT_ONCE)
+            telephone.add_routes(app, lines, answer)
+            server = make_server(app, "127.0.0.1", 0, (lines,))
             serving = asyncio.create_task(server.serve())
-            while not server.started:  # noqa: ASYNC110 - it tells nobody
+            while not server.started:  # noqa: ASYNC110 - uvicorn signals it in no other way
                 await asyncio.sleep(0.05)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            url = f"http://127.0.0.1:{port}/twilio"
+            url = f"http://127.0.0.1:{port_of(server)}/twilio"
             while sum(len(watch.turns) for watch in taken) < turns:
                 await asyncio.gather(*(call(url, SCRIPTS["step"]) for _ in range(_AT_ONCE)))
                 print(f"{sum(len(watch.turns) for watch in taken)} turns", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the bot hears, thinks and speaks with: real services where keys are set, else stand-ins.
+"""The services of the Pipecat bot: real ones if their keys are set, otherwise stand-ins.
 
 | role | with a key | without |
 |---|---|---|
@@ -6,12 +6,11 @@
 | LLM | OpenAI-compatible (`OPENAI_API_KEY`, `OPENAI_BASE_URL`) | the dialogue of this folder |
 | TTS | Smallest's (`SMALLEST_API_KEY`) | eSpeak NG |
 
-Each stand-in says at the start that it is one.
+The log names each stand-in at the beginning of a call.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator
 
 from loguru import logger
@@ -37,6 +36,7 @@ from pipecat.services.tts_service import TTSService
 
 from examples.phone_agent import voice
 from examples.phone_agent.dialogue import Dialogue, Reply
+from examples.phone_agent.settings import setting
 from pulse_plugins import PulseOptions
 from pulse_plugins.pipecat import PulseSTTService
 
@@ -48,14 +48,18 @@ INSTRUCTIONS = (
 
 
 class DialogueLLM(FrameProcessor):
-    """Stands where a language model would: takes the context, answers with text frames."""
+    """Answers with the dialogue, in the place of a language model.
+
+    Args:
+        dialogue: Decides what the agent says.
+    """
 
     def __init__(self, dialogue: Dialogue) -> None:
         super().__init__()
         self._dialogue = dialogue
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Answer the user's turns and keys; everything else passes."""
+        """Answer the caller's turns and keys, and pass on every other frame."""
         await super().process_frame(frame, direction)
         match frame:
             case LLMContextFrame():
@@ -97,28 +101,33 @@ class OfflineTTSService(TTSService):
 
 
 def make_stt(pulse_url: str | None = None) -> STTService:
-    """Pulse, at the pipeline's own rate: 8 kHz on the telephone.
+    """Make the speech-to-text service. It runs at the pipeline's rate: 8 kHz on the telephone.
 
     Args:
-        pulse_url: A local Pulse server; by default `PULSE_URL`, and without that the cloud.
+        pulse_url: The URL of a Pulse server. None means `PULSE_URL`, and without that the cloud.
     """
     settings = PulseSTTService.Settings(language="en", keywords=["booking", "table"])
-    url = pulse_url or os.environ.get("PULSE_URL")
+    url = pulse_url or setting("PULSE_URL")
     if url is None:
-        return PulseSTTService(settings=settings)  # says so if there is no key
+        return PulseSTTService(settings=settings)  # raises an error if there is no key
     logger.warning(f"STT is a stand-in: the local Pulse server at {url}")
     return PulseSTTService(settings=settings, options=PulseOptions(base_url=url))
 
 
 def make_llm(dialogue: Dialogue, context: LLMContext) -> FrameProcessor:
-    """A language model that uses the dialogue as its tool, or the dialogue alone."""
-    key = os.environ.get("OPENAI_API_KEY")
+    """Make a language model that uses the dialogue as its tool, or the dialogue alone.
+
+    Args:
+        dialogue: Decides what the agent says.
+        context: The language model's context, which receives the instructions and the tool.
+    """
+    key = setting("OPENAI_API_KEY")
     if key is None:
         logger.warning("LLM is a stand-in: a fixed dialogue, no language model")
         return DialogueLLM(dialogue)
     from pipecat.services.openai.llm import OpenAILLMService
 
-    llm = OpenAILLMService(api_key=key, base_url=os.environ.get("OPENAI_BASE_URL"))
+    llm = OpenAILLMService(api_key=key, base_url=setting("OPENAI_BASE_URL"))
 
     async def take(call: FunctionCallParams) -> None:
         reply = await dialogue.hear(str(call.arguments.get("words", "")))
@@ -135,8 +144,8 @@ def make_llm(dialogue: Dialogue, context: LLMContext) -> FrameProcessor:
 
 
 def make_tts() -> TTSService:
-    """Smallest's voice, or the offline one."""
-    key = os.environ.get("SMALLEST_API_KEY")
+    """Make the text-to-speech service: Smallest's, or the offline voice."""
+    key = setting("SMALLEST_API_KEY")
     if key is None:
         logger.warning("TTS is a stand-in: eSpeak NG")
         return OfflineTTSService()
@@ -146,7 +155,7 @@ def make_tts() -> TTSService:
 
 
 def greeting(dialogue: Dialogue) -> TTSSpeakFrame:
-    """The first words, for when somebody is on the line."""
+    """The frame that speaks the agent's first words."""
     return TTSSpeakFrame(dialogue.greet().text)
 
 

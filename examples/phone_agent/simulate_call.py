@@ -1,10 +1,18 @@
-"""A caller: speaks the Twilio Media Streams protocol, plays recorded lines, and listens.
+"""A simulated caller: speaks the Twilio Media Streams protocol, plays recorded lines, and listens.
 
     python -m examples.phone_agent.simulate_call                      # books a table
     python -m examples.phone_agent.simulate_call --script correct --save call.wav
 
-Steps: a line of `lines/` (after the agent has finished), `!line` (interrupts the agent), `#keys`
-(presses them), `hang up`. Both sides are saved as a stereo WAV: the caller left, the agent right.
+A script has these steps:
+
+    line      say a line of `lines/`, after the agent has finished
+    !line     say it while the agent speaks
+    #keys     press keys
+    hang up   hang up in the middle of a sentence
+
+The program prints both sides of the call as it happens. The agent sends its words only to this
+program: a media stream of Twilio has audio alone. `--save` writes both sides as a stereo WAV file,
+the caller left and the agent right.
 """
 
 from __future__ import annotations
@@ -13,26 +21,26 @@ import argparse
 import asyncio
 import base64
 import json
-import os
-import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
-from xml.etree import ElementTree
 
 import aiohttp
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from examples.phone_agent.bookings import BookingError, default_store
-from examples.phone_agent.lines import RATE, load
-from examples.phone_agent.telephone import signature
+from examples.phone_agent.bookings import Booking, BookingError, default_store
+from examples.phone_agent.dial import Announced, CallError, announce, signed
+from examples.phone_agent.lines import LINES, RATE, load
+from examples.phone_agent.settings import SettingError
+from examples.phone_agent.spoken import spoken_day, spoken_people, spoken_time
 from pulse_plugins.core.audio.formats import decode, encode
 
 SCRIPTS = {
@@ -51,9 +59,7 @@ _PATIENCE = 15.0  # seconds to wait for an answer
 _INTERRUPT_AFTER = 0.8  # seconds of the agent's speech
 _NOISE = 10.0  # steps of 16 bit: no line is silent, and a recognizer trained on speech expects it
 
-
-class CallError(RuntimeError):
-    """The call could not be made, or the agent did not answer."""
+Tell = Callable[[str, str], None]  # is called with who does something, and what
 
 
 @dataclass(slots=True)
@@ -75,11 +81,23 @@ class Outcome:
     agent: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
 
 
-class Caller:
-    """One end of a call, in real time: 20 ms out, 20 ms of what has come in."""
+def tell_nothing(who: str, what: str) -> None:
+    """Ignore what happens in a call."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+
+class Caller:
+    """One end of a call, in real time: every 20 ms it sends 20 ms and plays 20 ms.
+
+    Args:
+        socket: The media stream.
+        announced: The call that the webhook answered.
+        tell: Is called with each thing that happens.
+    """
+
+    def __init__(self, socket: ClientConnection, announced: Announced, tell: Tell) -> None:
         self._socket = socket
+        self._announced = announced
+        self._tell = tell
         self._stream = f"MZ{uuid4().hex}"
         self._saying: list[bytes] = []
         self._heard = bytearray()  # of the agent, not played yet
@@ -89,6 +107,7 @@ class Caller:
         self._audible_at = 0.0  # when the agent was heard last
         self._began_at: float | None = None  # when the present answer began
         self._moved = asyncio.Condition()
+        self._segment: object = None  # the newest segment of the agent's words
         self._random = np.random.default_rng(0)
         self.outcome = Outcome()
 
@@ -98,7 +117,7 @@ class Caller:
         Raises:
             CallError: The agent does not answer.
         """
-        await self._greet()
+        await self.begin()
         playing = asyncio.create_task(self._play())
         hearing = asyncio.create_task(self._hear())
         try:
@@ -116,40 +135,58 @@ class Caller:
         for step in steps:
             interrupts = step.startswith("!")
             await self._until(self._is_speaking if interrupts else self._has_finished, hearing)
+            if hearing.done():
+                break
             if interrupts:
                 await self._wait(_INTERRUPT_AFTER)
             if step == "hang up":
-                self._say(load("phone")[:RATE])  # in mid-sentence
-                await self._until(lambda: len(self._saying) < 10, hearing)
-                await self._send(event="stop", stop={})
+                await self._hang_up(hearing)
                 return
-            self._began_at = None
-            if step.startswith("#"):
-                for key in step[1:]:
-                    await self._send(event="dtmf", dtmf={"track": "inbound_track", "digit": key})
-                spoken = time.monotonic()
-            else:
-                self._say(load(step.lstrip("!")))
-                await self._until(lambda: not self._saying, hearing)
-                spoken, self._began_at = time.monotonic(), None  # what it said before is no answer
+            spoken = await self._take_turn(step, hearing)
             await self._until(self._is_speaking, hearing)
             if self._began_at is not None:
                 self.outcome.answered_after.append(self._began_at - spoken)
+                self._tell("agent", f"(answers after {self._began_at - spoken:.2f} s)")
         with suppress(CallError):
             await self._until(lambda: False, hearing)
         self.outcome.hung_up = hearing.done()
+        if self.outcome.hung_up:
+            self._tell("agent", "(hangs up)")
 
-    async def _greet(self) -> None:
+    async def _take_turn(self, step: str, hearing: asyncio.Task[None]) -> float:
+        """Say a line or press keys; returns the time at which that was over."""
+        self._began_at = None
+        if step.startswith("#"):
+            self._tell("caller", f"(presses {step[1:]})")
+            for key in step[1:]:
+                await self._send(event="dtmf", dtmf={"track": "inbound_track", "digit": key})
+            return time.monotonic()
+        line = step.lstrip("!")
+        self._tell("caller", ("(interrupts) " if line != step else "") + LINES[line])
+        self._say(load(line))
+        await self._until(lambda: not self._saying, hearing)
+        self._began_at = None  # what the agent said before that is not an answer
+        return time.monotonic()
+
+    async def _hang_up(self, hearing: asyncio.Task[None]) -> None:
+        self._tell("caller", LINES["phone"])
+        self._say(load("phone")[:RATE])
+        await self._until(lambda: len(self._saying) < 10, hearing)
+        self._tell("caller", "(hangs up)")
+        await self._send(event="stop", stop={})
+
+    async def begin(self) -> None:
+        """Send the first two messages of a media stream."""
         await self._socket.send(
             json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         )
         start = {
             "accountSid": "AC" + "0" * 32,
             "streamSid": self._stream,
-            "callSid": f"CA{uuid4().hex}",
+            "callSid": self._announced.call,
             "tracks": ["inbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": RATE, "channels": 1},
-            "customParameters": {},
+            "customParameters": {**self._announced.parameters, "captions": "yes"},
         }
         await self._send(event="start", start=start)
 
@@ -190,7 +227,7 @@ class Caller:
         with suppress(ConnectionClosed):
             async for data in self._socket:
                 message = json.loads(data)
-                match message["event"]:
+                match message.get("event"):
                     case "media":
                         self._heard += base64.b64decode(message["media"]["payload"])
                     case "clear":
@@ -200,6 +237,21 @@ class Caller:
                         await self._pass_marks(1 << 40)
                     case "mark":
                         self._marks.append((len(self._heard), message["mark"]["name"]))
+                    case None:
+                        self._caption(message)
+        async with self._moved:  # `_play` has ended as well, and notifies nobody any more
+            self._moved.notify_all()
+
+    def _caption(self, message: dict[str, Any]) -> None:
+        """Show the words of an RTVI message."""
+        words = message.get("data") or {}
+        match message.get("type"):
+            case "user-transcription" if words.get("final"):
+                self._tell("heard", words["text"])
+            case "bot-output" if words.get("spoken_status") != "in-progress":
+                if words.get("segment_id") != self._segment:
+                    self._tell("agent", words["text"])
+                self._segment = words.get("segment_id")
 
     async def _pass_marks(self, played: int) -> None:
         """Tell the agent which of its marks were heard."""
@@ -233,76 +285,74 @@ class Caller:
             raise CallError("the agent does not answer") from None
 
 
-async def media_url(webhook: str) -> str:
-    """Ask the webhook, as Twilio does when a call comes in, where the audio goes.
-
-    Args:
-        webhook: `http://host:port/twilio`.
-
-    Raises:
-        CallError: The agent refuses the call.
-    """
-    fields = {"CallSid": f"CA{uuid4().hex}", "From": "+15555550142", "To": "+15555550100"}
-    headers = {}
-    if token := os.environ.get("TWILIO_AUTH_TOKEN"):
-        headers["X-Twilio-Signature"] = signature(token, webhook, fields)
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(webhook, data=fields, headers=headers) as response,
-    ):
-        document = await response.text()
-        if response.status != 200:
-            raise CallError(f"the webhook answers HTTP {response.status}")
-    stream = ElementTree.fromstring(document).find("./Connect/Stream")
-    if stream is None:
-        verb = re.search(r"<Response><(\w+)", document)
-        raise CallError(f"the agent does not take the call: {verb[1] if verb else 'no verb'}")
-    return stream.attrib["url"]
-
-
-async def call(webhook: str, steps: Sequence[str]) -> Outcome:
+async def call(webhook: str, steps: Sequence[str], tell: Tell = tell_nothing) -> Outcome:
     """Make a call.
 
     Args:
-        webhook: `http://host:port/twilio`.
-        steps: As in `SCRIPTS`.
+        webhook: Such as `http://127.0.0.1:7860/twilio`.
+        steps: The script, as in `SCRIPTS`.
+        tell: Is called with each thing that happens: "caller", "heard" or "agent", and what.
 
     Raises:
         CallError: The agent refuses the call, or stops answering.
     """
-    url = await media_url(webhook)
-    headers = {}
-    if token := os.environ.get("TWILIO_AUTH_TOKEN"):
-        headers["X-Twilio-Signature"] = signature(token, url, {})
-    async with connect(url, additional_headers=headers, compression=None) as socket:
-        return await Caller(socket).call(steps)
+    announced = await announce(webhook)
+    headers = signed(announced.url, {})
+    async with connect(announced.url, additional_headers=headers, compression=None) as socket:
+        return await Caller(socket, announced, tell).call(steps)
 
 
 def _decoded(frames: object) -> NDArray[np.int16]:
     return decode(b"".join(frames), "mulaw").astype(np.int16)  # type: ignore[arg-type]
 
 
-async def main() -> None:
-    """Call, and print what came of it."""
-    parser = argparse.ArgumentParser(description="Calls the phone agent.")
-    parser.add_argument("--url", default="http://127.0.0.1:7860/twilio", help="the webhook")
-    parser.add_argument("--script", choices=sorted(SCRIPTS), default="book")
-    parser.add_argument("--save", type=Path, metavar="WAV", help="both sides, in stereo")
+class Printer:
+    """Prints a call as it happens, with the seconds since its beginning."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, who: str, what: str) -> None:
+        """Print one line."""
+        print(f"{time.monotonic() - self._began:6.1f} s  {who:<6}  {what}", flush=True)
+
+
+def _summary(booking: Booking) -> str:
+    return (
+        f"{booking.name}, {spoken_people(booking.party)}, {spoken_day(booking.day)}, "
+        f"{spoken_time(booking.time)}, phone {booking.phone}"
+    )
+
+
+async def make_call(webhook: str, script: str, save: Path | None) -> None:
+    """Call, and print what happens and what stands in the database afterwards."""
+    outcome = await call(webhook, SCRIPTS[script], Printer())
+    if save is not None:
+        soundfile.write(save, np.stack((outcome.caller, outcome.agent), axis=1), RATE)
+    bookings = await default_store().all()
+    print(f"newest booking in the database: {_summary(bookings[-1]) if bookings else 'none'}")
+
+
+def main() -> None:
+    """Read the command line, and call."""
+    parser = argparse.ArgumentParser(description="Calls the phone agent, and prints the call.")
+    parser.add_argument(
+        "--url",
+        default="http://127.0.0.1:7860/twilio",
+        help="the agent's webhook (default: http://127.0.0.1:7860/twilio)",
+    )
+    parser.add_argument("--script", choices=sorted(SCRIPTS), default="book", help="default: book")
+    parser.add_argument("--save", type=Path, metavar="WAV", help="write both sides, in stereo")
     given = parser.parse_args()
     try:
-        outcome = await call(given.url, SCRIPTS[given.script])
-    except (CallError, OSError, aiohttp.ClientError) as error:
+        asyncio.run(make_call(given.url, given.script, given.save))
+    except (CallError, OSError, aiohttp.ClientError, WebSocketException) as error:
         raise SystemExit(f"no call: {error}") from None
-    for number, seconds in enumerate(outcome.answered_after, 1):
-        print(f"turn {number}: answered after {seconds:.2f} s")
-    if given.save is not None:
-        soundfile.write(given.save, np.stack((outcome.caller, outcome.agent), axis=1), RATE)
-    try:
-        bookings = await default_store().all()
-    except BookingError as error:
+    except (BookingError, SettingError) as error:
         raise SystemExit(str(error)) from None
-    print(f"in the database: {bookings[-1] if bookings else 'no booking'}")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -1,15 +1,31 @@
-"""What a caller's words say about a booking: text in, slots out; no state, no clock, no model.
+"""Finds the parts of a booking in one turn of a caller.
 
-English as it is spoken to a restaurant's phone, in words ("half past seven") or as a service
-formats it ("7:30 pm"). What was asked last decides what a bare number is.
+`understand` takes the text of a turn and returns the slots that the text fills. The function keeps
+no state, reads no clock and calls no model. It understands English as people say it on the
+telephone ("half past seven") and as a service may format it ("7:30 pm"). The question that the
+agent asked last decides what a bare number means.
+
+A stranger chooses the text. So `understand` reads at most `MOST_LETTERS` letters of it, takes a
+number of steps that grows linearly with them, and raises no error for any text. It uses no regular
+expressions, because a pattern can hide work that grows faster than the text.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from enum import Enum
+
+from examples.phone_agent.words import (
+    DIGITS,
+    NUMBERS,
+    digit_runs,
+    is_number,
+    number_at,
+    split_words,
+)
+
+_LONGEST_NAME = 60  # letters; the database's column holds 80
 
 
 class Slot(Enum):
@@ -25,7 +41,7 @@ class Slot(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What one turn says; None: nothing about it."""
+    """What one turn says. None means that the turn says nothing about this slot."""
 
     party: int | None = None
     day: date | None = None
@@ -43,18 +59,6 @@ class Understanding:
         return self == Understanding()
 
 
-_UNITS = dict(
-    zip("zero one two three four five six seven eight nine".split(), range(10), strict=True)
-)
-_NUMBERS = {
-    **_UNITS,
-    **dict(zip("ten eleven twelve thirteen fourteen fifteen".split(), range(10, 16), strict=True)),
-    "twenty": 20,
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-}
-_DIGITS = {**{word: str(n) for word, n in _UNITS.items()}, "oh": "0", "o": "0"}
 _DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 _MONTHS = (
     "january february march april may june july august september october november december".split()
@@ -70,22 +74,36 @@ _ORDINALS = {
 } | {"thirtieth": 30}
 _PEOPLE = {"people", "persons", "person", "adults", "guests", "of"}
 _TIME_AFTER = {"at", "around", "about", "past", "to"}
-_NOT_NAMES = {*_NUMBERS, *_DAYS, *_MONTHS, *_ORDINALS, *_DIGITS} | set(
+_NOT_NAMES = {*NUMBERS, *_DAYS, *_MONTHS, *_ORDINALS, *DIGITS} | set(
     "a actually again and at bye can could days for goodbye hello hi i is it me my no not number "
     "okay p people person please reservation sorry sure table thank thanks that the there this to "
     "tomorrow today tonight we what with yes yeah you your correct right fine".split()
 )
+_BEFORE_NAME = [lead.split() for lead in ("name is", "names", "this is", "under the name", "under")]
+_BEFORE_BARE_NAME = [lead.split() for lead in ("it is", "its", "i am", "im", "i said")]
+_HUMAN = (
+    "human",
+    "person please",
+    "operator",
+    "manager",
+    "real person",
+    "speak to",
+    "speak with",
+    "talk to",
+    "talk with",
+    "connect me",
+)
 
 
 def understand(text: str, asked: Slot, today: date) -> Understanding:
-    """What a turn says.
+    """Find what a turn says.
 
     Args:
-        text: The turn's final transcript.
-        asked: What the agent asked for last.
-        today: For "tomorrow", and for which Friday "Friday" is.
+        text: The turn's final transcript. Of a long text, the last `MOST_LETTERS` letters count.
+        asked: The slot that the agent asked for last.
+        today: The day of the call, which "tomorrow" and "Friday" refer to.
     """
-    words = _words(text)
+    words = split_words(text)
     joined = f" {' '.join(words)} "
     phone = _phone(words, asked)
     rest = _without_digits(words) if phone else words
@@ -101,105 +119,70 @@ def understand(text: str, asked: Slot, today: date) -> Understanding:
         name=name,
         phone=phone,
         yes=None if said else _yes(words),
-        wants_human=_has(joined, "human", "person please", "operator", "manager", "real person")
-        or bool(re.search(r" (speak|talk) (to|with) | connect me ", joined)),
+        wants_human=_has(joined, *_HUMAN),
         wants_repeat=_has(joined, "repeat", "say that again", "say it again", "pardon"),
         says_bye=_has(joined, "goodbye", "good bye", "bye"),
     )
-
-
-def _words(text: str) -> list[str]:
-    text = re.sub(r"(\d{1,2})[:.](\d{2})\b", r"\1 \2", text.lower())
-    text = re.sub(r"\b([ap])\.?\s?m\b\.?", r"\1m", text)
-    text = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", text)
-    text = re.sub(r"(?<=\d)[- ()]+(?=\d{3,})", "", text)  # a phone number in groups
-    return re.findall(r"[a-z']+|\d+", text.replace("'", ""))
 
 
 def _has(joined: str, *phrases: str) -> bool:
     return any(f" {phrase} " in joined for phrase in phrases)
 
 
-def _number(words: list[str], at: int) -> tuple[int, int] | None:
-    """The number that begins at a word, and how many words it takes."""
-    if at >= len(words):
-        return None
-    word = words[at]
-    if word.isdigit():
-        return int(word), 1
-    if word not in _NUMBERS:
-        return None
-    value = _NUMBERS[word]
-    following = _NUMBERS.get(words[at + 1], 0) if at + 1 < len(words) else 0
-    if value >= 20 and 1 <= following <= 9:
-        return value + following, 2
-    return value, 1
-
-
-def _digit_runs(words: list[str]) -> list[tuple[int, int, str]]:
-    """Stretches of digits, "double five" and "five oh" among them: from, to, digits."""
-    runs, at = [], 0
-    while at < len(words):
-        start, digits = at, ""
-        while at < len(words):
-            word = words[at]
-            after = words[at + 1] if at + 1 < len(words) else ""
-            if word in ("double", "triple") and after in _DIGITS:
-                digits += _DIGITS[after] * (2 if word == "double" else 3)
-                at += 2
-            elif word in _DIGITS or word.isdigit():
-                digits += _DIGITS.get(word, word)
-                at += 1
-            else:
-                break
-        if digits:
-            runs.append((start, at, digits))
-        at = max(at, start + 1)
-    return runs
-
-
 def _phone(words: list[str], asked: Slot) -> str | None:
     least = 4 if asked is Slot.PHONE else 6
-    found = [digits for _, _, digits in _digit_runs(words) if least <= len(digits) <= 15]
+    found = [digits for _, _, digits in digit_runs(words) if least <= len(digits) <= 15]
     return found[-1] if found else None
 
 
 def _without_digits(words: list[str]) -> list[str]:
-    for start, end, digits in reversed(_digit_runs(words)):
+    kept, at = [], 0
+    for start, end, digits in digit_runs(words):
         if len(digits) >= 4:
-            words = [*words[:start], *words[end:]]
-    return words
+            kept += words[at:start]
+            at = end
+    return kept + words[at:]
 
 
 def _day(words: list[str], today: date) -> tuple[date | None, list[str]]:
-    """The day, and the words without it; of two the last counts: "not Monday, Tuesday"."""
+    """Return the day and the other words. The last day counts: "not Monday, Tuesday"."""
     found, rest, at = None, [], 0
     while at < len(words):
-        word = words[at]
-        after = words[at + 1] if at + 1 < len(words) else ""
-        took = 1
-        if word == "day" and words[at + 1 : at + 3] == ["after", "tomorrow"]:
-            found, took = today + timedelta(2), 3
-        elif word in ("today", "tonight"):
-            found = today
-        elif word == "tomorrow":
-            found = today + timedelta(1)
-        elif word in _DAYS:
-            found = today + timedelta((_DAYS.index(word) - today.weekday()) % 7 or 7)
-        elif word in _MONTHS and (date_ := _ordinal(words, at + 1)):
-            found, took = _dated(today, date_[0], _MONTHS.index(word) + 1), 1 + date_[1]
-        elif word == "the" and (date_ := _ordinal(words, at + 1)):
-            month, took = None, 1 + date_[1]
-            if words[at + took : at + took + 1] == ["of"] and _month(words, at + took + 1):
-                month, took = _month(words, at + took + 1), took + 2
-            found = _dated(today, date_[0], month)
+        taken = _day_at(words, at, today)
+        if taken is None:
+            rest.append(words[at])
+            at += 1
         else:
-            took = 0
-            rest.append(word)
-        if took and word in ("tomorrow",) and after in ("morning", "evening", "night"):
-            took += 1
-        at += max(took, 1)
+            found, took = taken
+            at += took
     return found, rest
+
+
+def _day_at(words: list[str], at: int, today: date) -> tuple[date | None, int] | None:
+    """The day that begins at a word, and how many words it takes."""
+    word = words[at]
+    if words[at : at + 3] == ["day", "after", "tomorrow"]:
+        return today + timedelta(2), 3
+    if word in ("today", "tonight"):
+        return today, 1
+    if word == "tomorrow":
+        part = words[at + 1 : at + 2]
+        return today + timedelta(1), 2 if part in (["morning"], ["evening"], ["night"]) else 1
+    if word in _DAYS:
+        return today + timedelta((_DAYS.index(word) - today.weekday()) % 7 or 7), 1
+    return _date_at(words, at, today)
+
+
+def _date_at(words: list[str], at: int, today: date) -> tuple[date | None, int] | None:
+    """A date such as "December 24" or "the 24th of December", and how many words it takes."""
+    month = _month(words, at)
+    start = at + 1 + (month is not None and words[at + 1 : at + 2] == ["the"])
+    if (month is None and words[at] != "the") or (day := _ordinal(words, start)) is None:
+        return None
+    end = start + day[1]
+    if month is None and words[end : end + 1] == ["of"] and (month := _month(words, end + 1)):
+        end += 2
+    return _dated(today, day[0], month), end - at
 
 
 def _month(words: list[str], at: int) -> int | None:
@@ -212,26 +195,30 @@ def _ordinal(words: list[str], at: int) -> tuple[int, int] | None:
     word = words[at]
     if word in _ORDINALS:
         return _ORDINALS[word], 1
-    if word.isdigit() and 1 <= int(word) <= 31:
-        return int(word), 1
+    if is_number(word):
+        return (int(word), 1) if len(word) <= 2 and 1 <= int(word) <= 31 else None
     after = words[at + 1] if at + 1 < len(words) else ""
     if word in ("twenty", "thirty") and after in _ORDINALS:
-        return _NUMBERS[word] + _ORDINALS[after], 2
+        return NUMBERS[word] + _ORDINALS[after], 2
     return None
 
 
 def _dated(today: date, day: int, month: int | None) -> date | None:
-    """The next such day of the month, or of any month."""
-    candidate = today
-    for _ in range(366):
-        candidate += timedelta(1)
-        if candidate.day == day and month in (None, candidate.month):
-            return candidate
+    """The next such day after today, in the given month or in any month; None within a year."""
+    for months in range(13):
+        years, index = divmod(today.month - 1 + months, 12)
+        if month in (None, index + 1):
+            try:
+                candidate = date(today.year + years, index + 1, day)
+            except ValueError:  # such as 31 June
+                continue
+            if candidate > today:
+                return candidate
     return None
 
 
 def _time(words: list[str], asked: Slot) -> tuple[time | None, list[str]]:
-    """The time of day, and the words without it; a bare hour is one when a time was asked."""
+    """Return the time of day and the other words. A bare hour counts if a time was asked for."""
     found, rest, at = None, [], 0
     while at < len(words):
         taken = _clock(words, at, bare=asked is Slot.TIME)
@@ -247,42 +234,41 @@ def _time(words: list[str], asked: Slot) -> tuple[time | None, list[str]]:
 
 
 def _clock(words: list[str], at: int, *, bare: bool) -> tuple[time, int] | None:
-    word = words[at]
-    if word == "noon":
+    """The time of day that begins at a word, and how many words it takes."""
+    if words[at] == "noon":
         return time(12), 1
-    if word in ("half", "quarter") and words[at + 1 : at + 2] in (["past"], ["to"]):
-        hour = _number(words, at + 2)
-        if hour is None or not 1 <= hour[0] <= 12:
-            return None
-        minutes = 30 if word == "half" else 15
-        value, took = hour[0], 2 + hour[1]
-        if words[at + 1] == "to":
-            value, minutes = (value - 2) % 12 + 1, 60 - minutes
-        return _evening(value, minutes, words, at + took), took
-    hour = _number(words, at)
+    if words[at] in ("half", "quarter") and words[at + 1 : at + 2] in (["past"], ["to"]):
+        return _past_or_to(words, at)
+    hour = number_at(words, at)
     if hour is None or hour[1] > 1 or not 1 <= hour[0] <= 23:
         return None
     took, minutes, marked = 1, 0, at > 0 and words[at - 1] in ("at", "around", "about")
-    minute = _number(words, at + 1)
+    minute = number_at(words, at + 1)
     if minute is not None and 10 <= minute[0] <= 59:
         minutes, took, marked = minute[0], 1 + minute[1], True
-    after = words[at + took : at + took + 1]
-    if after and after[0] in _PEOPLE:
-        return None
-    if after in (["oclock"], ["am"], ["pm"]):
-        marked = True
-    if after == ["p"] and words[at + took + 1 : at + took + 2] == ["m"]:
-        words = [*words[: at + took], "pm", *words[at + took + 2 :]]
-        marked, took = True, took + 1
-    if not (marked or bare):
-        return None
     end = at + took
-    extra = 1 if words[end : end + 1] in (["oclock"], ["am"], ["pm"]) else 0
-    return _evening(hour[0], minutes, words, end), took + extra
+    after = words[end] if end < len(words) else ""
+    if after in _PEOPLE:
+        return None
+    if after in ("oclock", "am", "pm"):
+        return _evening(hour[0], minutes, words, end), took + 1
+    return (_evening(hour[0], minutes, words, end), took) if marked or bare else None
+
+
+def _past_or_to(words: list[str], at: int) -> tuple[time, int] | None:
+    """A time such as "half past seven" or "quarter to nine", and how many words it takes."""
+    hour = number_at(words, at + 2)
+    if hour is None or not 1 <= hour[0] <= 12:
+        return None
+    minutes = 30 if words[at] == "half" else 15
+    value, took = hour[0], 2 + hour[1]
+    if words[at + 1] == "to":
+        value, minutes = (value - 2) % 12 + 1, 60 - minutes
+    return _evening(value, minutes, words, at + took), took
 
 
 def _evening(hour: int, minutes: int, words: list[str], after: int) -> time:
-    """A restaurant's seven is in the evening, unless the caller says that it is not."""
+    """Read an hour before eleven as one in the evening, unless the caller says "am"."""
     following = words[after : after + 4]
     morning = "am" in following or "morning" in following
     if hour < 11 and not morning:
@@ -293,41 +279,65 @@ def _evening(hour: int, minutes: int, words: list[str], after: int) -> time:
 def _party(words: list[str], asked: Slot) -> int | None:
     found = None
     for at, word in enumerate(words):
-        number = _number(words, at)
-        before = words[at - 1] if at else ""
-        if word == "me" and words[at - 1 : at] == ["just"]:
+        number = number_at(words, at)
+        if word == "me" and words[max(0, at - 1) : at] == ["just"]:
             found = 1
         elif word == "me" and words[at + 1 : at + 3] == ["and", "my"]:
             found = 2
         elif number is not None:
+            before = words[at - 1] if at else ""
             after = words[at + number[1]] if at + number[1] < len(words) else ""
             if found and before == "and" and after in ("children", "kids"):
                 found += number[0]
-            elif (
-                after in _PEOPLE
-                or before in ("for", "not", "but")
-                or (before == "of" and "party" in words[max(0, at - 3) : at])
-                or asked is Slot.PARTY
-            ):
+            elif asked is Slot.PARTY or after in _PEOPLE or _is_party(words, at):
                 found = number[0]
     return found
 
 
+def _is_party(words: list[str], at: int) -> bool:
+    """Whether the words before a number make it a number of people: "for", "a party of"."""
+    before = words[at - 1] if at else ""
+    party_of = before == "of" and "party" in words[max(0, at - 3) : at]
+    return party_of or before in ("for", "not", "but")
+
+
 def _name(words: list[str], asked: Slot) -> str | None:
-    joined = " ".join(words)
-    match = re.search(
-        r"\b(?:name is|names|this is|under the name|under) ((?:[a-z]+ ?){1,3})", joined
-    )
-    if match is None and asked is Slot.NAME:
-        match = re.search(r"^(?:it is |its |i am |im |i said )?((?:[a-z]+ ?){1,3})$", joined)
-    if match is None:
-        return None
+    said = _introduced(words)
+    if not said and asked is Slot.NAME:
+        said = _bare_name(words)
     parts = []
-    for word in match[1].split():
+    for word in said:
         if word in _NOT_NAMES:
             break
         parts.append(word.capitalize())
-    return " ".join(parts[:3]) or None
+    return " ".join(parts)[:_LONGEST_NAME] or None
+
+
+def _introduced(words: list[str]) -> list[str]:
+    """Up to three words after "my name is" and the like."""
+    for at in range(len(words)):
+        for lead in _BEFORE_NAME:
+            start = at + len(lead)
+            if words[at:start] == lead and _letters(words[start : start + 1]):
+                return _letters(words[start : start + 3])
+    return []
+
+
+def _bare_name(words: list[str]) -> list[str]:
+    """The whole turn without "it is" and the like, if one to three words remain."""
+    for lead in _BEFORE_BARE_NAME:
+        if words[: len(lead)] == lead and len(words) > len(lead):
+            words = words[len(lead) :]
+            break
+    return words if len(words) <= 3 and _letters(words) == words else []
+
+
+def _letters(words: list[str]) -> list[str]:
+    """The words before the first number."""
+    for at, word in enumerate(words):
+        if is_number(word):
+            return words[:at]
+    return words
 
 
 def _yes(words: list[str]) -> bool | None:

@@ -1,6 +1,6 @@
-"""The offline voice: eSpeak NG from a wheel, in one worker thread; a stand-in for a real one.
+"""The offline voice: eSpeak NG in one worker thread, as a stand-in for a text-to-speech service.
 
-`espeakng-loader` brings the library and its data (GPLv3), so nothing is installed or downloaded.
+The package `espeakng-loader` holds the library and its data. Both are licensed under the GPLv3.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _CALLBACK = ctypes.CFUNCTYPE(
 
 
 class VoiceError(RuntimeError):
-    """The voice cannot speak; the text holds no words."""
+    """The voice cannot speak. The text holds nothing of what it should say."""
 
 
 class _Espeak:
-    """The library, which knows one speaker and one thread."""
+    """The library, which can only be used by one thread."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -69,7 +69,7 @@ def _espeak() -> _Espeak:
 
 
 async def speak(text: str) -> bytes:
-    """The words as audio at `SAMPLE_RATE`; a sentence takes some milliseconds.
+    """Turn words into 16-bit mono audio at `SAMPLE_RATE`. A sentence takes some milliseconds.
 
     Raises:
         VoiceError: The library fails.
@@ -79,7 +79,7 @@ async def speak(text: str) -> bytes:
 
 
 async def stream(text: str) -> AsyncIterator[bytes]:
-    """The same in pieces of 0.1 s.
+    """Turn words into the same audio, in pieces of 0.1 s.
 
     Raises:
         VoiceError: The library fails.

@@ -1,4 +1,4 @@
-"""`pulse-plugins`: hands over to the commands, and says what to install where that is missing."""
+"""`pulse-plugins`: starts the commands, or says what to install where that is missing."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ def main() -> None:
 
 
 def _make_writable() -> None:
-    """Let every character be written: escaped where the encoding lacks it, as cp1252 does.
+    """Let every character be written.
 
-    A stream that the shell has closed (`>&-`) takes everything and keeps nothing.
+    Output that goes to a file or a pipe is UTF-8, also on Windows, unless PYTHONIOENCODING asks for
+    something else. A terminal keeps its encoding; characters that it lacks are escaped. A stream
+    that the shell has closed (`>&-`) takes everything and keeps nothing.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):  # others are a test's or an embedder's
-            stream.reconfigure(errors="backslashreplace")
+            piped = not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+            stream.reconfigure(encoding="utf-8" if piped else None, errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from pulse_plugins.cli import bench, demo, doctor, live, serve, transcribe
-from pulse_plugins.cli.exits import MEANING, CommandError, Exit, report
+from pulse_plugins.cli import bench, demo, doctor, live, record
+from pulse_plugins.cli.exits import MEANING, CommandError, Exit, needs, report
+from pulse_plugins.cli.interrupts import termination_unwinds
+from pulse_plugins.cli.transcribe.command import command as transcribe
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
 
+_ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _add(name: str, command: Callable[..., int], **settings: Any) -> None:
+    """Add a command whose help is its docstring, each paragraph as wide as the terminal."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    app.command(name, help=text, epilog=MEANING, context_settings=settings)(command)
+
+
+def _add_serve() -> None:
+    """Add the command `serve`, or a stand-in that says which extra `serve` needs."""
+    try:
+        from pulse_plugins.cli.serve import command
+    except ModuleNotFoundError as error:
+        missing = error
+
+        def stand_in(context: typer.Context) -> int:
+            """Run a Pulse server on this machine; this needs pulse-plugins[local]."""
+            del context  # whatever the options are
+            with needs("local", "the local server"):
+                raise missing
+
+        _add("serve", stand_in, **_ANY_ARGUMENTS)
+    else:
+        _add("serve", command)
+
+
 app = typer.Typer(
     name="pulse-plugins",
-    help="Smallest AI Pulse speech-to-text: try it, test against it, find what is wrong.\n\n"
-    "Without a key and a network everything here works against the local server.",
+    help="Smallest AI Pulse speech-to-text: try it, transcribe with it, test against it.\n\n"
+    "Every command also works without a key and without a network: `serve` runs a local server.",
     epilog=MEANING,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo", epilog=MEANING)(demo.command)
-app.command("transcribe", epilog=MEANING)(transcribe.command)
-app.command("live", epilog=MEANING)(live.command)
-app.command("serve", epilog=MEANING)(serve.command)
-app.command("doctor", epilog=MEANING)(doctor.command)
-app.command(
-    "bench",
-    epilog=MEANING,
-    context_settings={
-        "allow_extra_args": True,
-        "ignore_unknown_options": True,
-        "help_option_names": [],  # --help after a name is the benchmark's
-    },
-)(bench.command)
+_add("demo", demo.command)
+_add("transcribe", transcribe)
+_add("live", live.command)
+_add_serve()
+_add("record", record.command)
+_add("doctor", doctor.command)
+# --help after a benchmark's name is the benchmark's.
+_add("bench", bench.command, **_ANY_ARGUMENTS, help_option_names=[])
 
 
 # The commands say themselves what a connection's trouble means.
@@ -75,8 +100,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = int(app(given, prog_name="pulse-plugins", standalone_mode=False) or Exit.OK)
-        sys.stdout.flush()
+        with termination_unwinds():
+            code = int(app(given, prog_name="pulse-plugins", standalone_mode=False) or Exit.OK)
+            sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = Exit.INTERRUPTED
     except typer.Exit as error:

@@ -1,4 +1,4 @@
-"""`bench`: runs the benchmarks of a checkout, which are scripts beside the tests."""
+"""`bench`: runs the benchmarks of a checkout, which are scripts in tests/benchmarks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.cli.imports import missing
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -28,11 +29,14 @@ def available(checkout: Path = _CHECKOUT) -> dict[str, Path]:
 
 def command(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Which; without it they are listed.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The name of a benchmark. Without a name the benchmarks are listed."),
+    ] = None,
 ) -> int:
-    """Run a benchmark against the local server; needs a checkout.
+    """Run a benchmark against the local server; this needs a checkout of the source.
 
-    What follows the name goes to the benchmark; with [bold]--help[/] it says what it measures.
+    Options after the name belong to the benchmark: with [bold]--help[/] it says what it measures.
 
     [bold]Examples[/]
 
@@ -42,7 +46,7 @@ def command(
     """
     found = available()
     if not found:
-        raise CommandError("no benchmarks here: they are in a checkout of the source", Exit.USAGE)
+        raise CommandError("the benchmarks are only in a checkout of the source", Exit.USAGE)
     if name not in found and {"-h", "--help"} & {name, *context.args}:
         print(context.get_help())
         return Exit.OK
@@ -50,7 +54,15 @@ def command(
         print("\n".join(found))
         return Exit.OK
     if name not in found:
-        raise CommandError(f"no benchmark {name!r}; there is {', '.join(found)}", Exit.USAGE)
+        raise CommandError(
+            f"there is no benchmark {name!r}; the benchmarks are {', '.join(found)}", Exit.USAGE
+        )
+    if absent := missing(found[name], _CHECKOUT):
+        raise CommandError(
+            f"the benchmark {name} needs {', '.join(absent)}: in the checkout, run "
+            "python -m pip install -e '.[dev]'",
+            Exit.CONFIGURATION,
+        )
     environment = {**os.environ, "PYTHONPATH": str(_CHECKOUT)}
     arguments = [sys.executable, str(found[name]), *context.args]
     return subprocess.run(arguments, check=False, env=environment).returncode

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_plugins.cli import media
 from pulse_plugins.cli.exits import needs
+from pulse_plugins.cli.media.recording import pcm
 
 FRAME = 0.02  # seconds; what a telephone or a browser sends
 _TAIL = 2.5  # seconds of silence at the end, in which the last turn is taken
@@ -101,5 +101,5 @@ def shipped(name: str, rate: Literal[8000, 16000]) -> Call:
 
 async def of_file(path: Path) -> Call:
     """Any recording, as 16 kHz."""
-    pieces = [piece async for piece in media.pcm(str(path), 16_000)]
+    pieces = [piece async for piece in pcm(str(path), 16_000)]
     return Call(path.name, np.frombuffer(b"".join(pieces), np.int16), 16_000)

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each look is a function that gives a line, and none shows a secret."""
+"""The checks of `doctor`: each is a function that returns one line, and none shows a secret."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import numpy as np
 
-from pulse_plugins.cli.exits import Exit, code_of
-from pulse_plugins.cli.target import ENV_OTHER_KEY, is_cloud
+from pulse_plugins.cli.exits import CommandError, Exit, code_of
+from pulse_plugins.cli.explain import reason_of
+from pulse_plugins.cli.target import LOCAL_URL, is_cloud, key_variable
 from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 from pulse_plugins.core.base.events import Connected, Final
 from pulse_plugins.core.client.stream import PulseStream
-from pulse_plugins.core.config.keys import ENV_API_KEY
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Timeouts
@@ -38,7 +38,7 @@ _OPTIONAL = (
     ("pipecat-ai", "pipecat", "the Pipecat adapter"),
     ("livekit-agents", "livekit", "the LiveKit adapter"),
     ("pocketsphinx", "local", "recognition on the local server"),
-    ("av", "codecs", "Opus, and reading audio files"),
+    ("av", "cli", "Opus, and reading recordings"),
 )
 
 
@@ -85,9 +85,11 @@ async def network(make: Callable[[], PulseOptions], url: str, timeout: float) ->
     found = [_key(url)]
     try:
         options = make()
-    except ConfigurationError as error:
+    except (CommandError, ConfigurationError) as error:
         if found[0].state is not State.BAD:
-            advice = "correct the option; `pulse-plugins transcribe --help` shows how they are set"
+            advice = (
+                "correct the option: `pulse-plugins transcribe --help` shows how options are set"
+            )
             found.append(Check("options", State.BAD, str(error), advice, Exit.CONFIGURATION))
         return found
     for look in (_name, _connection, _clock, _round_trip):
@@ -124,24 +126,28 @@ def _devices() -> Check:
         sounddevice = import_module("sounddevice")
     except ModuleNotFoundError:
         return Check(
-            name, State.NOTE, "not looked for", "for `live`: python -m pip install sounddevice"
+            name, State.NOTE, "not checked", "for `live`: python -m pip install sounddevice"
         )
     except OSError:
         return Check(name, State.NOTE, "no PortAudio", "for `live`: install libportaudio2")
     inputs = [device for device in sounddevice.query_devices() if device["max_input_channels"]]
     if not inputs:
         return Check(name, State.NOTE, "no microphone", "for `live`: plug one in, or use --file")
-    return Check(name, State.GOOD, f"{len(inputs)} that record")
+    count = "1 microphone" if len(inputs) == 1 else f"{len(inputs)} microphones"
+    return Check(name, State.GOOD, count)
 
 
 def _key(url: str) -> Check:
-    name = ENV_API_KEY if is_cloud(url) else ENV_OTHER_KEY
+    name = key_variable(url)
     if os.environ.get(name):
         return Check("key", State.GOOD, f"{name} is set")
     if is_cloud(url):
-        advice = f"export {name}=…, or try the local server: pulse-plugins serve"
+        advice = (
+            f"export {name}=…, or try the local server: run `pulse-plugins serve` in another "
+            f"terminal and add --url {LOCAL_URL}"
+        )
         return Check("key", State.BAD, f"{name} is not set", advice, Exit.CONFIGURATION)
-    return Check("key", State.GOOD, "not set, and most servers of one's own need none")
+    return Check("key", State.GOOD, f"{name} is not set; most self-hosted servers need no key")
 
 
 async def _name(options: PulseOptions, timeout: float) -> list[Check]:
@@ -157,7 +163,7 @@ async def _name(options: PulseOptions, timeout: float) -> list[Check]:
             advice = "the name server does not answer: check the network"
             found.append(Check("host name", State.BAD, host, advice, Exit.CONNECTION))
         except OSError:
-            advice = "no such name: check --url for a typing error, and the name server"
+            advice = "the name is not known: check --url for a typing error, and the name server"
             found.append(Check("host name", State.BAD, host, advice, Exit.CONNECTION))
         else:
             addresses = sorted({str(row[4][0]) for row in rows})
@@ -178,16 +184,16 @@ async def _connection(options: PulseOptions, timeout: float) -> list[Check]:
             context = ssl.create_default_context() if secure else None
             _, writer = await asyncio.open_connection(parts.hostname, port, ssl=context)
     except ssl.SSLCertVerificationError:
-        advice = "its certificate is not trusted: a proxy in between, or the clock is wrong"
+        advice = "the certificate is not trusted: look for a proxy in between and a wrong clock"
         return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
     except ssl.SSLError:
-        advice = "it does not speak TLS: use ws:// for a local server"
+        advice = "the server does not use TLS: use ws:// for a local server"
         return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
     except TimeoutError:
-        advice = f"no answer in {timeout:g} s: a firewall, or the wrong address"
+        advice = f"no answer in {timeout:g} s: look for a firewall, or a wrong address"
         return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
     except OSError:
-        advice = "nothing listens there: check host and port, or start `pulse-plugins serve`"
+        advice = "no server listens there: check host and port, or start `pulse-plugins serve`"
         return [Check(name, State.BAD, where, advice, Exit.CONNECTION)]
     seconds = time.monotonic() - begin
     tls = writer.get_extra_info("ssl_object")
@@ -211,17 +217,18 @@ async def _clock(options: PulseOptions, timeout: float) -> list[Check]:
     skew = time.time() - theirs
     if abs(skew) > _SKEW:
         advice = "set the clock: TLS and short-lived tokens depend on it"
-        return [Check("clock", State.NOTE, f"{skew:+.0f} s from the server's", advice)]
-    return [Check("clock", State.GOOD, "agrees with the server's")]
+        return [Check("clock", State.NOTE, f"{skew:+.0f} s from the server's clock", advice)]
+    return [Check("clock", State.GOOD, "agrees with the server's clock")]
 
 
 async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
     """The handshake, then a second of sound and the answer to a finalize."""
-    patient = Timeouts(
-        connect=timeout, finalize=timeout, finalize_grace=timeout, close=1.0, close_grace=0.5
-    )
+    patient = Timeouts(connect=timeout, finalize=timeout, close=1.0)
+    # The service marks its answers on pulse/get_text with ITN only, and the answer is empty here.
     tested = options.changed(
-        timeouts=patient, retry=RetryPolicy(max_attempts=1, max_first_attempts=1)
+        itn_normalize=True,
+        timeouts=patient,
+        retry=RetryPolicy(max_attempts=1),
     )
     found: list[Check] = []
     tone = np.sin(np.arange(tested.sample_rate) * (2 * np.pi * 220 / tested.sample_rate))
@@ -245,7 +252,7 @@ async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
         found.append(_silent(timeout, "round trip" if found else "handshake"))
     except PulseError as error:
         name = "round trip" if found else "handshake"
-        found.append(Check(name, State.BAD, str(error), _advice(error, options), code_of(error)))
+        found.append(Check(name, State.BAD, _said(error), _advice(error, options), code_of(error)))
     finally:
         stream.abort()
         await stream.wait_closed()
@@ -254,27 +261,37 @@ async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
 
 def _answer(seconds: float, timeout: float, options: PulseOptions) -> Check:
     if options.row.finalize is None:
-        return Check("round trip", State.NOTE, "this dialect knows no finalize")
+        return Check(
+            "round trip",
+            State.NOTE,
+            "this dialect has no finalize message, so no answer is measured",
+        )
     if seconds >= 0.9 * timeout:
         return _silent(timeout, "round trip")
     return Check("round trip", State.GOOD, f"one second of audio, answered in {seconds:.2f} s")
 
 
 def _silent(timeout: float, name: str) -> Check:
-    advice = "it takes audio and says nothing: try --dialect, another host, or ask its operator"
+    advice = "the server takes audio and answers nothing: try --dialect or another host"
     if name == "handshake":
-        advice = "it accepts connections and does not answer: is it a Pulse server?"
+        advice = "the server accepts connections and does not answer: is it a Pulse server?"
     return Check(name, State.BAD, f"no answer in {timeout:g} s", advice, Exit.CONNECTION)
+
+
+def _said(error: PulseError) -> str:
+    """What happened, with the reason that the server gave; the advice is another line."""
+    reason = reason_of(error)
+    return f"{str(error).partition(': ')[0]}{f' ({reason})' if reason else ''}"
 
 
 def _advice(error: PulseError, options: PulseOptions) -> str:
     match error.status:
         case 401:
-            name = ENV_API_KEY if is_cloud(options.urls[0]) else ENV_OTHER_KEY
-            return f"set {name} to a key that this server knows"
+            name = key_variable(options.urls[0])
+            return f"set {name} to a valid key for this server"
         case 404:
             return "try --dialect live, legacy or direct; or another path with -s stream_path=/…"
         case _:
             if error.retryable:
-                return "try again; if it stays, ask the operator"
-            return "trying again will not help: correct what it names, or ask the operator"
+                return "try again later; if the fault stays, ask the operator of the server"
+            return "trying again will not help: correct the options, or ask the operator"

@@ -1,4 +1,4 @@
-"""`demo`: a recorded call through a real Pipecat pipeline and a real LiveKit agent session."""
+"""`demo`: a recorded call through a Pipecat pipeline and a LiveKit agent session."""
 
 from __future__ import annotations
 
@@ -26,47 +26,53 @@ if TYPE_CHECKING:
     from pulse_plugins.local.server import PulseServer
 
 Framework = Literal["pipecat", "livekit", "both"]
-Model = Literal["plain", "call"]
+Model = Literal["general", "bookings"]
 Run = Callable[[Hearing, PulseOptions], Awaitable[None]]
 
 
 def command(
     file: Annotated[
         Path | None,
-        typer.Argument(help="A recording of your own.", exists=True, dir_okay=False),
+        typer.Argument(
+            help="A recording of your own instead of one that ships.", exists=True, dir_okay=False
+        ),
     ] = None,
     framework: Annotated[
-        Framework, typer.Option("--framework", help="Which pipeline hears it.")
+        Framework, typer.Option("--framework", help="The framework that gets the call.")
     ] = "both",
     drop: Annotated[
         bool, typer.Option("--drop", help="Cut the connection in the middle of a sentence.")
     ] = False,
     cloud: Annotated[
         bool,
-        typer.Option("--cloud", help="Use the service and SMALLEST_API_KEY, no local server."),
+        typer.Option(
+            "--cloud", help="Use the service and SMALLEST_API_KEY instead of a local server."
+        ),
     ] = False,
     recording: Annotated[
-        str, typer.Option("--recording", help="A call that ships: booking, change or human.")
+        str,
+        typer.Option("--recording", help="The recording that ships: booking, change or human."),
     ] = "booking",
     telephone: Annotated[
-        bool, typer.Option("--telephone", help="The call as 8 kHz mu-law, as a telephone has it.")
+        bool,
+        typer.Option("--telephone", help="Send the call as 8 kHz mu-law, as telephone lines do."),
     ] = False,
     language_model: Annotated[
         Model,
         typer.Option(
             "--language-model",
-            help="The local recognizer knows general English (plain), or how callers speak to a "
-            "restaurant's agent (call).",
+            help="What the local recognizer knows: general English, or how callers book a table, "
+            "as with `serve --language-model bookings`.",
         ),
-    ] = "call",
+    ] = "bookings",
     as_json: target.Json = False,
 ) -> int:
-    """See speech become a transcript, live, in both frameworks, without a key or a network.
+    """Play a recorded call through both frameworks, without a key and without a network.
 
-    A recorded call is played in real time into a Pipecat pipeline with its Silero VAD and turn
-    strategies, then into a LiveKit agent session with its bundled VAD. Both listen with this
-    package's plugin, which talks to a local Pulse server with a real recognizer. The recognizer
-    is small and is [bold]not[/] the service's: its word errors say nothing about Pulse.
+    The call is played in real time into a Pipecat pipeline with its Silero VAD and turn
+    strategies, then into a LiveKit agent session with its bundled VAD. Both use this package's
+    plugin, which connects to a local Pulse server like that of [bold]serve[/]. The server's small
+    recognizer is [bold]not[/] the service's: its word errors say nothing about Pulse.
 
     [bold]Examples[/]
 
@@ -74,10 +80,14 @@ def command(
 
     pulse-plugins demo --framework pipecat --drop
 
-    pulse-plugins demo call.mp3 --language-model plain
+    pulse-plugins demo call.mp3 --language-model general
     """
     if cloud and drop:
-        raise CommandError("--drop cuts a wire on this machine; it is not for --cloud", Exit.USAGE)
+        raise CommandError(
+            "--drop cuts connections of the local server only: leave out --cloud", Exit.USAGE
+        )
+    if cloud:
+        target.check_key(CLOUD_URL)
     _quiet()
     return asyncio.run(
         _demo(
@@ -104,7 +114,11 @@ async def _demo(
     drop: bool,
     as_json: bool,
 ) -> int:
-    runs = {name: _load(name) for name in frameworks}  # a missing framework shows before the work
+    extras = ",".join((*frameworks, *(() if cloud else ("local",))))
+    runs = {name: _load(name, extras) for name in frameworks}  # before any work
+    if not cloud:
+        with needs(extras, "the demo"):  # named together: one command installs them
+            import_module("pulse_plugins.local.server")
     if file is None:
         call = calls.shipped(recording, 8000 if telephone else 16_000)
     else:
@@ -166,8 +180,8 @@ class _Stage:
         hearing.note("the connection is cut")
 
 
-def _load(framework: str) -> Run:
-    with needs(framework, f"the demo with {framework}"):
+def _load(framework: str, extras: str) -> Run:
+    with needs(extras, "the demo"):
         run: Run = import_module(f"pulse_plugins.cli.demo_{framework}").run
     return run
 
@@ -179,11 +193,11 @@ async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseS
         yield None
         return
     with needs("local", "the local server"):
-        from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+        from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
         from pulse_plugins.local.server import PulseServer
         from pulse_plugins.local.settings import ServerOptions
     recognizer = PocketSphinxRecognizer(
-        language_model="bookings" if language_model == "call" else None
+        language_model="bookings" if language_model == "bookings" else None
     )
     try:
         await recognizer.warm()  # a model takes a second to load; a caller would hear that
@@ -194,7 +208,7 @@ async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseS
 
 
 def _quiet() -> None:
-    """The frameworks' logs would stand in the transcript's way."""
+    """Keep the frameworks' logs out of the transcript."""
     logging.getLogger().setLevel(logging.WARNING)
     if find_spec("loguru") is not None:  # Pipecat's
         import_module("loguru").logger.remove()

@@ -1,4 +1,4 @@
-"""`doctor`: looks at everything that must be right, and says what to do where it is not."""
+"""`doctor`: checks the machine and the way to the server, and says what to do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
-from pulse_plugins.cli import checks, target
+from pulse_plugins.cli import checks, probe_report, target
 from pulse_plugins.cli.checks import Check, State
 from pulse_plugins.cli.exits import Exit
 
+_NAME = 14  # columns of the longest name
 _MARKS = {
     State.GOOD: "[green]ok  [/]",
     State.NOTE: "[yellow]note[/]",
@@ -28,39 +30,51 @@ def command(
     dialect: target.Dialect = "pulse",
     settings: target.Settings = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Look at this machine only; connect to nothing.")
+        bool, typer.Option("--offline", help="Check this machine only, and connect to no server.")
     ] = False,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", min=0.5, max=600, help="Seconds for each look at the network."),
+        typer.Option(
+            "--timeout", min=0.5, max=600, help="Seconds that each check of the network may take."
+        ),
     ] = 5.0,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Also ask the server what its documents leave open. This takes about a minute "
+            "and sends about half a minute of audio.",
+        ),
+    ] = False,
     as_json: target.Json = False,
 ) -> int:
-    """Find out why it does not work.
+    """Find out why speech-to-text does not work here.
 
-    Looks at Python, the frameworks, the key (which is never shown), the name of the host, TLS, the
-    handshake, a second of audio there and its answer back, the clock and the sound devices. Each
-    line that is not in order says what to do. The exit code is that of the first thing that is bad.
+    Checks Python, the frameworks, the key (which is never shown), the sound devices, the name of
+    the host, TLS, the clock, the handshake, and the answer to one second of audio. A line that is
+    marked note or bad says what to do. The exit code is that of the first bad line.
 
     [bold]Examples[/]
 
     pulse-plugins doctor
 
     pulse-plugins doctor --url ws://127.0.0.1:8765
+
+    pulse-plugins doctor --probe
     """
     worst = Exit.OK
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, emoji=False)
     found = checks.machine()
+    make = partial(target.options, url=url, language=language, dialect=dialect, settings=settings)
     if not offline:
-        make = partial(
-            target.options, url=url, language=language, dialect=dialect, settings=settings
-        )
-        with Console(stderr=True).status("looking at the network …"):
+        with Console(stderr=True).status("checking the network …"):
             found += asyncio.run(checks.network(make, url, timeout))
     for check in found:
         if check.state is State.BAD and worst is Exit.OK:
             worst = check.code
         _show(console, check, as_json=as_json)
+    if probe and not offline and worst is Exit.OK:
+        asyncio.run(probe_report.run(make(), console, as_json=as_json))
     return worst
 
 
@@ -77,6 +91,18 @@ def _show(console: Console, check: Check, *, as_json: bool) -> None:
             )
         )
         return
-    console.print(f"{_MARKS[check.state]} {check.name:<16} {escape(check.found)}")
-    if check.advice:
-        console.print(f"     [dim]{'':<16}[/] → {escape(check.advice)}")
+    advice = f"→ {check.advice}" if check.advice else ""
+    if not console.is_terminal:  # whole lines, for programs that search them
+        console.print(
+            f"{_MARKS[check.state]} {check.name:<{_NAME}} {escape(check.found)}", soft_wrap=True
+        )
+        if advice:
+            console.print(f"     {'':<{_NAME}} {escape(advice)}", soft_wrap=True)
+        return
+    line = Table.grid(padding=(0, 1))
+    for width in (4, _NAME, None):
+        line.add_column(width=width)
+    line.add_row(_MARKS[check.state], check.name, escape(check.found))
+    if advice:
+        line.add_row("", "", escape(advice))
+    console.print(line)

@@ -1,4 +1,4 @@
-"""What the exit codes mean, and how a failure is told: one line, then what to do."""
+"""The exit codes, and how a failure is reported: in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from pulse_plugins.core.base.errors import (
     RequestRejectedError,
 )
 
-MEANING = """Exit codes: 0 done · 1 some of the work failed · 2 wrong usage · 3 wrong options,
-no key, or the service refuses it · 4 no connection · 130 stopped with Ctrl-C."""
+MEANING = (
+    "Exit codes: 0 done · 1 some of the work failed · 2 wrong usage · 3 a wrong option, no key, or "
+    "a refusal by the service · 4 no connection · 130 stopped with Ctrl-C · 143 ended by SIGTERM."
+)
 
 
 class Exit(enum.IntEnum):
@@ -82,8 +84,8 @@ def needs(extra: str, what: str) -> Iterator[None]:
     """Turn a missing package into the command that installs it.
 
     Args:
-        extra: The extra of this package that brings it.
-        what: What is not possible without, such as "the demo".
+        extra: The extra of this package that brings the missing package, or several with commas.
+        what: What needs the package, such as "the demo".
 
     Raises:
         CommandError: An import inside failed for a package of others.

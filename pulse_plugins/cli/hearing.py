@@ -1,8 +1,9 @@
-"""What the demo heard: shown as it comes, and counted for the closing table."""
+"""What the frameworks transcribe in the demo: shown live, and counted for the closing table."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.local.scoring import WordErrors, normalize, word_errors
+from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Result:
     Attributes:
         framework: Which one.
         words: How many were heard.
-        errors: Against the reference, or None without one.
-        turns: Turns that the framework took.
+        errors: Compared with the recording's text, or None where there is none.
+        turns: Turns of the caller that the framework completed.
         delays: For each turn, seconds from the end of speech to its last final.
         reconnects: Connections that replaced one that was lost.
         replayed: Seconds of audio that were sent a second time.
@@ -88,11 +89,13 @@ class Hearing:
 
     def __post_init__(self) -> None:
         """Make the place where interims come and go."""
-        console = Console(quiet=self.as_json, highlight=False)
+        console = Console(quiet=self.as_json, highlight=False, emoji=False)
         self._live = Live("", console=console, transient=True, refresh_per_second=12)
 
     def __enter__(self) -> Hearing:
-        self._live.console.rule(f"[bold]{self.framework}[/] hears [bold]{self.call.name}[/]")
+        self._live.console.rule(
+            f"[bold]{escape(self.call.name)}[/] through [bold]{self.framework}[/]"
+        )
         self._live.start()
         return self
 
@@ -110,18 +113,18 @@ class Hearing:
             return
         self._finals.append((self.player.now, text))
         self._live.update("")
-        self._live.console.print(f"[cyan]{self.player.now:6.2f}[/]  {escape(text)}")
+        self._show(text)
         self._tell("final", text)
 
     def turn(self, text: str) -> None:
         """The framework takes the caller's turn as complete."""
         self._turns += 1
-        self._live.console.print(f"[cyan]{self.player.now:6.2f}[/]  [green]turn ends[/]")
+        self._show("turn ends", "green")
         self._tell("turn", text)
 
     def note(self, text: str) -> None:
         """Something happened to the connection."""
-        self._live.console.print(f"[cyan]{self.player.now:6.2f}[/]  [yellow]{escape(text)}[/]")
+        self._show(text, "yellow")
         self._tell("note", text)
 
     def result(self) -> Result:
@@ -150,6 +153,12 @@ class Hearing:
                 found.append(max(finals[-1] - end, 0.0))
         return tuple(found)
 
+    def _show(self, text: str, style: str = "") -> None:
+        """A line with its time; longer text goes on below itself."""
+        line = Table.grid(padding=(0, 2))
+        line.add_row(Text(f"{self.player.now:6.2f}", style="cyan"), Text(text, style=style))
+        self._live.console.print(line)
+
     def _tell(self, event: str, text: str) -> None:
         if self.as_json:
             line = {"event": event, "framework": self.framework, "at": round(self.player.now, 3)}
@@ -157,25 +166,23 @@ class Hearing:
 
 
 def table(results: list[Result]) -> Table:
-    """The closing table; it fits a terminal of 80 columns."""
-    note = "errors: words of the reference · to final: from the end of each turn's speech"
-    made = Table(title="What came of it", title_justify="left", caption=note)
-    made.add_column("framework")
-    for heading in ("words", "errors", "turns", "to final"):
-        made.add_column(heading, justify="right")
-    for heading in ("drops", "replayed", "lost"):
-        made.add_column(heading, justify="right")
-    for each in results:
-        errors = "no reference" if each.errors is None else f"{each.errors.rate:.1%}"
-        delays = " ".join(f"{delay:.2f} s" for delay in each.delays) or "-"
-        made.add_row(
-            each.framework,
-            str(each.words),
-            errors,
-            str(each.turns),
-            delays,
-            str(each.reconnects),
-            f"{each.replayed:.1f} s",
-            f"{each.lost:.1f} s",
-        )
+    """The closing table: a column for each framework, so that it fits narrow terminals."""
+    made = Table("", *(each.framework for each in results), title="Results", title_justify="left")
+    for column in made.columns[1:]:
+        column.justify = "right"
+    for heading, figure in _FIGURES.items():
+        made.add_row(heading, *(figure(each) for each in results))
     return made
+
+
+_FIGURES: dict[str, Callable[[Result], str]] = {
+    "words": lambda each: str(each.words),
+    "wrong words": lambda each: "unknown" if each.errors is None else f"{each.errors.rate:.1%}",
+    "turns": lambda each: str(each.turns),
+    "end of speech to last words": lambda each: (
+        " ".join(f"{delay:.2f} s" for delay in each.delays) or "-"
+    ),
+    "lost connections": lambda each: str(each.reconnects),
+    "audio sent twice": lambda each: f"{each.replayed:.1f} s",
+    "audio lost": lambda each: f"{each.lost:.1f} s",
+}

@@ -1,9 +1,10 @@
-"""`live`: captions of what the microphone hears, or of a file as if it were spoken now."""
+"""`live`: captions of a microphone, or of a file at the speed at which it was spoken."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -19,9 +20,11 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from pulse_plugins.cli import media, target
+from pulse_plugins.cli import target
 from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.cli.explain import explained
 from pulse_plugins.cli.interrupts import first_interrupt
+from pulse_plugins.cli.media.recording import pcm
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.events import (
     AudioLost,
@@ -43,10 +46,12 @@ _WAITING = 100  # blocks that may wait for the event loop; more is a machine tha
 def command(
     file: Annotated[
         Path | None,
-        typer.Option("--file", exists=True, dir_okay=False, help="Play this, in real time."),
+        typer.Option(
+            "--file", exists=True, dir_okay=False, help="Transcribe this recording in real time."
+        ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="A microphone's name or number.")
+        str | None, typer.Option("--device", help="The name or number of a microphone.")
     ] = None,
     url: target.Url = target.DEFAULT_URL,
     language: target.Language = "en",
@@ -56,8 +61,8 @@ def command(
 ) -> int:
     """Show captions while somebody speaks.
 
-    Grey text may still change, white text stays. Ctrl-C ends it, and the last words still come;
-    a second Ctrl-C does not wait for them.
+    Grey text may still change, white text is final. Ctrl-C ends the recording and waits for the
+    last words; a second Ctrl-C does not wait.
 
     [bold]Examples[/]
 
@@ -70,10 +75,11 @@ def command(
         language=language,
         dialect=dialect,
         settings=settings,
-        retry=RetryPolicy(max_first_attempts=3),  # a wrong address is told, and an outage bridged
+        retry=RetryPolicy(max_attempts=10),
     )
     sound = _paced(file, wanted.sample_rate) if file else _microphone(device, wanted.sample_rate)
-    return asyncio.run(_captions(sound, wanted, as_json=as_json))
+    with explained(url):
+        return asyncio.run(_captions(sound, wanted, as_json=as_json))
 
 
 async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_json: bool) -> int:
@@ -91,7 +97,10 @@ async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_js
         interrupted = True
         feeding.cancel()  # which ends the stream's input, and its last words come
 
-    console = Console(highlight=False, quiet=as_json)
+    # Captions that are piped are not wrapped: only a terminal has a width.
+    piped = not sys.stdout.isatty()
+    console = Console(highlight=False, quiet=as_json, emoji=False, soft_wrap=piped)
+    notes = Console(stderr=True, highlight=False, quiet=as_json, emoji=False, soft_wrap=True)
     source = AudioFormat("linear16", options.sample_rate)
     async with PulseStream(options, source=source, name="live") as stream:
         feeding = asyncio.create_task(feed(stream))
@@ -104,7 +113,7 @@ async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_js
                     if as_json:
                         _tell(event)
                     else:
-                        _show(event, screen)
+                        _show(event, screen, notes if piped else screen.console)
         finally:
             feeding.cancel()
             ended = await asyncio.gather(feeding, return_exceptions=True)
@@ -114,19 +123,19 @@ async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_js
     return Exit.INTERRUPTED if interrupted else Exit.OK
 
 
-def _show(event: Event, screen: Live) -> None:
+def _show(event: Event, screen: Live, notes: Console) -> None:
     match event:
         case Interim():
             screen.update(Text(event.text, style="bright_black"))
         case Final() if event.text:
             screen.update("")
-            screen.console.print(escape(event.text))
+            screen.console.print(Text(event.text))
         case Reconnecting():
-            screen.console.print(f"[yellow]no connection ({escape(event.reason)}), trying again[/]")
+            notes.print(f"[yellow]connection lost ({escape(event.reason)}), connecting again[/]")
         case Recovered():
-            screen.console.print(f"[yellow]connected; {event.replayed:.1f} s sent again[/]")
+            notes.print(f"[yellow]connected again; {event.replayed:.1f} s sent a second time[/]")
         case AudioLost():
-            screen.console.print(f"[bold red]{event.duration:.1f} s of audio lost[/]")
+            notes.print(f"[bold red]{event.duration:.1f} s of audio lost[/]")
 
 
 def _tell(event: Event) -> None:
@@ -141,9 +150,9 @@ def _tell(event: Event) -> None:
 
 
 async def _paced(file: Path, rate: int) -> AsyncIterator[bytes]:
-    """A file's audio as fast as it would be spoken."""
+    """A file's audio at the speed at which it was spoken."""
     began, sent, size = time.monotonic(), 0, round(_BLOCK * rate) * 2
-    async for piece in media.pcm(str(file), rate):
+    async for piece in pcm(str(file), rate):
         for start in range(0, len(piece), size):
             block = piece[start : start + size]
             sent += len(block)
@@ -181,7 +190,7 @@ def _refusals(sounddevice: ModuleType) -> Iterator[None]:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
         raise CommandError(
-            f"no microphone: {error}; `pulse-plugins doctor` lists what there is",
+            f"no microphone: {error}; `python -m sounddevice` lists the devices",
             Exit.CONFIGURATION,
         ) from error
 

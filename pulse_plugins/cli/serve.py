@@ -6,29 +6,33 @@ import asyncio
 import json
 import signal
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from pulse_plugins.cli import target
+from pulse_plugins.cli import serving, target
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.local.faults import parse
-from pulse_plugins.local.link import decoder_rate
-from pulse_plugins.local.recognizer import Recognizer, load
+from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.server import PulseServer
+from pulse_plugins.local.sessions.replay import ReplayServer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.encodings import decoder_rate
 
 _USUAL_RATE = 16_000  # Hz; what most clients send
 
 
 def command(
     host: Annotated[
-        str, typer.Option("--host", help="Address; one that others reach needs a good reason.")
+        str,
+        typer.Option(
+            "--host",
+            help="Address to bind. The default, 127.0.0.1, accepts connections from this machine "
+            "only.",
+        ),
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", "-p", min=0, max=65535, help="0 takes a free one.")
@@ -39,7 +43,7 @@ def command(
             "--recognizer",
             "-r",
             help="pocketsphinx (real English speech), scripted (words hidden in the audio of "
-            "tests), or package.module:factory for one of your own.",
+            "tests), or package.module:factory for your own recognizer.",
         ),
     ] = "pocketsphinx",
     language_model: Annotated[
@@ -52,11 +56,18 @@ def command(
     ] = None,
     grammar: Annotated[
         Path | None,
-        typer.Option("--grammar", exists=True, dir_okay=False, help="A JSGF file instead."),
+        typer.Option(
+            "--grammar", exists=True, dir_okay=False, help="For pocketsphinx: a JSGF grammar."
+        ),
     ] = None,
     dictionary: Annotated[
         Path | None,
-        typer.Option("--dictionary", exists=True, dir_okay=False, help="Its pronunciations."),
+        typer.Option(
+            "--dictionary",
+            exists=True,
+            dir_okay=False,
+            help="For pocketsphinx: the pronunciations of the words.",
+        ),
     ] = None,
     decoders: Annotated[
         int, typer.Option("--decoders", min=1, help="Streams that pocketsphinx hears at once.")
@@ -67,10 +78,8 @@ def command(
             "--fault",
             "-f",
             metavar="KIND[=N][@WHEN]",
-            help="What goes wrong and when, as often as you like: drop@audio=3.2, "
-            "close=1011@word=7, refuse=503@connection=2, stall=5@finalize=1, late_final=2, "
-            "garbage, error, blackhole. WHEN: audio (seconds), word, finalize, closing, "
-            "connection, times (0: always).",
+            help="A fault and its moment, such as drop@audio=3.2, close=1011@word=7 or "
+            "refuse=503@connection=2. The option can be repeated. --list explains all faults.",
         ),
     ] = None,
     settings: Annotated[
@@ -79,8 +88,8 @@ def command(
             "--set",
             "-s",
             metavar="NAME=VALUE",
-            help="Any habit of the server, as often as you like: -s latency_final=0.4 "
-            "-s concurrency=2. --list names them.",
+            help="A habit of the server, such as -s latency_final=0.4 or "
+            "-s from_finalize=never. The option can be repeated. --list explains all habits.",
         ),
     ] = None,
     strict: Annotated[
@@ -93,14 +102,31 @@ def command(
         bool,
         typer.Option("--control", help="Take faults over HTTP: POST /_control/faults."),
     ] = False,
-    listed: Annotated[bool, typer.Option("--list", help="List what --set takes, and end.")] = False,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            "--replay",
+            exists=True,
+            dir_okay=False,
+            help="Answer from a file that `pulse-plugins record` wrote. No recognizer is used.",
+        ),
+    ] = None,
+    paced: Annotated[
+        bool, typer.Option("--paced", help="With --replay: keep the pace of the recording.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show finals too, with what was said.")
+    ] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Explain every habit and fault, and end.")
+    ] = False,
     as_json: target.Json = False,
 ) -> int:
     """Run a Pulse server on this machine: all its endpoints on one port.
 
-    It is faithful in what goes over the wire, not in how well it understands. What it cannot do
-    honestly: it never tells speakers, emotion or gender; languages that the recognizer does not
-    know, URL bodies and webhooks are refused.
+    The server is faithful in what goes over the wire, not in how well it understands. It shows a
+    line for each call. Speakers, gender, age and emotions are simulated by simple rules, and names
+    are redacted by small lists. Languages that the recognizer does not know are refused.
 
     [bold]Examples[/]
 
@@ -109,9 +135,15 @@ def command(
     pulse-plugins serve --port 0 --language-model bookings -f drop@audio=3 -s latency_final=0.4
 
     pulse-plugins serve -r mypackage.asr:make
+
+    pulse-plugins serve --replay session.jsonl
     """
     if listed:
-        return _list()
+        serving.explain()
+        return Exit.OK
+    if replay is not None:
+        replaying = ReplayServer(replay, host=host, port=port, paced=paced)
+        return asyncio.run(_replay(replaying, as_json=as_json))
     for fault in faults or ():
         parse(fault)  # refused before anything is started
     files = {"language_model": language_model, "grammar": grammar, "dictionary": dictionary}
@@ -127,29 +159,46 @@ def command(
         more["control"] = True
     made = load(recognizer, **own)
     options = ServerOptions.from_strings(settings or (), recognizer=made, **more)
-    server = PulseServer(options, faults=faults or (), host=host, port=port)
+    watch = serving.printer(verbose=verbose, as_json=as_json)
+    server = PulseServer(options, faults=faults or (), host=host, port=port, watch=watch)
     return asyncio.run(_run(server, made, as_json=as_json))
 
 
 async def _run(server: PulseServer, recognizer: Recognizer, *, as_json: bool) -> int:
-    stopped = asyncio.Event()
-    with suppress(NotImplementedError, RuntimeError):  # not on Windows, and in no other thread
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    stopped = _stopped_by_signal()
     try:
         await _warm(recognizer)
         async with server:
             _tell(server, as_json=as_json)
+            for fault in server.faults.armed if not as_json else ():
+                Console(highlight=False).print(f"  [yellow]will go wrong:[/] {escape(str(fault))}")
             await stopped.wait()
     finally:
         await recognizer.close()
     return Exit.OK
 
 
+async def _replay(server: ReplayServer, *, as_json: bool) -> int:
+    stopped = _stopped_by_signal()
+    async with server:
+        _tell(server, as_json=as_json)
+        await stopped.wait()
+    return Exit.OK
+
+
+def _stopped_by_signal() -> asyncio.Event:
+    """An event that SIGTERM sets; it works before the command says that it listens."""
+    stopped = asyncio.Event()
+    with suppress(NotImplementedError, RuntimeError):  # not on Windows, and in no other thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    return stopped
+
+
 async def _warm(recognizer: Recognizer) -> None:
-    """Open a decoder once: what is broken shows before anybody calls, and no caller waits for it.
+    """Open a decoder once, so that a broken recognizer is found before the server listens.
 
     Raises:
-        CommandError: It cannot hear.
+        CommandError: The recognizer does not start.
     """
     try:
         language = "en" if "en" in recognizer.languages else min(recognizer.languages)
@@ -163,24 +212,11 @@ async def _warm(recognizer: Recognizer) -> None:
         ) from error
 
 
-def _tell(server: PulseServer, *, as_json: bool) -> None:
+def _tell(server: PulseServer | ReplayServer, *, as_json: bool) -> None:
     if as_json:
         line = {"event": "listening", "url": server.url, "http": server.http_url}
         print(json.dumps(line), flush=True)
-    else:
-        console = Console(highlight=False)
-        console.print(
-            f"A stand-in for the Pulse service, on [bold]{server.url}[/]. Ctrl-C ends it."
-        )
-        console.print(f'  PulseOptions(base_url="{server.url}")', style="dim")
-        for fault in server.faults.armed:
-            console.print(f"  [yellow]will go wrong:[/] {escape(str(fault))}")
-
-
-def _list() -> int:
-    table = Table("name", "default", box=None)
-    for each in fields(ServerOptions):
-        if each.name != "recognizer":
-            table.add_row(each.name, str(each.default))
-    Console().print(table)
-    return Exit.OK
+        return
+    console = Console(highlight=False)
+    console.print(f"A stand-in for the Pulse service, on [bold]{server.url}[/]. Ctrl-C ends it.")
+    console.print(f'  PulseOptions(base_url="{server.url}")', style="dim")

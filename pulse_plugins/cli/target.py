@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import types
 from dataclasses import fields
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -10,8 +11,10 @@ from urllib.parse import urlsplit
 
 import typer
 
+from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.dialects import DialectName
+from pulse_plugins.core.config.keys import ENV_API_KEY
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.urls import CLOUD_URL
 
@@ -20,13 +23,16 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="PULSE_URL",
-        help="The server. The cloud needs SMALLEST_API_KEY in the environment (a key is never "
-        "taken from the command line, where others can read it). Any other server is sent "
-        "PULSE_API_KEY, if that is set, and never the cloud's key.",
+        help="The server. Smallest AI's own hosts are sent the key in SMALLEST_API_KEY; any other "
+        "host is sent the key in PULSE_API_KEY, if it is set. No option takes a key, because other "
+        "users of a machine can read command lines.",
     ),
 ]
 Language = Annotated[
-    str, typer.Option("--language", "-l", help="A code such as en, or a group such as multi-eu.")
+    str,
+    typer.Option(
+        "--language", "-l", help="A language code such as en, or a group such as multi-eu."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -34,15 +40,26 @@ Settings = Annotated[
         "--set",
         "-s",
         metavar="NAME=VALUE",
-        help="Any option of the stream, as often as you like: -s eou_timeout_ms=500 "
-        "-s keywords=Acme:2. The names are in the reference of options.",
+        help="Set an option of the service; repeat it for several: -s eou_timeout_ms=500 "
+        "-s keywords=Acme:2. docs/options.md lists the names.",
     ),
 ]
-Dialect = Annotated[DialectName, typer.Option("--dialect", help="How the server's wire is spoken.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+Dialect = Annotated[
+    DialectName, typer.Option("--dialect", help="Which of the service's endpoints is used.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 DEFAULT_URL = CLOUD_URL
+LOCAL_URL = "ws://127.0.0.1:8765"  # where `pulse-plugins serve` listens by default
 ENV_OTHER_KEY = "PULSE_API_KEY"  # for a server of one's own
+
+# Names of options in Python, and what they are on a command line.
+_NAMES = (
+    (re.compile(r"\bset base_url to\b"), "use --url with"),
+    (re.compile(r"\bbase_url\b"), "--url"),
+    (re.compile(r" (or|and) api_key\b"), ""),
+    (re.compile(r"\b(dialect|language)="), r"--\1 "),
+)
 _PLAIN = (bool, int, float, str)
 
 
@@ -52,8 +69,10 @@ def options(
     """The options that a command line asks for.
 
     Raises:
-        ConfigurationError: One of them cannot work.
+        CommandError: The cloud is meant, and there is no key for it.
+        ConfigurationError: One of the options cannot work.
     """
+    check_key(url)
     key = None if is_cloud(url) else os.environ.get(ENV_OTHER_KEY)
     asked: dict[str, Any] = {
         "base_url": url,
@@ -67,7 +86,36 @@ def options(
         if not equals:
             raise ConfigurationError(f"--set {setting}: write NAME=VALUE")
         asked[name.strip()] = _value(name.strip(), text.strip())
-    return PulseOptions(**asked)
+    try:
+        return PulseOptions(**asked)
+    except ConfigurationError as error:
+        raise ConfigurationError(in_options(str(error))) from error
+
+
+def in_options(text: str) -> str:
+    """A text about options of `PulseOptions`, with the names that a command line has for them."""
+    for pattern, words in _NAMES:
+        text = pattern.sub(words, text)
+    return text
+
+
+def check_key(url: str) -> None:
+    """Find out before any work whether there is a key where one is needed.
+
+    Raises:
+        CommandError: The cloud is meant, and there is no key for it.
+    """
+    if is_cloud(url) and not os.environ.get(ENV_API_KEY, "").strip():
+        raise CommandError(
+            f"no API key for {urlsplit(url).hostname}: set {ENV_API_KEY}, or try without a key: "
+            f"run `pulse-plugins serve` in another terminal and add --url {LOCAL_URL}",
+            Exit.CONFIGURATION,
+        )
+
+
+def key_variable(url: str) -> str:
+    """The environment variable that holds the key for this server."""
+    return ENV_API_KEY if is_cloud(url) else ENV_OTHER_KEY
 
 
 def is_cloud(url: str) -> bool:
@@ -104,7 +152,7 @@ def _value(name: str, text: str) -> object:
     kinds = settable().get(name)
     if kinds is None:
         raise ConfigurationError(
-            f"--set {name}: no such option; there is {', '.join(sorted(settable()))}"
+            f"--set {name}: no such option; the options are {', '.join(sorted(settable()))}"
         )
     if bool in kinds and text.lower() in ("true", "false", "yes", "no", "on", "off"):
         return text.lower() in ("true", "yes", "on")

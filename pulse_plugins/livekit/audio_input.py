@@ -212,7 +212,6 @@ class AudioInput:
         self._eager.audio(data, seconds)
         self.unreported += seconds
         self.engine.push(data)
-        self._wanted_samples = self.engine.wanted_bytes // (2 * self._channels)
 
     async def keep_pace(self) -> None:
         """Wait for the engine, where a whole file is pushed at once."""
@@ -230,7 +229,6 @@ class AudioInput:
             return None
         self.pass_on()
         request_id = self.engine.request_finalize()
-        self._wanted_samples = self.engine.wanted_bytes // (2 * self._channels)
         return request_id
 
     def usage(self, *, at_least: float, request_id: str) -> SpeechEvent | None:

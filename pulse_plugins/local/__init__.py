@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pulse_plugins.local.connection.records import ConnectionRecord
     from pulse_plugins.local.faults import Fault
-    from pulse_plugins.local.recognizer import Decoder, RecognizedWord, Recognizer
-    from pulse_plugins.local.records import ConnectionRecord
-    from pulse_plugins.local.scripted import ScriptedRecognizer, speak, spell
+    from pulse_plugins.local.recognizers.contract import Decoder, RecognizedWord, Recognizer
+    from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak, spell
     from pulse_plugins.local.server import PulseServer, serve
     from pulse_plugins.local.settings import ServerOptions
 
@@ -30,27 +30,27 @@ __all__ = [
     "spell",
 ]
 
-_ROOMS = {
-    "ConnectionRecord": "records",
-    "Decoder": "recognizer",
+_MODULES = {
+    "ConnectionRecord": "connection.records",
+    "Decoder": "recognizers.contract",
     "Fault": "faults",
     "PulseServer": "server",
-    "RecognizedWord": "recognizer",
-    "Recognizer": "recognizer",
-    "ScriptedRecognizer": "scripted",
+    "RecognizedWord": "recognizers.contract",
+    "Recognizer": "recognizers.contract",
+    "ScriptedRecognizer": "recognizers.scripted",
     "ServerOptions": "settings",
     "serve": "server",
-    "speak": "scripted",
-    "spell": "scripted",
+    "speak": "recognizers.scripted",
+    "spell": "recognizers.scripted",
 }
 
 
 def __getattr__(name: str) -> object:
     """Load a public name's module when it is first asked for."""
-    room = _ROOMS.get(name)
-    if room is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{room}"), name)
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value
 

@@ -12,6 +12,7 @@ The compact form, for a command line or the control endpoint:
     blackhole@audio=10          from then on read everything and never answer again, nor to pings
     late_final=2@finalize=3     the answer to the third finalize comes 2 s late, and all after it
     garbage@word=3              messages that no client should stumble over; then all goes on
+    timed_out@audio=5,times=0   the message "timed out" of the legacy path; then all goes on
     error=1011@audio=4          the error message of the documents, then close with the code
     drop@closing=1              at the closing word, before it is answered
     drop@audio=20,times=0       on every connection, each time it has sent 20 s of audio
@@ -44,6 +45,28 @@ class Kind(Enum):
     GARBAGE = "garbage"
     LATE_FINAL = "late_final"
     ERROR = "error"
+    TIMED_OUT = "timed_out"
+
+
+MEANINGS: dict[Kind, str] = {
+    Kind.DROP: "The TCP connection is reset without a close frame.",
+    Kind.CLOSE: "The connection is closed with this code.",
+    Kind.REFUSE: "The handshake is answered with this HTTP status.",
+    Kind.STALL: "Nothing is read and nothing is written for so many seconds.",
+    Kind.BLACKHOLE: "Everything is read and nothing is answered any more, pings neither.",
+    Kind.GARBAGE: "Messages come that a client must survive: not JSON, binary, wrong types.",
+    Kind.LATE_FINAL: "The next final comes so many seconds late, and all messages behind it.",
+    Kind.ERROR: "The documented error message comes, then a close with this code.",
+    Kind.TIMED_OUT: "An in-band message says that the request timed out; then all goes on.",
+}
+MOMENTS: dict[str, str] = {
+    "audio": "After so many seconds of the connection's audio.",
+    "word": "Once so many words of the connection were heard.",
+    "finalize": "At the connection's nth finalize, before the answer.",
+    "closing": "At the closing message, before the answer; the value is 1.",
+    "connection": "Only on the server's nth connection.",
+    "times": "On how many connections it happens; 0 means on all. The default is 1.",
+}
 
 
 _VALUES: dict[Kind, tuple[float, float, float]] = {  # default, lowest, highest

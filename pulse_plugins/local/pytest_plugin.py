@@ -5,6 +5,10 @@
         recording = pulse_audio("booking")
         ...  # point the agent at server.url and play recording.samples
 
+    async def test_my_agent_again(pulse_replay):
+        server = await pulse_replay("session.jsonl")  # what `pulse-plugins record` wrote
+        ...
+
 pytest loads this module in every project that has the package installed, so it imports nothing
 before a fixture is used. `pulse_server` needs a plugin that runs async fixtures, such as
 pytest-asyncio in its `auto` mode; else use `PulseServer` as a context manager.
@@ -14,15 +18,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pytest
 
 if TYPE_CHECKING:
     from pulse_plugins.local.faults import Fault
-    from pulse_plugins.local.recognizer import Recognizer
+    from pulse_plugins.local.recognizers.contract import Recognizer
     from pulse_plugins.local.recordings import Recording
     from pulse_plugins.local.server import PulseServer
+    from pulse_plugins.local.sessions.replay import ReplayServer
 
 
 class StartServer(Protocol):
@@ -53,6 +59,30 @@ class LoadRecording(Protocol):
         ...
 
 
+class StartReplay(Protocol):
+    """Starts a server that answers from a recorded session and stops with the test."""
+
+    async def __call__(self, session: str | Path, *, paced: bool = False) -> ReplayServer:
+        """Start one.
+
+        Args:
+            session: The path of a file that `pulse-plugins record` wrote.
+            paced: Send no message earlier in its connection than in the recording.
+        """
+        ...
+
+
+async def _replays() -> AsyncIterator[StartReplay]:
+    from pulse_plugins.local.sessions.replay import ReplayServer
+
+    async with AsyncExitStack() as stack:
+
+        async def start(session: str | Path, *, paced: bool = False) -> ReplayServer:
+            return await stack.enter_async_context(ReplayServer(session, paced=paced))
+
+        yield start
+
+
 async def _servers() -> AsyncIterator[StartServer]:
     from pulse_plugins.local.server import PulseServer
     from pulse_plugins.local.settings import ServerOptions
@@ -75,8 +105,10 @@ try:
     from pytest_asyncio import fixture as _async_fixture
 except ImportError:  # another plugin may run async fixtures
     pulse_server: object = pytest.fixture(name="pulse_server")(_servers)
+    pulse_replay: object = pytest.fixture(name="pulse_replay")(_replays)
 else:
     pulse_server = _async_fixture(name="pulse_server")(_servers)
+    pulse_replay = _async_fixture(name="pulse_replay")(_replays)
 
 
 @pytest.fixture

@@ -3,53 +3,54 @@
     async with PulseServer() as server:
         stt = PulseSTTService(base_url=server.url, ...)
 
-It is faithful in what goes over the wire, not in how well it understands: the words come from a
-local recognizer. It binds to loopback unless told otherwise.
-
-What it cannot do honestly: speakers, emotion and gender are never in its answers, as when the
-service found none; a language that the recognizer does not know is refused with 400; URL bodies
-and webhooks of the pre-recorded endpoint are refused with 400.
+The server is faithful in what goes over the wire, not in how well it understands: a local
+recognizer gives the words. Speakers, gender, emotions, age and the redaction of names are
+simulated by simple rules, and a header of each answer says so. A language that the recognizer does
+not know is refused with 400.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
-import socket as sockets
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local import batch, control, formatting, messages, parameters
+from pulse_plugins.core.client.http import is_loopback
+from pulse_plugins.local import control
+from pulse_plugins.local.connection.records import ConnectionRecord, ServerEvent
 from pulse_plugins.local.faults import Fault, Schedule
-from pulse_plugins.local.handshake import is_loopback, key_of, refusal, without_credentials
-from pulse_plugins.local.link import Link
-from pulse_plugins.local.messages import BATCH_PATHS, PATHS, DialectName
-from pulse_plugins.local.parameters import Parameters, RefusedError
-from pulse_plugins.local.recognizer import Recognizer, load
-from pulse_plugins.local.records import ConnectionRecord, hash_key
-from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.gate import Gate
+from pulse_plugins.local.prerecorded.endpoint import UploadEndpoint
+from pulse_plugins.local.recognizers.contract import Recognizer, load
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.streaming import StreamEndpoint
+from pulse_plugins.local.wire.handshake import without_credentials
+from pulse_plugins.local.wire.messages import BATCH_PATHS, PATHS, DialectName
+from pulse_plugins.local.wire.refusals import RefusedError, batch_refusal, stream_refusal
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Answer: TypeAlias = Callable[[DialectName, web.Request], Awaitable[web.StreamResponse]]
 
 _LOG = logging.getLogger(__name__)
 _http_log = logging.getLogger("pulse_plugins.local.http")
 
 
 def _is_no_babble(record: logging.LogRecord) -> bool:
-    """Whether it is not about bytes that are no HTTP: aiohttp logs them, and a key may be there."""
+    """Leave out records about bytes that are not HTTP: aiohttp quotes them, with a key perhaps."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 _http_log.addFilter(_is_no_babble)
-_REMEMBERED = 10_000  # handshakes
+_MAX_LINE = 1 << 20  # bytes of a request line; 10,000 keywords need a few hundred thousand
 _STOPPING = 3.0  # seconds that open connections may take to end
 
 
@@ -69,6 +70,7 @@ class PulseServer:
         faults: Iterable[Fault | str] = (),
         host: str = "127.0.0.1",
         port: int = 0,
+        watch: Callable[[ServerEvent], None] | None = None,
     ) -> None:
         """Prepare a server.
 
@@ -76,8 +78,9 @@ class PulseServer:
             options: How it behaves, or only whom it asks for words: a recognizer, which stays
                 its owner's to close, or the name of one. None: real recognition.
             faults: What goes wrong and when, as values or in the compact form.
-            host: The address to bind to; one that others can reach needs a good reason.
+            host: The address to bind to. The default accepts connections from this machine only.
             port: 0 takes a free one.
+            watch: Called with each event of each connection; it must not block.
         """
         if options is None:
             options = ServerOptions()
@@ -90,9 +93,10 @@ class PulseServer:
         self._port = port
         self._recognizer: Recognizer | None = None
         self._runner: web.AppRunner | None = None
-        self._links: dict[Link, str | None] = {}  # with the hash of the key of each
-        self._busy = 0
-        self._handshakes = 0
+        self._streams: StreamEndpoint | None = None
+        self._uploads: UploadEndpoint | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._watch = watch
         self._changed = asyncio.Event()
 
     @property
@@ -143,9 +147,16 @@ class PulseServer:
         if self.options.rollover_at_pause is None:
             waits = not isinstance(self._recognizer, ScriptedRecognizer)
             self.options = replace(self.options, rollover_at_pause=waits)
+        gate = Gate(self.options, self._host)
+        self._streams = StreamEndpoint(
+            self.options, self._recognizer, self.faults, gate, self.connections, self._tell
+        )
+        self._uploads = UploadEndpoint(self.options, self._recognizer)
         runner = web.AppRunner(
-            self._application(),
+            self._application(self._streams, self._uploads, gate),
             access_log=None,
+            auto_decompress=False,
+            max_line_size=_MAX_LINE,
             logger=_http_log,
             shutdown_timeout=_STOPPING,
             handle_signals=False,
@@ -158,6 +169,8 @@ class PulseServer:
             await self._close_recognizer()
             raise
         self._runner = runner
+        if runner.server is not None:
+            self._sweeper = asyncio.create_task(gate.close_idle(runner.server))
         if not is_loopback(self._host):
             _LOG.warning("the local Pulse server can be reached by others, on %s", self._host)
         _LOG.info(
@@ -173,7 +186,13 @@ class PulseServer:
             return
         for site in list(runner.sites):
             await site.stop()
-        await asyncio.gather(*(link.shut() for link in self._links))
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeper
+        if self._streams is not None and self._uploads is not None:
+            await self._streams.aclose()
+            await self._uploads.aclose()
         await runner.cleanup()
         await self._close_recognizer()
 
@@ -199,202 +218,61 @@ class PulseServer:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def _application(self) -> web.Application:
-        app = web.Application(client_max_size=self.options.max_body_bytes)
+    def _application(
+        self, streams: StreamEndpoint, uploads: UploadEndpoint, gate: Gate
+    ) -> web.Application:
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                with gate.passed(request):
+                    return await handler(request)
+            except RefusedError as error:
+                return stream_refusal(error)
+
+        app = web.Application(middlewares=[guard])
         for path, dialect in PATHS.items():
-            app.router.add_get(path, self._streaming(dialect))
+            app.router.add_get(path, _bound(streams.answer, dialect))
         for path, dialect in BATCH_PATHS.items():
-            app.router.add_post(path, self._uploading(dialect))
+            app.router.add_post(path, self._told(_admitted(uploads.answer, dialect, gate)))
         if self.options.control:
-            control.add_routes(app.router, self.faults, self.connections)
+            control.add_routes(app.router, self.faults, self.connections, gate)
         return app
 
-    def _streaming(
-        self, dialect: DialectName
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _told(self, handler: Handler) -> Handler:
+        """Tell of each upload once it is answered."""
+
         async def handle(request: web.Request) -> web.StreamResponse:
-            self._handshakes += 1
-            record = ConnectionRecord(
-                number=self._handshakes,
-                path=request.path,
-                query=without_credentials(request.query),
-                headers={
-                    name.lower(): value
-                    for name, value in request.headers.items()
-                    if name.lower() not in ("authorization", "cookie")
-                },
-                key_hash=hash_key(key_of(request)),
-                session_id=str(uuid.uuid4()),
-            )
-            self.connections.append(record)
-            del self.connections[:-_REMEMBERED]
-            self._busy += 1
-            try:
-                asked = self._check_handshake(dialect, request, record)
-                return await self._serve(request, record, asked)
-            except RefusedError as error:
-                record.refused, record.closed = error.status, True
-                return refusal(error)
-            finally:
-                self._busy -= 1
-                self._changed.set()
+            response = await handler(request)
+            query = without_credentials(request.query)
+            record = ConnectionRecord(number=0, path=request.path, query=query, closed=True)
+            self._tell(ServerEvent("upload", record, str(response.status)))
+            return response
 
         return handle
 
-    def _check_handshake(
-        self, dialect: DialectName, request: web.Request, record: ConnectionRecord
-    ) -> Parameters:
-        """What is asked for.
-
-        Raises:
-            RefusedError: It is not given.
-        """
-        fault = self.faults.refusal(record.number)
-        if fault is not None:
-            record.faults.append(str(fault))
-            raise RefusedError(int(fault.number), "refused on purpose")
-        self._check_key(request)
-        self._check_room()
-        if self.options.concurrency_refusal == 429 and self._is_full(record):
-            raise RefusedError(429, "Too many concurrent connections")
-        asked = parameters.read(
-            dialect,
-            request.query,
-            languages=self._running.languages,
-            region=self.options.region,
-            strict=self.options.strict,
-        )
-        try:
-            formatting.check(asked)
-        except ConfigurationError as error:
-            raise RefusedError(400, str(error)) from error
-        try:
-            is_websocket = bool(web.WebSocketResponse().can_prepare(request))
-        except UnicodeError:  # aiohttp cannot word its refusal of a header that is no UTF-8
-            is_websocket = False
-        if not is_websocket:
-            raise RefusedError(400, "this endpoint takes WebSocket connections only")
-        return asked
-
-    async def _serve(
-        self, request: web.Request, record: ConnectionRecord, asked: Parameters
-    ) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
-            timeout=2.0,
-            autoping=False,
-            compress=False,
-            max_msg_size=self.options.max_message_bytes,
-        )
-        try:
-            link = Link(
-                request=request,
-                socket=socket,
-                parameters=asked,
-                options=self.options,
-                recognizer=self._running,
-                schedule=self.faults,
-                record=record,
-                changed=self._changed.set,
-            )
-        except ConfigurationError as error:
-            raise RefusedError(400, str(error)) from error
-        try:
-            await socket.prepare(request)
-        except ConnectionError:  # the client went away before its handshake was answered
-            record.closed = True
-            return web.Response(status=400)  # nobody is there to read it
-        if (raw := request.get_extra_info("socket")) is not None:
-            raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-        code = self._close_at_once(asked, record)
-        if code is not None:
-            if asked.language_error:
-                text = messages.error(
-                    asked.dialect, asked.language_error, "LANGUAGE_NOT_ENABLED_IN_REGION"
-                )
-                await socket.send_str(text)
-            record.close_code, record.closed = code, True
-            with suppress(ConnectionError):
-                await socket.close(code=code)
-            return socket
-        self._links[link] = record.key_hash
+    def _tell(self, event: ServerEvent) -> None:
+        """Let `wait_for` look again, and show the event to whom the server was made for."""
         self._changed.set()
+        if self._watch is not None and event.kind != "changed":
+            self._watch(event)
+
+
+def _bound(answer: _Answer, dialect: DialectName) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await answer(dialect, request)
+
+    return handle
+
+
+def _admitted(answer: _Answer, dialect: DialectName, gate: Gate) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            await link.run()
-        finally:
-            del self._links[link]
-        return socket
+            with gate.admitted(request):
+                return await answer(dialect, request)
+        except RefusedError as error:
+            return batch_refusal(error, str(uuid.uuid4()))
 
-    def _is_full(self, record: ConnectionRecord) -> bool:
-        """Whether the key of this handshake has all the connections that it may have."""
-        limit = self.options.concurrency
-        return limit is not None and list(self._links.values()).count(record.key_hash) >= limit
-
-    def _close_at_once(self, asked: Parameters, record: ConnectionRecord) -> int | None:
-        """The close code for a connection that the service accepts only to close it."""
-        if self._is_full(record):
-            return 1008
-        if asked.language_error:
-            return 1008
-        return 1000 if asked.silent_close else None
-
-    def _uploading(
-        self, dialect: DialectName
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            self._busy += 1
-            try:
-                self._check_key(request)
-                self._check_room()
-                asked = batch.parameters(dialect, request.query, self._running, self.options)
-                formatting.check(asked)
-                if request.content_type == "application/json":
-                    raise RefusedError(400, "url bodies are not served by this local server")
-                body = await request.read()
-                answer = await batch.transcribe(
-                    body,
-                    asked,
-                    self._running,
-                    self.options,
-                    raw="encoding" in request.query,
-                    wanted=lambda: _is_connected(request),
-                )
-                return web.json_response(answer, headers={"x-request-id": str(uuid.uuid4())})
-            except RefusedError as error:
-                return refusal(error)
-            except ConfigurationError as error:
-                return refusal(RefusedError(400, str(error)))
-            except web.HTTPRequestEntityTooLarge:
-                limit = self.options.max_body_bytes
-                text = f"Audio data too large: more than {limit} bytes (max_body_bytes)"
-                return refusal(RefusedError(413, text))
-            except batch.AbandonedError:
-                return web.Response(status=499)  # nobody is there to read it
-            finally:
-                self._busy -= 1
-
-        return handle
-
-    @property
-    def _running(self) -> Recognizer:
-        if self._recognizer is None:
-            raise RuntimeError("the server is not running")
-        return self._recognizer
-
-    def _check_key(self, request: web.Request) -> None:
-        key = key_of(request)
-        if not key:
-            raise RefusedError(401, "")
-        wanted = self.options.api_key
-        if wanted is not None and not hmac.compare_digest(key.encode(), wanted.encode()):
-            raise RefusedError(401, "unauthorized")
-
-    def _check_room(self) -> None:
-        if self._busy > self.options.max_connections:
-            raise RefusedError(503, "Service unavailable: too many connections")
-
-
-def _is_connected(request: web.Request) -> bool:
-    return request.transport is not None and not request.transport.is_closing()
+    return handle
 
 
 async def serve(

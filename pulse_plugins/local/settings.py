@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from math import inf
@@ -9,9 +11,9 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.connection import Habits
-from pulse_plugins.local.parameters import REGIONS
-from pulse_plugins.local.recognizer import Recognizer
+from pulse_plugins.local.connection.habits import Habits
+from pulse_plugins.local.recognizers.contract import Recognizer
+from pulse_plugins.local.wire.parameters import REGIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,24 +22,40 @@ class ServerOptions(Habits):
 
     Attributes:
         recognizer: One that exists, which stays its owner's to close; or a name for
-            `pulse_plugins.local.recognizer.load`, made and closed with the server.
-        api_key: The one key that is accepted; None accepts any that is not empty.
+            `pulse_plugins.local.recognizers.contract.load`, made and closed with the server.
+        api_key: The one key that is accepted. `None` accepts every key that is not empty.
         latency_interim: Seconds by which interims and speech events leave later than they could.
-        latency_final: The same for finals. Messages keep their order.
-        concurrency: Connections at once for a key; None: no limit but `max_connections`.
-        concurrency_refusal: How one more is refused: HTTP 429, or accepted and closed with 1008.
-        idle_timeout: Seconds without audio, finalize or keepalive after which a connection is
-            closed with 1000; None: never.
-        chunk_seconds: The recognizer is fed when so much audio has come together, as the
-            service's decoder is each 1.1 s or so; 0: as it comes.
-        region: Whose languages are served, as `any`, `us` or `india`.
-        strict: Refuse parameters that the dialect's documents do not name.
-        control: Serve `/_control/faults` and `/_control/stats`, for tests in another process.
-        max_connections: Of all kinds at once; one more gets 503.
-        max_message_bytes: A longer WebSocket message is closed with 1009.
-        max_body_bytes: A longer upload is answered with 413; the default is the service's limit.
-        max_audio_seconds: An upload of more audio is answered with 413, however small its file.
+        latency_final: Seconds by which finals leave later than they could. Messages keep their
+            order.
+        concurrency: Connections that one key may have at once. `None` sets no limit but
+            `max_connections`.
+        concurrency_refusal: How a connection above `concurrency` is refused: `429` answers the
+            handshake with that status, `1008` accepts the connection and closes it with that code.
+        idle_timeout: Seconds without a message of the client after which a connection is closed
+            with 1000. `None` never closes it.
+        chunk_seconds: Seconds of audio that are collected before the recognizer gets them. The
+            service's decoder works on about 1.1 seconds. `0` feeds the audio as it comes.
+        region: Whose languages are served: `us` and `india` refuse each other's languages and
+            `multi` as the service does, `any` refuses none.
+        strict: Parameters and forms that the endpoint's documents do not name are refused.
+        control: The endpoints `/_control/faults` and `/_control/stats` are served, for tests in
+            another process.
+        max_connections: Streams and uploads at once. One more is answered with 503.
+        max_message_bytes: Bytes of a WebSocket message. A longer one is closed with 1009.
+        max_body_bytes: Bytes of an upload. A longer one is answered with 413. The default is the
+            service's limit.
+        max_audio_seconds: Seconds of audio in an upload. A longer one is answered with 413,
+            however small its file is.
         send_timeout: Seconds that a client may leave a message unread before it is cut off.
+        http_timeout: Seconds that a TCP connection may be open without a complete request.
+        upload_timeout: Seconds that a body may take to arrive, and one more for every 4096 bytes
+            of it.
+        decode_timeout: Seconds that FFmpeg may take for the next piece of an upload.
+        max_uploads: Uploads that are decoded at once. One more waits.
+        allowed_origins: Web pages that may use the server, such as `http://localhost:3000`. The
+            server's own origin always may.
+        allowed_hosts: Hosts besides this machine that may be named in `webhook_url` and in bodies
+            of `{"url": …}`.
     """
 
     recognizer: Recognizer | str = "pocketsphinx"
@@ -56,6 +74,12 @@ class ServerOptions(Habits):
     max_body_bytes: int = 250 << 20
     max_audio_seconds: float = 4 * 3600.0
     send_timeout: float = 30.0
+    http_timeout: float = 30.0
+    upload_timeout: float = 30.0
+    decode_timeout: float = 30.0
+    max_uploads: int = 4
+    allowed_origins: frozenset[str] = frozenset()
+    allowed_hosts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check ranges.
@@ -73,8 +97,13 @@ class ServerOptions(Habits):
             "max_body_bytes": 1024,
             "max_audio_seconds": 0.1,
             "max_words": 1,
+            "repeat_cut_word": 0,
             "idle_timeout": 0.01,
             "send_timeout": 0.01,
+            "http_timeout": 0.01,
+            "upload_timeout": 0.01,
+            "decode_timeout": 0.01,
+            "max_uploads": 1,
         }
         for name, low in least.items():
             value = getattr(self, name)
@@ -106,6 +135,22 @@ class ServerOptions(Habits):
                 )
             values[name] = _read(name, text.strip(), hints[name])
         return cls(**(values | more))
+
+
+def descriptions() -> dict[str, str]:
+    """What each option means, by its name: the attributes that the docstrings describe."""
+    found: dict[str, str] = {}
+    for made in (Habits, ServerOptions):
+        section = inspect.cleandoc(made.__doc__ or "").partition("Attributes:")[2]
+        name = ""
+        for line in section.splitlines():
+            heading = re.match(r"    (\w+): (.*)", line)
+            if heading:
+                name = heading[1]
+                found[name] = heading[2]
+            elif name and line.strip():
+                found[name] += " " + line.strip()
+    return found
 
 
 def _read(name: str, text: str, hint: Any) -> object:

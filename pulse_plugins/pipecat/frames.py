@@ -1,11 +1,11 @@
-"""Events of the engine as frames, and who said them. Nothing here awaits."""
+"""Events of the engine as frames. Nothing here awaits."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
 from pipecat.transcriptions.language import Language
@@ -13,46 +13,11 @@ from pipecat.utils.time import time_now_iso8601
 
 from pulse_plugins.core.base.events import Final, Interim, Word
 from pulse_plugins.core.base.languages import spaceless
+from pulse_plugins.core.base.text import texts_of_words
+from pulse_plugins.core.transcript.utterance import joined_final
+from pulse_plugins.pipecat.participants import Participants
 
 REDACTED = "[REDACTED]"  # stands for words that only an unredacted interim knew
-_MAX_SPANS = 20_000  # changes of speaker that are remembered: minutes of interleaved frames
-
-
-class Participants:
-    """Whose audio was given when, on the stream's clock."""
-
-    def __init__(self) -> None:
-        self._spans: deque[tuple[float, str]] = deque([(0.0, "")], maxlen=_MAX_SPANS)
-
-    @property
-    def newest(self) -> str:
-        """Whose audio was given last."""
-        return self._spans[-1][1]
-
-    def heard(self, user_id: str, start: float) -> None:
-        """Audio from `start` on is this user's."""
-        if self.newest != user_id:
-            self._spans.append((start, user_id))
-
-    def between(self, start: float, end: float) -> str:
-        """Who gave most of this stretch of audio."""
-        if len(self._spans) == 1:
-            return self._spans[0][1]
-        shares: Counter[str] = Counter()
-        later = max(end, start + 1e-3)  # a stretch without length still lies somewhere
-        for began, user_id in reversed(self._spans):
-            if began < later:
-                # Whole microseconds, so that equal shares are equal and the first one wins.
-                shares[user_id] += max(0, round((later - max(began, start)) * 1e6))
-                later = max(began, start)
-            if began <= start:
-                break
-        return max(shares, key=lambda user: shares[user], default="")
-
-    def forget_before(self, time: float) -> None:
-        """No text will come any more for audio before `time`."""
-        while len(self._spans) > 1 and self._spans[1][0] <= time:
-            self._spans.popleft()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +27,10 @@ class Voice:
     Attributes:
         language: The language code that was asked for.
         detects: Whether the server chooses the language, so that its word counts.
-        speaker_format: A format with `{speaker}` and `{text}`, or None: text as it is.
     """
 
     language: str
     detects: bool = False
-    speaker_format: str | None = None
 
     def language_of(self, final: Final | None = None) -> Language | None:
         """The framework's name for the language; None where it has none.
@@ -84,44 +47,137 @@ class Voice:
             return None
 
 
-def interim_frame(
-    event: Interim, voice: Voice, user_id: str, held: Final | None = None
-) -> InterimTranscriptionFrame:
-    """The open text; a final that is held back is still part of it for whoever shows it."""
-    gap = "" if spaceless(voice.language) else " "
-    text = event.text if held is None else f"{held.text}{gap}{event.text}"
+class Result(dict[str, Any]):
+    """A transcript as the service's own message writes it, for `TranscriptionFrame.result`.
+
+    The keys are those of the wire, so that code written for the official service finds them. Word
+    times are seconds of stream_time: they do not start again with each connection.
+
+    Attributes:
+        event: What the engine said, with everything in types.
+    """
+
+    def __init__(self, event: Interim | Final) -> None:
+        if isinstance(event, Interim):
+            super().__init__(
+                session_id=event.session_id, transcript=event.text, is_final=False, is_last=False
+            )
+        else:
+            super().__init__(_final_fields(event))
+        self.event: object = event
+
+
+def interim_frame(event: Interim, voice: Voice, user_id: str) -> InterimTranscriptionFrame:
+    """The words of an utterance that is still open."""
     return InterimTranscriptionFrame(
-        text,
-        user_id,
-        time_now_iso8601(),
-        voice.language_of(),
-        result=event if held is None else replace(event, text=text, start=held.start),
+        event.text, user_id, time_now_iso8601(), voice.language_of(), result=Result(event)
     )
 
 
-def final_frames(event: Final, voice: Voice, people: Participants) -> list[TranscriptionFrame]:
-    """One frame for each stretch of one person's words; their order is the order of speech."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch of one final that has one speaker."""
+
+    final: Final
+    user_id: str
+    language: Language | None
+    speaker_format: str | None
+
+
+def final_frames(
+    segments: Sequence[Final],
+    voice: Callable[[Final], Voice],
+    people: Participants,
+    speaker_format: str | None = None,
+    *,
+    joined: bool = False,
+) -> list[TranscriptionFrame]:
+    """One frame for each stretch of one person's words in one language, in the order of speech.
+
+    Args:
+        segments: The finals of one utterance.
+        voice: How a final is labelled.
+        people: Who gave the audio, where the server told no speakers apart.
+        speaker_format: A format with `{speaker}` and `{text}`, or None: text as it is.
+        joined: All of them as one frame, with the labels of most of its text.
+    """
     frames = []
-    for part in _by_speaker(event, people, voice.language):
-        user = part.speaker or people.between(part.start, part.end)
-        text = part.text
-        if part.speaker and voice.speaker_format:
-            text = voice.speaker_format.format(speaker=part.speaker, text=text)
-        frames.append(
-            TranscriptionFrame(text, user, time_now_iso8601(), voice.language_of(part), result=part)
-        )
+    parts = [
+        part for final in segments for part in _parts(final, voice(final), people, speaker_format)
+    ]
+    for _, group in groupby(parts, lambda part: (part.user_id, part.language)):
+        frames.append(_frame(list(group)))
+    if joined and len(frames) > 1:
+        most = max(frames, key=lambda frame: len(frame.text))
+        text = _join([final.text for final in segments], most.language)
+        most.text = _join([frame.text for frame in frames], most.language)
+        most.result = Result(joined_final(segments, text))
+        return [most]
     return frames
+
+
+def note_times(frame: TranscriptionFrame, began: float) -> None:
+    """Put the wall-clock start and end of speech, and the confidence, into a frame's metadata.
+
+    Args:
+        frame: One of `final_frames`.
+        began: `time.time()` at the beginning of the stream, pauses without audio left out.
+    """
+    result = frame.result
+    if isinstance(result, Result) and isinstance(result.event, Final):
+        final = result.event
+        frame.metadata["speech_start"] = began + final.start
+        frame.metadata["speech_end"] = began + final.end
+        if final.confidence is not None:
+            frame.metadata["confidence"] = final.confidence
 
 
 def without_clear_text(final: Final) -> Final:
     """The final without what redaction does not reach.
 
-    A promoted interim was never redacted, and utterances can hold the unredacted text (protocol
-    page, section 4.3).
+    A promoted interim was never redacted, and utterances can hold the unredacted text.
     """
     if final.promoted and final.text:
         return replace(final, text=REDACTED, words=(), utterances=())
     return replace(final, utterances=()) if final.utterances else final
+
+
+def _frame(parts: list[_Part]) -> TranscriptionFrame:
+    first, final = parts[0], parts[-1].final
+    if len(parts) > 1:
+        final = joined_final(
+            [part.final for part in parts],
+            _join([part.final.text for part in parts], first.language),
+        )
+    text = final.text
+    if first.speaker_format:
+        text = first.speaker_format.format(speaker=first.user_id, text=text)
+    frame = TranscriptionFrame(
+        text,
+        first.user_id,
+        time_now_iso8601(),
+        first.language,
+        result=Result(final),
+    )
+    # The interruption that a transcript causes deletes what is queued behind it, unless that says
+    # otherwise. A transcript is never to be deleted.
+    frame.interruptible = False
+    return frame
+
+
+def _join(texts: list[str], language: Language | None) -> str:
+    return ("" if language is not None and spaceless(str(language)) else " ").join(texts)
+
+
+def _parts(
+    final: Final, voice: Voice, people: Participants, speaker_format: str | None
+) -> list[_Part]:
+    parts = []
+    for each in _by_speaker(final, people, voice.language):
+        user_id = each.speaker or people.between(each.start, each.end)
+        shown_as = speaker_format if each.speaker else None
+        parts.append(_Part(each, user_id, voice.language_of(each), shown_as))
+    return parts
 
 
 def _by_speaker(event: Final, people: Participants, language: str) -> list[Final]:
@@ -152,17 +208,64 @@ def _finals(
     if len(parts) <= 1:
         who = parts[0][0] if parts and labelled else event.speaker
         return [event if who == event.speaker else replace(event, speaker=who)]
-    gap = "" if spaceless(language) else " "
-    return [
-        replace(
-            event,
-            text=gap.join(word.text for word in words),
-            start=words[0].start,
-            end=words[-1].end,
-            words=words,
-            speaker=who if labelled else event.speaker,
-            finalize_id=event.finalize_id if index == len(parts) - 1 else None,
-            utterances=(),
+    texts = texts_of_words(event.text, [word.text for word in event.words], language)
+    finals, at = [], 0
+    for number, (who, words) in enumerate(parts):
+        until = at + len(words)
+        end = words[-1].end if number < len(parts) - 1 else event.end
+        finals.append(
+            replace(
+                event,
+                text=texts.join(at, until),
+                start=words[0].start,
+                end=words[-1].end,
+                words=words,
+                speaker=who if labelled else event.speaker,
+                finalize_id=event.finalize_id if number == len(parts) - 1 else None,
+                utterances=tuple(
+                    each
+                    for each in event.utterances
+                    if words[0].start <= each.start < end or (not number and each.start < end)
+                ),
+            )
         )
-        for index, (who, words) in enumerate(parts)
-    ]
+        at = until
+    return [final for final in finals if final.text]
+
+
+def _final_fields(final: Final) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "session_id": final.session_id,
+        "transcript": final.text,
+        "is_final": True,
+        "is_last": False,
+        "from_finalize": final.finalized,
+        "speech_final": final.speech_final,
+        "language": final.language,
+        "languages": list(final.languages),
+        "words": [_word_fields(word) for word in final.words],
+        "start": final.start,
+        "end": final.end,
+    }
+    optional: dict[str, Any] = {
+        "utterances": [_utterance_fields(each) for each in final.utterances],
+        "redacted_entities": list(final.redacted_entities),
+        "emotion": final.emotion,
+        "gender": final.gender,
+    }
+    return fields | {name: value for name, value in optional.items() if value}
+
+
+def _word_fields(word: Word) -> dict[str, Any]:
+    fields: dict[str, Any] = {"word": word.text, "start": word.start, "end": word.end}
+    optional = {
+        "confidence": word.confidence,
+        "speaker": word.speaker,
+        "speaker_confidence": word.speaker_confidence,
+    }
+    return fields | {name: value for name, value in optional.items() if value is not None}
+
+
+def _utterance_fields(each: Any) -> dict[str, Any]:
+    fields = {"text": each.text, "start": each.start, "end": each.end}
+    return fields if each.speaker is None else {**fields, "speaker": each.speaker}

@@ -24,18 +24,18 @@ class LatencyMeter:
     """Collects the TTFS of the turns of one service."""
 
     def __init__(self) -> None:
-        self._ended: float | None = None
+        self.ended: float | None = None  # when speech ended whose words are still to come
         self._seconds: deque[float] = deque(maxlen=_KEPT)
 
     def speech_ended(self, at: float) -> None:
         """Speech ended at this time, in seconds on any clock."""
-        self._ended = at
+        self.ended = at
 
     def completed(self, at: float) -> None:
         """The turn has its words; only the first time after an end of speech counts."""
-        if self._ended is not None:
-            self._seconds.append(max(0.0, at - self._ended))
-            self._ended = None
+        if self.ended is not None:
+            self._seconds.append(max(0.0, at - self.ended))
+            self.ended = None
 
     def percentile(self, share: float) -> float | None:
         """The nearest-rank percentile in seconds, or None while there are too few turns.

@@ -6,16 +6,20 @@ gender and emotion with `pulse`.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import aiohttp
 from pipecat.frames.frames import (
+    EndFrame,
     Frame,
     InputAudioRawFrame,
     TranscriptionFrame,
+    UserMuteStartedFrame,
+    UserMuteStoppedFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
@@ -31,21 +35,38 @@ from pulse_plugins.core.client.batch import PulseBatch
 from pulse_plugins.core.config.dialects import DialectName
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
-from pulse_plugins.pipecat.configuration import base_options
+from pulse_plugins.pipecat.arguments import base_options, refuse_unknown, take_settings
+from pulse_plugins.pipecat.audio_input import FrameFormats, MonoAudio
 from pulse_plugins.pipecat.errors import category, passing_category
-from pulse_plugins.pipecat.frames import Participants, final_frames
-from pulse_plugins.pipecat.incoming import FrameFormats, MonoAudio
+from pulse_plugins.pipecat.frames import Result, final_frames
 from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
-from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
+from pulse_plugins.pipecat.participants import Participants
+from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse, voice_of
 
-# The key, the credit, the address: every segment would meet it.
+# HTTP statuses about the key, the credit or the address, which every segment would meet.
 _HOPELESS = frozenset({401, 402, 403, 404})
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What held when a segment was spoken.
+
+    Attributes:
+        user_id: Who spoke.
+        settings: A copy of those in force.
+        options: The same for the endpoint.
+    """
+
+    user_id: str
+    settings: PulseSTTSettings
+    options: PulseOptions
 
 
 class PulseSegmentedSTTService(SegmentedSTTService):
     """Pre-recorded speech-to-text for VAD-cut segments.
 
-    The pipeline needs a VAD. `TranscriptionFrame.result` is the engine's `BatchTranscript`.
+    The pipeline needs a VAD. `TranscriptionFrame.result` is a dict as the service writes one; its
+    attribute `event` is the engine's `BatchTranscript`.
 
     Example::
 
@@ -68,6 +89,8 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         options: PulseOptions | None = None,
         attempts: int = 2,
         timeout: float = 10.0,
+        extra_headers: Mapping[str, str] | None = None,
+        aiohttp_session: aiohttp.ClientSession | None = None,
         **kwargs: Any,
     ) -> None:
         """Check everything; nothing is sent before somebody spoke.
@@ -83,11 +106,16 @@ class PulseSegmentedSTTService(SegmentedSTTService):
             options: Everything else; the arguments here win over it.
             attempts: How often a segment is tried in all, where trying again can help.
             timeout: Seconds for one try.
-            **kwargs: Those of `SegmentedSTTService`.
+            extra_headers: HTTP headers of each request, besides those of the service.
+            aiohttp_session: A session of the caller's, which stays the caller's to close.
+            **kwargs: Fields of `Settings`, and arguments of `SegmentedSTTService`.
 
         Raises:
-            ConfigurationError: An argument or setting cannot work; the text says what to change.
+            ConfigurationError: An argument or setting cannot work or does not exist; the text says
+                what to change.
         """
+        settings = take_settings(kwargs, self.Settings, settings)
+        refuse_unknown(kwargs, type(self))
         base = base_options(
             options,
             api_key=api_key,
@@ -97,6 +125,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
             sample_rate=None,
             upsample_telephony=False,
             keepalive_timeout=None,
+            extra_headers=extra_headers,
             socket={},
         )
         store = PulseSTTSettings.store(base, settings)
@@ -104,11 +133,13 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         self._attempts = attempts
         self._timeout = timeout
         self._base = base
-        self._session: aiohttp.ClientSession | None = None
+        self._session = aiohttp_session
+        self._owns_session = aiohttp_session is None
         self._options = self._checked(store)
-        self._formats = FrameFormats(self)
+        self._formats = FrameFormats()
         self._mono = MonoAudio(sample_rate or base.sample_rate)  # `setup` knows the pipeline's
-        self._speakers: deque[str] = deque()  # of the segments that wait
+        self._spoken: deque[_Spoken] = deque()  # one for each segment that waits
+        self._user_muted = False
         super().__init__(
             settings=store, sample_rate=sample_rate, ttfs_p99_latency=ttfs_p99_latency, **kwargs
         )
@@ -131,12 +162,40 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         await super().setup(setup)
         self._mono = MonoAudio(self.sample_rate)
 
+    async def stop(self, frame: EndFrame) -> None:
+        """Transcribe the segments that wait, for a bounded time, before the EndFrame goes on.
+
+        The base class waits for all of them, which took 43 s with two segments and a server that
+        does not answer.
+        """
+        task, self._segment_task = self._segment_task, None
+        if task is not None:
+            await self._segment_queue.put(None)
+            await asyncio.wait({task}, timeout=self._options.timeouts.close)
+            if not task.done():
+                await self.cancel_task(task)
+                await self.push_error(
+                    f"the call ended before {1 + len(self._spoken)} segments were transcribed"
+                )
+        await super().stop(frame)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Follow the pipeline's VAD and mute."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, UserMuteStartedFrame):
+            self._user_muted = True
+        elif isinstance(frame, UserMuteStoppedFrame):
+            self._user_muted = False
+            self._audio_buffer.clear()  # what was said before is not to come after
+
     async def process_audio_frame(
         self, frame: InputAudioRawFrame, direction: FrameDirection
     ) -> None:
         """Take audio of any rate and channel count, as each frame says."""
-        source = await self._formats.read(frame)
+        source = self._formats.read(frame)
         if source is None:
+            if self._formats.error is not None:
+                await self.push_error(self._formats.error, category=ErrorCategory.APPLICATION)
             return
         audio = self._mono.take(frame.audio, source)
         mono = replace(frame, audio=audio, sample_rate=self.sample_rate, num_channels=1)
@@ -151,10 +210,10 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         Yields:
             The transcript; with several speakers, the last one's, the others being pushed before.
         """
-        user_id = self._speakers.popleft() if self._speakers else self._user_id
+        spoken = self._spoken.popleft() if self._spoken else self._now()
         await self.start_processing_metrics()
         try:
-            transcript = await self._transcribe(audio)
+            transcript = await self._transcribe(audio, spoken.options)
         except PulseError as error:
             hopeless = error.status in _HOPELESS or isinstance(error, RegionError)
             await self.push_error(
@@ -166,7 +225,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
             return
         finally:
             await self.stop_processing_metrics()
-        frames = self._frames(transcript, user_id)
+        frames = _frames(transcript, spoken)
         for frame in frames:
             await self._handle_transcription(frame.text, True, frame.language)
             if frame is frames[-1]:
@@ -178,16 +237,23 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         """Leave nothing running, whatever came before."""
         await self._cancel_segment_task()  # type: ignore[no-untyped-call]
         await super().cleanup()  # type: ignore[no-untyped-call]
-        session, self._session = self._session, None
-        if session is not None:
+        if self._owns_session and self._session is not None:
+            session, self._session = self._session, None
             await session.close()
 
     async def _handle_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
         # Here the base class cuts a segment, if the service is usable.
         self._audio_buffer += self._mono.flush()
+        if self._user_muted:
+            self._audio_buffer.clear()
+            self._user_speaking = False
+            return
         if self.is_usable:
-            self._speakers.append(self._user_id)
+            self._spoken.append(self._now())
         await super()._handle_user_stopped_speaking(frame)
+
+    def _now(self) -> _Spoken:
+        return _Spoken(self._user_id, self._settings.copy(), self._options)
 
     @traced_stt
     async def _handle_transcription(
@@ -215,30 +281,38 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         PulseBatch(options, model=self._model, attempts=self._attempts)  # it may refuse them
         return options
 
-    async def _transcribe(self, audio: bytes) -> BatchTranscript:
+    async def _transcribe(self, audio: bytes, options: PulseOptions) -> BatchTranscript:
         """One request on the service's session, which outlives a change of settings."""
         if self._session is None:
             self._session = aiohttp.ClientSession()
         batch = PulseBatch(
-            self._options, model=self._model, attempts=self._attempts, session=self._session
+            options, model=self._model, attempts=self._attempts, session=self._session
         )
         return await batch.transcribe(audio, content_type="audio/wav", timeout=self._timeout)
 
-    def _frames(self, transcript: BatchTranscript, user_id: str) -> list[TranscriptionFrame]:
-        if not any(letter.isalnum() for letter in transcript.text):
-            return []  # punctuation alone is no turn
-        if self._settings.redacts:  # they can hold the unredacted text
-            transcript = replace(transcript, utterances=())
-        people = Participants()
-        people.heard(user_id, 0.0)
-        final = Final(
-            transcript.text,
-            0.0,
-            transcript.duration or 0.0,
-            transcript.words,
-            language=transcript.language,
-        )
-        frames = final_frames(final, self._settings.voice(), people)
-        for frame in frames:
-            frame.result = transcript
-        return frames
+
+def _frames(transcript: BatchTranscript, spoken: _Spoken) -> list[TranscriptionFrame]:
+    if not any(letter.isalnum() for letter in transcript.text):
+        return []  # punctuation alone is no turn
+    if spoken.settings.redacts:  # they can hold the unredacted text
+        transcript = replace(transcript, utterances=())
+    people = Participants()
+    people.heard(spoken.user_id, 0.0)
+    final = Final(
+        transcript.text,
+        0.0,
+        transcript.duration or 0.0,
+        transcript.words,
+        language=transcript.language,
+        utterances=transcript.utterances,
+        emotion=dict(transcript.emotions) or None,
+        gender=transcript.gender,
+    )
+    if spoken.settings.is_doubtful(final.confidence):
+        return []
+    voice = voice_of(spoken.options)
+    frames = final_frames([final], lambda _: voice, people, spoken.settings.format_of_speakers)
+    for frame in frames:
+        if isinstance(frame.result, Result):
+            frame.result.event = transcript
+    return frames

@@ -19,9 +19,21 @@ from pulse_plugins.pipecat.frames import Voice
 
 InterimRedaction = Literal["hold", "pass"]
 
+DEFAULT_LANGUAGE = "en"  # what the official service asks for where nothing is said
+_LONGEST_DELAY = 5.0  # seconds; the framework ends the turn without its words after 5 s
 # Decided when the service is made: they say what the bytes on the wire are.
 _FIXED = frozenset({"encoding", "sample_rate"})
 RUNTIME_OPTIONS = tuple(each.name for each in wire_fields() if each.name not in _FIXED)
+
+
+# Local settings and what each is where nobody said anything.
+_LOCAL: Mapping[str, object] = {
+    "speaker_format": None,
+    "interim_redaction": "hold",
+    "interim_results": True,
+    "min_confidence": None,
+    "finalize_delay": 0.0,
+}
 
 
 def _not_given() -> NotGiven:
@@ -32,8 +44,9 @@ def _not_given() -> NotGiven:
 class PulseSTTSettings(STTSettings):
     """Settings of `PulseSTTService` that may change during a call.
 
-    A field that is not given stays as it is; None is the service's own default. `extra` holds
-    query parameters that have no field.
+    A field that is not given stays as it is; None is the service's own default, English for
+    `language`. `extra` holds query parameters that have no field. A local field makes no new
+    connection when it changes.
 
     Parameters:
         external_session_id: The call's own id, up to 128 of A-Z a-z 0-9 _ - and dot.
@@ -61,9 +74,15 @@ class PulseSTTSettings(STTSettings):
         emotion_detection: Emotion on finals, `model="pulse-2"` only.
         gender_detection: Gender on finals, `model="pulse-2"` only.
         speaker_format: How diarized text is written, such as `"<{speaker}>{text}</{speaker}>"`.
-            Local: changing it makes no connection.
-        interim_redaction: `"hold"`: no interims while redaction is on, because they carry the
-            clear text; `"pass"`: interims as they come. Local.
+            Local.
+        interim_redaction: `"hold"`: while redaction is on, interims show closed segments only,
+            because the open one carries the clear text; `"pass"`: interims as they come. Local.
+        interim_results: Whether interim transcripts are pushed. Local.
+        min_confidence: Finals whose words are less certain, 0 to 1, are dropped; None: none is.
+            Local.
+        finalize_delay: Seconds after the VAD's stop at which the pending words are asked for; a
+            pause that is shorter then does not cut a number in two. None: never; the server's own
+            endpointing ends the utterance. Local.
     """
 
     external_session_id: str | NotGiven | None = field(default_factory=_not_given)
@@ -92,13 +111,16 @@ class PulseSTTSettings(STTSettings):
     gender_detection: bool | NotGiven | None = field(default_factory=_not_given)
     speaker_format: str | NotGiven | None = field(default_factory=_not_given)
     interim_redaction: InterimRedaction | NotGiven = field(default_factory=_not_given)
+    interim_results: bool | NotGiven = field(default_factory=_not_given)
+    min_confidence: float | NotGiven | None = field(default_factory=_not_given)
+    finalize_delay: float | NotGiven | None = field(default_factory=_not_given)
 
-    LOCAL_FIELDS: ClassVar[frozenset[str]] = frozenset({"speaker_format", "interim_redaction"})
+    LOCAL_FIELDS: ClassVar[frozenset[str]] = frozenset(_LOCAL)
 
     @classmethod
     def store(cls, options: PulseOptions, *deltas: STTSettings | None) -> PulseSTTSettings:
         """A complete store that says what these options say, and then these deltas."""
-        settings = cls(speaker_format=None, interim_redaction="hold")
+        settings = cls(**_LOCAL)  # type: ignore[arg-type]  # each value is of its field's type
         settings.adopt(options)
         for delta in deltas:
             if delta is not None:
@@ -127,6 +149,26 @@ class PulseSTTSettings(STTSettings):
         """Whether interims stay inside because they carry what finals redact."""
         return self.redacts and self.interim_redaction != "pass"
 
+    @property
+    def shows_interims(self) -> bool:
+        """Whether interim transcripts are pushed."""
+        return self.interim_results is not False
+
+    @property
+    def format_of_speakers(self) -> str | None:
+        """How diarized text is written; None: as it is."""
+        return assert_given(self.speaker_format)
+
+    @property
+    def delay_of_finalize(self) -> float | None:
+        """Seconds from the VAD's stop to the finalize request; None: no request."""
+        return assert_given(self.finalize_delay)
+
+    def is_doubtful(self, confidence: float | None) -> bool:
+        """Whether words of this confidence are to be dropped; unknown confidence is believed."""
+        least = assert_given(self.min_confidence)
+        return least is not None and confidence is not None and confidence < least
+
     def options(self, base: PulseOptions) -> PulseOptions:
         """A complete store as options, checked.
 
@@ -136,25 +178,36 @@ class PulseSTTSettings(STTSettings):
         Raises:
             ConfigurationError: A setting cannot work; the text says what to change.
         """
+        self._check_local()
+        values = {name: getattr(self, name) for name in RUNTIME_OPTIONS}
+        if values["language"] is None:
+            values["language"] = DEFAULT_LANGUAGE
+        with suppress(ValueError):  # the service's group codes are no languages of the framework
+            values["language"] = language_to_pulse(Language(values["language"]))
+        return base.changed(**values, extra=_texts(self.extra))
+
+    def _check_local(self) -> None:
         speaker_format = assert_given(self.speaker_format)
         if speaker_format is not None:
             _check_format(speaker_format)
         if assert_given(self.interim_redaction) not in ("hold", "pass"):
             raise ConfigurationError("interim_redaction is 'hold' or 'pass'")
-        values = {name: getattr(self, name) for name in RUNTIME_OPTIONS}
-        with suppress(ValueError):  # the service's group codes are no languages of the framework
-            values["language"] = language_to_pulse(Language(values["language"]))
-        return base.changed(**values, extra=_texts(self.extra))
+        if not isinstance(self.interim_results, bool):
+            raise ConfigurationError("interim_results is True or False")
+        least = assert_given(self.min_confidence)
+        if least is not None and not (_is_number(least) and 0 <= least <= 1):
+            raise ConfigurationError("min_confidence is a number from 0 to 1, or None")
+        delay = assert_given(self.finalize_delay)
+        if delay is not None and not (_is_number(delay) and 0 <= delay <= _LONGEST_DELAY):
+            raise ConfigurationError(
+                f"finalize_delay is seconds from 0 to {_LONGEST_DELAY:g}, or None: never"
+            )
 
-    def voice(self) -> Voice:
-        """How the text of a stream with these settings is labelled."""
-        code = normalize(str(assert_given(self.language)))
-        known = LANGUAGES.get(code)
-        return Voice(
-            language=code,
-            detects=known is not None and known.kind == "group",
-            speaker_format=assert_given(self.speaker_format),
-        )
+
+def voice_of(options: PulseOptions) -> Voice:
+    """How the text of a connection with these options is labelled."""
+    known = LANGUAGES.get(options.language)
+    return Voice(options.language, detects=known is not None and known.kind == "group")
 
 
 def language_to_pulse(language: Language) -> str:
@@ -163,6 +216,10 @@ def language_to_pulse(language: Language) -> str:
     A language that the service does not document loses its region too.
     """
     return normalize(str(language).partition("-")[0])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _texts(extra: Mapping[str, object]) -> dict[str, str]:

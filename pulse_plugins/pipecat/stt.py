@@ -1,68 +1,95 @@
 """`PulseSTTService`: the engine's stream as a Pipecat service.
 
-Audio and VAD frames share one task of the framework, so what they call only enqueues; another
-task takes the engine's events (`link`) and pushes what was heard (`delivery`).
+Audio and VAD frames share one task of the framework, so what they call only enqueues. Another task
+takes the engine's events (`runner`) and pushes what was heard (`emitter`).
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from typing import Any, cast
 
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     CancelFrame,
     EndFrame,
     Frame,
     InputAudioRawFrame,
     STTMetadataFrame,
     STTMuteFrame,
-    TranscriptionFrame,
+    UserAudioRawFrame,
+    UserMuteStartedFrame,
+    UserMuteStoppedFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.settings import STTSettings
-from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
-from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.utils.errors import ErrorCategory
-from pipecat.utils.tracing.service_decorators import traced_stt
 
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.dialects import DialectName
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.pipecat.configuration import (
+from pulse_plugins.pipecat.arguments import (
     TurnDetection,
     base_options,
+    refuse_unknown,
+    take_settings,
     take_socket_arguments,
     wire_rate,
 )
-from pulse_plugins.pipecat.delivery import Delivery
-from pulse_plugins.pipecat.incoming import FrameFormats
-from pulse_plugins.pipecat.latency import PULSE_TTFS_P99, LatencyMeter
-from pulse_plugins.pipecat.link import Link
-from pulse_plugins.pipecat.settings import (
-    InterimRedaction,
-    PulseSTTSettings,
-    language_to_pulse,
-)
+from pulse_plugins.pipecat.audio_input import FrameFormats
+from pulse_plugins.pipecat.emitter import Emitter
+from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
+from pulse_plugins.pipecat.runner import AudioUsage
+from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
+from pulse_plugins.pipecat.streams import ParticipantMode, Streams
+from pulse_plugins.pipecat.transcript_pusher import TranscriptPusher
+
+_AUDIO = (InputAudioRawFrame, UserAudioRawFrame)
+_NOTED = (VADUserStoppedSpeakingFrame, STTMuteFrame, UserMuteStartedFrame, UserMuteStoppedFrame)
 
 
-class PulseSTTService(STTService):
+class _NoFrames:
+    """What `run_stt` returns: transcripts are pushed when they come.
+
+    An asynchronous generator for each frame of audio would be registered with the event loop each
+    time.
+    """
+
+    def __aiter__(self) -> _NoFrames:
+        return self
+
+    async def __anext__(self) -> Frame:
+        raise StopAsyncIteration
+
+
+_NO_FRAMES = cast(AsyncGenerator[Frame | None, None], _NoFrames())
+
+
+class PulseSTTService(TranscriptPusher):
     """Streaming speech-to-text with Smallest AI Pulse.
 
-    Takes the place of `pipecat.services.smallest.stt.SmallestSTTService`. The end of the user's
-    speech asks the service for the pending words, and exactly the transcript that completes the
-    turn is marked finalized, so that turn strategies need not wait.
+    Takes the place of `pipecat.services.smallest.stt.SmallestSTTService`. An utterance is one
+    transcript: interims carry all of its words, and its final leaves when its end is known. The
+    end of the user's speech asks the service for the pending words, and the transcript that
+    answers has `finalized=True`, so that turn strategies need not wait.
 
     Event handlers:
         on_connected, on_disconnected: In pairs, without an argument.
-        on_connection_error: Once per incident, with a text; the engine goes on by itself.
+        on_connection_error: Once for each stretch of trouble, with a text; the engine goes on.
         on_recovered: After an outage, with the engine's `Recovered`.
         on_audio_lost: Audio that no server will hear, with the engine's `AudioLost`.
+        on_turn_started: The first words of an utterance came; with its text.
+        on_end_of_turn: An utterance is complete; with its text.
+        on_eager_end_of_turn: The turn has probably ended (`enable_eager_end_of_turn=True`); with
+            its text so far. on_turn_resumed: It has not.
+        on_speech_started, on_speech_ended: The server's VAD heard speech (`vad_events=True`); with
+            the time in seconds of audio since the stream began.
 
     Example::
 
@@ -88,10 +115,10 @@ class PulseSTTService(STTService):
         options: PulseOptions | None = None,
         turn_detection: TurnDetection = "vad",
         should_interrupt: bool = True,
+        participants: ParticipantMode = "together",
         upsample_telephony: bool = False,
-        speaker_format: str | None = None,
-        interim_redaction: InterimRedaction | None = None,
         keepalive_timeout: float | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Check everything; nothing is connected before the pipeline is set up.
@@ -106,23 +133,32 @@ class PulseSTTService(STTService):
                 16000 elsewhere. Audio is converted.
             settings: What may change during a call.
             ttfs_p99_latency: Seconds from the end of speech to the final, 99th percentile.
-            dialect: Which of the service's endpoints is spoken.
+            dialect: Which of the service's endpoints is spoken; None: the one that knows the
+                settings.
             options: Everything else (retry, limits, timeouts, headers, proxy, ...); the
                 arguments here win over it.
             turn_detection: `"vad"`: the pipeline decides; `"server"`: the service's VAD proposes
                 the turns, and no local VAD is needed.
             should_interrupt: In server mode, whether the start of a turn interrupts the bot.
+            participants: `"together"`: all audio is one stream; `"separate"`: each `user_id` of
+                a room's audio frames has a stream of its own.
             upsample_telephony: Send 8 kHz audio as 16 kHz.
-            speaker_format: The setting of this name.
-            interim_redaction: The setting of this name.
             keepalive_timeout: Seconds without audio before a keepalive goes out.
-            **kwargs: Those of `STTService`; those of `WebsocketSTTService` are understood too.
+            extra_headers: HTTP headers of each connection, besides those of the service.
+            **kwargs: Fields of `Settings`, and arguments of `STTService`, such as
+                `enable_eager_end_of_turn`, which needs `turn_detection="server"`. Those of
+                `WebsocketSTTService` are understood too.
 
         Raises:
-            ConfigurationError: An argument or setting cannot work; the text says what to change.
+            ConfigurationError: An argument or setting cannot work or does not exist; the text says
+                what to change.
         """
-        if turn_detection not in ("vad", "server"):
-            raise ConfigurationError("turn_detection is 'vad' or 'server'")
+        _check_modes(
+            turn_detection, participants, eager=bool(kwargs.get("enable_eager_end_of_turn"))
+        )
+        socket = take_socket_arguments(kwargs)
+        settings = take_settings(kwargs, self.Settings, settings)
+        refuse_unknown(kwargs, type(self))
         base = base_options(
             options,
             api_key=api_key,
@@ -132,14 +168,10 @@ class PulseSTTService(STTService):
             sample_rate=sample_rate,
             upsample_telephony=upsample_telephony,
             keepalive_timeout=keepalive_timeout,
-            socket=take_socket_arguments(kwargs),
+            extra_headers=extra_headers,
+            socket=socket,
         )
-        labels = PulseSTTSettings()
-        if speaker_format is not None:
-            labels.speaker_format = speaker_format
-        if interim_redaction is not None:
-            labels.interim_redaction = interim_redaction
-        store = PulseSTTSettings.store(base, settings, labels)
+        store = self.Settings.store(base, settings)
         store.options(base)  # refuses what cannot work, before anything runs
         super().__init__(
             settings=store, sample_rate=sample_rate, ttfs_p99_latency=ttfs_p99_latency, **kwargs
@@ -149,27 +181,20 @@ class PulseSTTService(STTService):
         self._pipeline_rate: int | None = None
         self._upsample_telephony = upsample_telephony
         self._should_interrupt = should_interrupt
+        self._participants = participants
         self._server_turns = turn_detection == "server"
-        self._link: Link | None = None  # between setup and the end
-        self._formats = FrameFormats(self)
-        self.latency = LatencyMeter()
-        self._register_event_handler("on_recovered")
-        self._register_event_handler("on_audio_lost")
+        self._streams: Streams | None = None  # between setup and the end
+        self._formats = FrameFormats()
 
     @property
     def stream(self) -> PulseStream | None:
-        """The engine's stream, for its counters; None while the pipeline does not run."""
-        return self._link.stream if self._link is not None else None
+        """The engine's newest stream, for its counters; None while the pipeline does not run."""
+        return self._streams.newest if self._streams is not None else None
 
     @property
-    def measured_ttfs_p99(self) -> float | None:
-        """Seconds, measured on this service's own turns; None before 20 of them."""
-        return self.latency.percentile(0.99)
-
-    @property
-    def settings(self) -> PulseSTTSettings:
-        """What is in force, for reading; a settings frame changes it."""
-        return self._settings
+    def usage(self) -> AudioUsage:
+        """What the server was sent since the pipeline was set up."""
+        return self._streams.usage if self._streams is not None else AudioUsage()
 
     @property
     def supports_ttfs(self) -> bool:
@@ -188,28 +213,36 @@ class PulseSTTService(STTService):
         """The TTFS, and in server mode the turn strategies that take our proposals."""
         frame = super().service_metadata_frame()
         if self._server_turns:
-            frame.user_turn_strategies = ExternalUserTurnStrategies(
+            frame.user_turn_strategies = self.recommended_user_turn_strategies(
                 enable_interruptions=self._should_interrupt
             )
         return frame
+
+    async def finalize(self) -> None:
+        """Ask for the pending words now; the transcript that answers is finalized."""
+        for emitter in self._emitters():
+            emitter.finalize()
+
+    # The framework's calls.
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Begin to connect in the background; the first words wait in the engine."""
         await super().setup(setup)
         await self._teardown()
         self._pipeline_rate = setup.audio_in_sample_rate
-        source = AudioFormat("linear16", setup.audio_in_sample_rate)
-        self._link = Link(
+        self.begin_usage()
+        self._streams = Streams(
             self,
             lambda: self._options(self._settings),
-            source,
+            AudioFormat("linear16", setup.audio_in_sample_rate),
+            mode=self._participants,
             proposes_turns=self._server_turns,
         )
 
     async def stop(self, frame: EndFrame) -> None:
         """Push the last words, for a bounded time, before the EndFrame goes on."""
-        if self._link is not None:
-            await self._link.drain()
+        if self._streams is not None:
+            await self._streams.drain()
         await super().stop(frame)
         await self._teardown()
 
@@ -223,67 +256,71 @@ class PulseSTTService(STTService):
         await self._teardown()
         await super().cleanup()  # type: ignore[no-untyped-call]
 
-    async def process_audio_frame(
+    def process_audio_frame(
         self, frame: InputAudioRawFrame, direction: FrameDirection
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Take audio of any rate and channel count, as each frame says."""
-        source = await self._formats.read(frame)
+        source = self._formats.read(frame)
         if source is None:
-            return
-        if self._link is not None:
-            self._link.follow(source)
-        await super().process_audio_frame(frame, direction)
+            return self._leave_out()
+        if self._streams is not None:
+            self._streams.follow(source)
+        return super().process_audio_frame(frame, direction)
 
-    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+    def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Give audio to the engine; never waits."""
-        if self._link is not None:
-            self._link.push(audio, self._user_id)
-        yield None
+        if self._streams is not None:
+            self._streams.push(audio, self._user_id)
+        return _NO_FRAMES
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Follow the pipeline's VAD, in whichever direction its frames travel."""
-        follows_vad = not self._server_turns
-        if isinstance(frame, VADUserStartedSpeakingFrame) and follows_vad and self._delivery:
-            self._delivery.speech_started()
+    def process_frame(self, frame: Frame, direction: FrameDirection) -> Coroutine[Any, Any, None]:
+        """Follow the pipeline's VAD and mute, in whichever direction their frames travel."""
+        if type(frame) in _AUDIO:  # a coroutine of our own would cost more than what it does
+            return super().process_frame(frame, direction)
+        return self._process_other(frame, direction)
+
+    async def _process_other(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, VADUserStartedSpeakingFrame) and not self._server_turns:
+            self.expect_nothing()
+            for emitter in self._emitters():
+                emitter.speech_started()
         await super().process_frame(frame, direction)
-        if isinstance(frame, VADUserStoppedSpeakingFrame) and follows_vad and self._delivery:
-            self._delivery.speech_stopped(frame.timestamp - frame.stop_secs)
-        elif isinstance(frame, STTMuteFrame) and frame.mute and self._delivery:
-            self._delivery.muted()
+        if isinstance(frame, (BotStartedSpeakingFrame, BotStoppedSpeakingFrame)):
+            self.note_bot(speaks=isinstance(frame, BotStartedSpeakingFrame))
+        elif isinstance(frame, _NOTED):
+            for emitter in self._emitters():
+                self._note(frame, emitter)
 
-    async def push_transcription(self, frame: TranscriptionFrame) -> None:
-        """Push a transcript, for the tracing's sake with the call that it looks for."""
-        await self._handle_transcription(frame.text, True, frame.language)
-        timer: asyncio.Task[None] | None = None
-        if frame.finalized:
-            # The base class would wait until this task has ended, and the transcript with it.
-            timer, self._ttfb_timeout_task = self._ttfb_timeout_task, None
-            if timer is not None:
-                timer.cancel()
-        await self.push_frame(frame)
-        if timer is not None:
-            await self.cancel_task(timer)
+    def _note(self, frame: Frame, emitter: Emitter) -> None:
+        """Tell an emitter what the pipeline's VAD or mute says, after the base class knows it."""
+        match frame:
+            case VADUserStoppedSpeakingFrame() if not self._server_turns:
+                emitter.speech_stopped(frame.timestamp - frame.stop_secs)
+            case STTMuteFrame() if frame.mute:
+                emitter.audio_muted()
+            case UserMuteStartedFrame():
+                emitter.user_muted()
+            case UserMuteStoppedFrame():
+                emitter.user_unmuted()
 
-    async def forget_finalize(self) -> None:
-        """The turn has no words: leave nothing that a later transcript would take for its own.
+    def _emitters(self) -> list[Emitter]:
+        return self._streams.live() if self._streams is not None else []
 
-        The base class offers no public way; a test fails when one of these names is gone.
-        """
-        self._finalize_requested = False
-        self._finalize_pending = False
-        await self.stop_ttfb_metrics()
-        await self._cancel_ttfb_timeout()  # type: ignore[no-untyped-call]
+    async def _leave_out(self) -> None:
+        if self._formats.error is not None:
+            await self.push_error(self._formats.error, category=ErrorCategory.APPLICATION)
 
-    def _record_stt_audio_usage(self, audio: bytes | bytearray) -> None:
-        # The base class counts 16-bit mono at `sample_rate`; frames may be otherwise.
-        if self._link is not None:  # else it goes nowhere
-            self._stt_usage_pending_seconds += len(audio) / self._link.bytes_per_second
+    async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
+        """The service refused changed settings: the former ones are in force."""
+        self._settings.adopt(kept)
+        self._sync_model_name_to_metrics()  # type: ignore[no-untyped-call]
+        await self.push_error(
+            f"settings taken back: {error}",
+            exception=error,
+            category=ErrorCategory.APPLICATION,
+        )
 
-    @traced_stt
-    async def _handle_transcription(
-        self, transcript: str, is_final: bool, language: Language | None = None
-    ) -> None:
-        """Does nothing; tracing hangs on it."""
+    # Parts.
 
     async def _update_settings(  # type: ignore[override]
         self, delta: STTSettings
@@ -298,27 +335,9 @@ class PulseSTTService(STTService):
             )
             return {}
         changed: dict[str, Any] = await super()._update_settings(delta)
-        if changed and self._link is not None:
-            self._link.update(options)
+        if changed and self._streams is not None:
+            self._streams.update(options)
         return changed
-
-    async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
-        """The service refused changed settings: the former ones are in force."""
-        self._settings.adopt(kept)
-        self._sync_model_name_to_metrics()  # type: ignore[no-untyped-call]
-        await self.push_error(
-            f"settings taken back: {error}",
-            exception=error,
-            category=ErrorCategory.APPLICATION,
-        )
-
-    async def tell(self, event_name: str, *args: object) -> None:
-        """Call the application's handlers of an event."""
-        await self._call_event_handler(event_name, *args)
-
-    @property
-    def _delivery(self) -> Delivery | None:
-        return None if self._link is None else self._link.live()
 
     def _options(self, settings: PulseSTTSettings) -> PulseOptions:
         rate = wire_rate(
@@ -331,6 +350,23 @@ class PulseSTTService(STTService):
         return options.changed(vad_events=True) if self._server_turns else options
 
     async def _teardown(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            await link.close()
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            await streams.close()
+
+
+def _check_modes(turn_detection: str, participants: str, *, eager: bool) -> None:
+    if turn_detection not in ("vad", "server"):
+        raise ConfigurationError("turn_detection is 'vad' or 'server'")
+    if participants not in ("together", "separate"):
+        raise ConfigurationError("participants is 'together' or 'separate'")
+    if eager and turn_detection != "server":
+        raise ConfigurationError(
+            "enable_eager_end_of_turn needs turn_detection='server': Pipecat answers predictions "
+            "only where the service decides the turns"
+        )
+    if turn_detection == "server" and participants == "separate":
+        raise ConfigurationError(
+            "turn_detection='server' follows one speaker's turns: with participants='separate' "
+            "let the pipeline's VAD decide (turn_detection='vad')"
+        )

@@ -16,7 +16,6 @@ from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import (
-    Admitted,
     Connected,
     Event,
     Final,
@@ -191,8 +190,6 @@ class _Measured:
                     self._first_text = self._stream.metrics.audio_seconds
             case Final():
                 self._final(event)
-            case Admitted(seconds=seconds):
-                instruments.queue.record(seconds, attributes)
             case Connected(seconds=seconds, failed_over=failed_over):
                 instruments.handshake.record(seconds, attributes)
                 if failed_over:

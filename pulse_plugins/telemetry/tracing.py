@@ -14,7 +14,6 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -23,7 +22,6 @@ from pulse_plugins.core.base.events import (
     Interim,
     OptionsApplied,
     OptionsRefused,
-    Queued,
     Reconnecting,
     Recovered,
 )
@@ -69,10 +67,6 @@ class _Traced:
                 self._connected(event)
             case Disconnected(error=error):
                 self._disconnected(error)
-            case Queued(ahead=ahead):
-                self._span.add_event("pulse.queued", {"pulse.ahead": ahead})
-            case Admitted(seconds=seconds):
-                self._span.add_event("pulse.admitted", {"pulse.seconds": seconds})
             case Reconnecting(attempt=attempt, delay=delay, error=error):
                 told = {"pulse.attempt": attempt, "pulse.delay": delay, **_reason(error)}
                 self._span.add_event("pulse.reconnecting", told)

@@ -71,7 +71,7 @@ def main() -> None:
     )
     print(f"{text}\n\n{path}")  # noqa: T201
     if arguments.publish:
-        report.paste(report.README, "bytecodes", text)
+        report.publish("bytecodes", text)
 
 
 if __name__ == "__main__":

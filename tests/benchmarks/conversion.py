@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 from pulse_plugins.core.audio.converter import FrameConverter
 from pulse_plugins.core.audio.formats import AudioFormat, encode
-from pulse_plugins.local.scripted import speak
+from pulse_plugins.local.recognizers.scripted import speak
 from tests.benchmarks import report
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.service import server_process
@@ -187,7 +187,7 @@ def main() -> None:
     path = report.write("conversion", "Conversion and import", tables, {}, folder=arguments.out)
     print("\n\n".join([*tables, str(path)]))  # noqa: T201
     if arguments.publish:
-        report.paste(report.DOCS / "latency.md", "conversion", "\n\n".join(tables))
+        report.publish("conversion", "\n\n".join(tables))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from multiprocessing.queues import Queue
 from queue import Empty
 from typing import Any, TypeVar
 
-from pulse_plugins.local.scripted import speak
+from pulse_plugins.local.recognizers.scripted import speak
 from tests.benchmarks.contenders import CONTENDERS, FRAME_SECONDS, Contender, hush
 from tests.benchmarks.service import RATE, on_core, stamped
 

@@ -11,9 +11,8 @@ the end of speech here as ours is, which no agent session does for it: see `turn
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 from pulse_plugins.local import PulseServer, ServerOptions
@@ -63,24 +62,22 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario("nothing goes wrong", 36, interrupts=False),
-    Scenario("one TCP drop", 60, ("drop@audio=7.1",)),
-    Scenario("a drop and a 2 s outage", 72, ("drop@audio=7.1",), outage=2.0),
+    Scenario("no fault", 36, interrupts=False),
+    Scenario("one drop", 60, ("drop@audio=7.1",)),
+    Scenario("drop, then 2 s outage", 72, ("drop@audio=7.1",), outage=2.0),
     Scenario("three drops", 96, ("drop@audio=7.1,times=3",)),
     Scenario(
-        "a drop, then three 503s",
+        "drop, then three 503 refusals",
         96,
         ("drop@audio=7.1", *(f"refuse=503@connection={number}" for number in (2, 3, 4))),
     ),
-    Scenario("a drop right on finalize", 36, ("drop@finalize=2",)),
-    Scenario("speech right up to the end", 20, to_the_end=True, interrupts=False),
-    Scenario(
-        "garbage from the server", 36, ("garbage@word=5", "garbage@word=20"), interrupts=False
-    ),
-    Scenario("a black hole (accepts, never answers)", 96, ("blackhole@audio=7.1",)),
-    Scenario("flapping: every connection dies after 5 s", 72, ("drop@audio=5,times=0",)),
+    Scenario("drop at a finalize", 36, ("drop@finalize=2",)),
+    Scenario("speech until the input ends", 20, to_the_end=True, interrupts=False),
+    Scenario("malformed messages", 36, ("garbage@word=5", "garbage@word=20"), interrupts=False),
+    Scenario("server accepts and never answers", 96, ("blackhole@audio=7.1",)),
+    Scenario("each connection drops after 5 s", 72, ("drop@audio=5,times=0",)),
 )
-QUICK = frozenset({"one TCP drop", "a drop right on finalize", "speech right up to the end"})
+QUICK = frozenset({"one drop", "drop at a finalize", "speech until the input ends"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +224,7 @@ def _words(result: Result) -> str:
         "invented": each.invented,
     }
     said = [f"{count} {name}" for name, count in parts.items() if count] or ["all"]
-    return ", ".join([*said, *([] if result.lives else ["then deaf"])])
+    return ", ".join([*said, *([] if result.lives else ["then nothing"])])
 
 
 def _recovered(result: Result) -> str | float | None:
@@ -246,16 +243,33 @@ def matrix(results: Sequence[Result], cell: Callable[[Result], object]) -> str:
     rows: dict[str, list[object]] = {}
     for result in results:
         rows.setdefault(result.scenario, [result.scenario, result.words]).append(cell(result))
-    return report.table(["what goes wrong", "words"] + [k.name for k in COMPARED], rows.values())
+    return report.table(["fault", "words"] + [k.name for k in COMPARED], rows.values())
 
 
-def picture(results: Sequence[Result]) -> str:
-    """How many words were lost, as an SVG: a row a contender in each scenario."""
-    groups: dict[str, dict[str, list[float]]] = {}
-    for result in results:
-        title = f"{re.split(' [(]|:', result.scenario)[0]}, {result.words} words"
-        groups.setdefault(title, {})[result.contender] = [result.score.lost]
-    return plot.dots("Words lost when things go wrong", "words", groups)
+HEADLINE = (
+    "one drop",
+    "drop, then 2 s outage",
+    "drop, then three 503 refusals",
+    "each connection drops after 5 s",
+)
+
+
+def picture(results: Sequence[Result], titles: Collection[str] | None = None) -> plot.Drawing:
+    """How many words were lost: a panel for each framework, a bar for each plugin.
+
+    Args:
+        results: The whole matrix.
+        titles: Scenarios to show; None: all.
+    """
+    panels: dict[str, dict[str, dict[str, list[float]]]] = {}
+    shown = [each for each in results if titles is None or each.scenario in titles]
+    for result in shown:
+        family, plugin = result.contender.split(" ", 1)
+        panel = panels.setdefault({"pipecat": "Pipecat", "livekit": "LiveKit Agents"}[family], {})
+        panel.setdefault(result.scenario, {})[plugin] = [float(result.score.lost)]
+    spoken = sorted({result.words for result in shown})
+    unit = f"words lost of the {spoken[0]} to {spoken[-1]} that the caller spoke"
+    return plot.drawing("Words lost, by fault", unit, panels)
 
 
 def main() -> None:
@@ -266,15 +280,15 @@ def main() -> None:
     results, lag = asyncio.run(run(scenarios))
     words = matrix(results, _words)
     details = [
-        "Seconds from the fault to the first new words, the slowest of several:",
+        "Seconds from a fault to the first new words; the slowest fault of the call counts:",
         matrix(results, _recovered),
-        "Turns whose end was confirmed when all their words were there, before the next one's end:",
+        "Turns whose end was confirmed with all their words, before the next turn ended:",
         matrix(results, _turns),
     ]
-    tables = ["What became of the words:", words, *details, str(lag)]
+    tables = ["Words:", words, *details, str(lag)]
     path = report.write(
         "faults",
-        "What stays when things go wrong",
+        "Words lost, by fault",
         tables,
         {"cells": [asdict(result) for result in results], "lag_p99": lag.p99},
         folder=arguments.out,
@@ -283,9 +297,8 @@ def main() -> None:
     if arguments.publish:
         lag.refuse_to_publish()
         versions = report.header(report.machine())
-        (report.DOCS / "faults.svg").write_text(picture(results), encoding="utf-8")
-        report.paste(report.README, "faults", words)
-        report.paste(report.DOCS / "reliability.md", "faults", "\n\n".join([*tables, versions]))
+        report.publish("faults", "\n\n".join([*tables, versions]), picture(results))
+        report.draw("words_lost", picture(results, HEADLINE))
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def main() -> None:
     )
     print(f"{text}\n\n{path}")  # noqa: T201
     if arguments.publish:
-        report.paste(report.DOCS / "latency.md", "latency", text)
+        report.publish("latency", text)
 
 
 def _percentiles(values: list[float]) -> list[float]:

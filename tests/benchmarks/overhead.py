@@ -127,7 +127,7 @@ def main() -> None:
     )
     print(f"{text}\n\n{path}")  # noqa: T201
     if arguments.publish:
-        report.paste(report.README, "overhead", text)
+        report.publish("overhead", text)
 
 
 if __name__ == "__main__":

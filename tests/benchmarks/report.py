@@ -12,11 +12,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
+from tests.benchmarks import comparison, plot
+
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-DOCS = ROOT / "docs"
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
+IMAGES = ROOT / "docs" / "images"
 FOLDER = Path("build/benchmarks")  # where nobody says otherwise
 _PACKAGES = (
     "pulse-plugins",
@@ -151,6 +154,31 @@ def paste(page: Path, mark: str, text: str) -> None:
     page.write_text(new, encoding="utf-8")
 
 
+def publish(name: str, text: str, drawing: plot.Drawing | None = None) -> None:
+    """Put results into the page of benchmarks and what the README quotes of them into the README.
+
+    Args:
+        name: Of the marked place in the page, and of the picture.
+        text: Markdown.
+        drawing: The picture; None where the page shows none.
+    """
+    paste(BENCHMARKS, name, text)
+    if drawing is not None:
+        draw(name, drawing)
+    compare()
+
+
+def compare() -> None:
+    """Write the README's comparison anew from the page of benchmarks."""
+    paste(README, "comparison", comparison.table(BENCHMARKS.read_text(encoding="utf-8")))
+
+
+def draw(name: str, drawing: plot.Drawing) -> None:
+    """Write a picture of the documents for a light and for a dark page."""
+    for suffix, theme in (("", plot.LIGHT), ("-dark", plot.DARK)):
+        (IMAGES / f"{name}{suffix}.svg").write_text(drawing(theme), encoding="utf-8")
+
+
 def parser(description: str, *, quick: str) -> argparse.ArgumentParser:
     """What every benchmark understands: `--quick`, `--out FOLDER` and `--publish`."""
     made = argparse.ArgumentParser(
@@ -159,7 +187,7 @@ def parser(description: str, *, quick: str) -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help=quick)
     made.add_argument("--out", type=Path, default=FOLDER, help="folder for the results")
     made.add_argument(
-        "--publish", action="store_true", help="put the results into README and docs, too"
+        "--publish", action="store_true", help="also write the results into README and docs"
     )
     return made
 
@@ -167,3 +195,7 @@ def parser(description: str, *, quick: str) -> argparse.ArgumentParser:
 def arguments(description: str, *, quick: str) -> argparse.Namespace:
     """The arguments of a benchmark that understands no others."""
     return parser(description, quick=quick).parse_args()
+
+
+if __name__ == "__main__":
+    compare()

@@ -120,7 +120,7 @@ def main() -> None:
     )
     print(f"{text}\n\n{path}")  # noqa: T201
     if arguments.publish:
-        report.paste(report.DOCS / "latency.md", "scale", text)
+        report.publish("scale", text)
 
 
 if __name__ == "__main__":

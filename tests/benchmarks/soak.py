@@ -249,7 +249,7 @@ def main() -> None:
     print("\n\n".join([*tables, looks_table(looks), str(path)]))  # noqa: T201
     if arguments.publish:
         lag.refuse_to_publish()
-        report.paste(report.DOCS / "reliability.md", "soak", "\n\n".join(tables))
+        report.publish("soak", "\n\n".join(tables))
     sys.exit(0 if clean and max(left_over) <= 0 else 1)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pulse_plugins.local.scripted import silence, speak, unspell
+from pulse_plugins.local.recognizers.scripted import silence, speak, unspell
 from tests.benchmarks.contenders import FRAME_SECONDS, Contender
 
 GAP = 0.06  # seconds between two words

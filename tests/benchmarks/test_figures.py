@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pulse_plugins.local.scripted import ScriptedDecoder, spell
-from tests.benchmarks import plot, report
+from pulse_plugins.local.recognizers.scripted import ScriptedDecoder, spell
+from tests.benchmarks import comparison, plot, report
 from tests.benchmarks.contenders import Bare, Contender, Heard
 from tests.benchmarks.faults import Mishap, Scenario, judge
 from tests.benchmarks.talk import Score, Spoken, numbers, score, talk
+
+pytestmark = pytest.mark.unit
 
 
 @pytest.mark.parametrize(
@@ -110,11 +112,49 @@ def test_results_are_written_and_published(tmp_path: Path) -> None:
         report.paste(page, "y", "")
 
 
-def test_a_plot_has_a_dot_for_every_measurement() -> None:
-    drawing = plot.dots("A <title>", "s", {"one": {"a": [0.1, 0.2], "b": []}})
+def test_a_chart_shows_every_measurement_and_its_median() -> None:
+    drawing = plot.dots("A <title>", "s", {"one": {"ours": [0.1, 0.25, 0.3], "peer": []}})
     root = ElementTree.fromstring(drawing)
-    dots = [e for e in root.iter() if e.tag.endswith("circle") and e.get("fill-opacity")]
-    assert len(dots) == 2
+    assert len([e for e in root.iter() if e.tag.endswith("circle")]) == 3
+    texts = [e.text for e in root.iter() if e.tag.endswith("text")]
+    assert {"A <title>", "s", "one", "ours", "peer", "0.25", "none"} <= set(texts)
+
+
+def test_a_single_measurement_is_a_bar_whose_length_is_its_value() -> None:
+    root = ElementTree.fromstring(plot.dots("t", "s", {"one": {"ours": [4.0], "peer": [2.0]}}))
+    bars = [e for e in root.iter() if e.get("class") == "bar"]
+    long, short = (float(e.get("width") or 0) for e in bars)
+    assert long == pytest.approx(2 * short, abs=0.2)
+    assert [e.get("fill") for e in bars] == [plot.LIGHT.ours, plot.LIGHT.peer]
+
+
+def test_panels_have_one_scale() -> None:
+    panels = {"Pipecat": {"one": {"ours": [4.0]}}, "LiveKit": {"one": {"ours": [2.0]}}}
+    root = ElementTree.fromstring(plot.drawing("t", "s", panels)(plot.DARK))
+    long, short = (float(e.get("width") or 0) for e in root.iter() if e.get("class") == "bar")
+    assert long == pytest.approx(2 * short, abs=0.2)
+
+
+def test_a_label_stands_beside_the_median_and_meets_no_mark() -> None:
+    root = ElementTree.fromstring(plot.dots("t", "s", {"one": {"ours": [1.0, 1.0, 1.2, 9.0]}}))
+    (label,) = (e for e in root.iter() if e.text == "1.10")
+    at = float(label.get("x") or 0)
+    marks = sorted(float(e.get("cx") or 0) for e in root.iter() if e.tag.endswith("circle"))
+    assert marks[2] < at < marks[3]
+
+
+def test_the_comparison_quotes_the_page_of_benchmarks() -> None:
+    page = report.BENCHMARKS.read_text(encoding="utf-8")
+    lines = comparison.table(page).splitlines()
+    assert len(lines) == 2 + 6
+    assert all(line.count("|") == 6 for line in lines)
+    assert comparison.table(page) in report.README.read_text(encoding="utf-8")
+
+
+def test_the_comparison_fails_where_the_page_lacks_a_table() -> None:
+    page = report.BENCHMARKS.read_text(encoding="utf-8").replace("<!-- bytecodes -->", "")
+    with pytest.raises(LookupError, match="bytecodes"):
+        comparison.table(page)
 
 
 def samples(frames: Sequence[bytes]) -> NDArray[np.int16]:

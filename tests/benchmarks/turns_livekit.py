@@ -46,10 +46,10 @@ class Case:
 
 
 CASES = (
-    Case("the VAD", "vad", _FULL),
-    Case("the STT", "stt", _FULL),
-    Case("the VAD, plain server", "vad", _PLAIN),
-    Case("the STT, plain server", "stt", _PLAIN),
+    Case("VAD decides", "vad", _FULL),
+    Case("STT decides", "stt", _FULL),
+    Case("VAD decides, plain server", "vad", _PLAIN),
+    Case("STT decides, plain server", "stt", _PLAIN),
 )
 
 
@@ -181,7 +181,7 @@ def turns_table(calls: Sequence[Call]) -> str:
             rows.append(
                 [
                     case.title,
-                    kind.name.removeprefix("livekit "),
+                    _plugin(kind.name),
                     f"{len(done)} of {len(turns)}",
                     report.percentile(done, 50),
                     report.percentile(done, 95),
@@ -192,17 +192,21 @@ def turns_table(calls: Sequence[Call]) -> str:
                 ]
             )
     columns = [
-        "who decides",
+        "case",
         "plugin",
         "turns committed",
-        "after p50, s",
+        "p50, s",
         "p95, s",
         "words missing",
-        "replies begun early",
-        "by p50, ms",
-        "requests unused",
+        "early replies",
+        "head start p50, ms",
+        "unused LLM requests",
     ]
     return report.table(columns, rows)
+
+
+def _plugin(name: str) -> str:
+    return name.removeprefix("livekit ")
 
 
 def main() -> None:
@@ -213,10 +217,10 @@ def main() -> None:
     once = arguments.quick
     calls, lag = asyncio.run(run(names[:1] if once else names, 1 if once else ROUNDS))
     table = turns_table(calls)
-    drawing = plot.dots(
-        "LiveKit: from the true end of speech to the committed turn",
-        "seconds; a dot a turn, a bar at the median",
-        {c.title: {k.name: commits(cell(calls, c, k)) for k in COMPARED} for c in CASES},
+    drawing = plot.drawing(
+        "LiveKit: from the end of speech to the committed turn",
+        "seconds: one dot for each turn, a line and a number at the median",
+        {c.title: {_plugin(k.name): commits(cell(calls, c, k)) for k in COMPARED} for c in CASES},
     )
     path = report.write(
         "turns_livekit",
@@ -224,13 +228,12 @@ def main() -> None:
         [table, str(lag)],
         {"calls": [asdict(each) for each in calls], "lag_p99": lag.p99},
         folder=arguments.out,
+        picture=drawing(plot.LIGHT),
     )
-    (arguments.out / "turns_livekit.svg").write_text(drawing, encoding="utf-8")
     print("\n\n".join([table, str(lag), str(path)]))  # noqa: T201
     if arguments.publish:
         lag.refuse_to_publish()
-        report.paste(report.README, "turns_livekit", table)
-        (report.DOCS / "turns_livekit.svg").write_text(drawing, encoding="utf-8")
+        report.publish("turns_livekit", table, drawing)
 
 
 if __name__ == "__main__":

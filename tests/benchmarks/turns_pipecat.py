@@ -80,16 +80,16 @@ class Case:
 
 
 CASES = (
-    Case("the server marks its answer"),
-    Case("it does not (no from_finalize)", replace(_SERVER, from_finalize="never")),
+    Case("server marks its answers"),
+    Case("server sends no from_finalize", replace(_SERVER, from_finalize="never")),
     Case(
-        "nor answers when nothing is pending",
+        "no answer if nothing is pending",
         replace(_SERVER, from_finalize="never", answer_empty=False),
     ),
-    Case("its endpointing is before the VAD", stop_secs=1.0),
-    Case("several finals, by word count", replace(_SERVER, max_words=4)),
-    Case("the caller goes on at once", floor=0.6, pause=0.3),
-    Case("the smart-turn model decides", floor=None),
+    Case("server endpointing before the VAD", stop_secs=1.0),
+    Case("finals cut every four words", replace(_SERVER, max_words=4)),
+    Case("caller resumes after 0.3 s", floor=0.6, pause=0.3),
+    Case("smart-turn model decides", floor=None),
 )
 
 
@@ -245,10 +245,12 @@ def turns_table(calls: Sequence[Call]) -> str:
             row += [report.percentile(found, 50), report.percentile(found, 95)]
         row.append(len(delays(calls, case.title, PipecatOurs)))
         rows.append(row)
-    columns = [
-        f"{kind.name.removeprefix('pipecat ')} {p}, s" for kind in COMPARED for p in ("p50", "p95")
-    ]
-    return report.table(["the last words", *columns, "turns"], rows)
+    columns = [f"{_plugin(kind.name)} {p}, s" for kind in COMPARED for p in ("p50", "p95")]
+    return report.table(["case", *columns, "turns"], rows)
+
+
+def _plugin(name: str) -> str:
+    return name.removeprefix("pipecat ")
 
 
 def main() -> None:
@@ -265,10 +267,10 @@ def main() -> None:
         if each.missing or each.split
     ]
     notes = [*faults, str(lag)]
-    drawing = plot.dots(
+    drawing = plot.drawing(
         "Pipecat: from the VAD's stop to the end of the user's turn",
-        "seconds; a dot a turn, a bar at the median",
-        {c.title: {k.name: delays(calls, c.title, k) for k in COMPARED} for c in CASES},
+        "seconds: one dot for each turn, a line and a number at the median",
+        {c.title: {_plugin(k.name): delays(calls, c.title, k) for k in COMPARED} for c in CASES},
     )
     path = report.write(
         "turns_pipecat",
@@ -276,13 +278,12 @@ def main() -> None:
         [table, *notes],
         {"calls": [asdict(each) for each in calls], "lag_p99": lag.p99},
         folder=arguments.out,
+        picture=drawing(plot.LIGHT),
     )
-    (arguments.out / "turns_pipecat.svg").write_text(drawing, encoding="utf-8")
     print("\n\n".join([table, *notes, str(path)]))  # noqa: T201
     if arguments.publish:
         lag.refuse_to_publish()
-        report.paste(report.README, "turns_pipecat", table)
-        (report.DOCS / "turns_pipecat.svg").write_text(drawing, encoding="utf-8")
+        report.publish("turns_pipecat", table, drawing)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,18 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.stream import Disposition
+from numpy.typing import NDArray
 
 from pulse_plugins.cli.application import run
-from pulse_plugins.local import scripted
+from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 
@@ -27,7 +31,7 @@ _ENVIRONMENT = ("PATH", "HOME", "PYTHONPATH", "LANG", "VIRTUAL_ENV", "SYSTEMROOT
 @asynccontextmanager
 async def server(faults: Sequence[str] = (), **options: Any) -> AsyncIterator[PulseServer]:
     """A server that hears the words which `record` hides in the audio."""
-    made = ServerOptions(recognizer="scripted", **options)
+    made = ServerOptions(**{"recognizer": "scripted", **options})
     async with PulseServer(made, faults=faults) as running:
         yield running
 
@@ -137,19 +141,95 @@ def words(first: int, count: int) -> list[str]:
 
 def record(path: Path, first: int, count: int = 4) -> Path:
     """Write a recording of numbered words, in the container that its name asks for."""
-    quiet = scripted.silence(0.4, RATE)
-    said = scripted.speak(range(first, first + count), RATE)
-    samples = np.concatenate((quiet, said, quiet))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = scripted.speak(range(first, first + count), RATE, lead_seconds=0.4, tail_seconds=0.4)
     codec = CODECS[path.suffix]
-    rate = 48_000 if codec == "libopus" else RATE
-    with av.open(str(path), "w") as container:
-        stream = cast("av.AudioStream", container.add_stream(codec, rate=rate, layout="mono"))
-        stream.bit_rate = 128_000
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
+    return save(path, said, codec=codec, rate=48_000 if codec == "libopus" else RATE)
+
+
+def save(
+    path: Path,
+    samples: NDArray[np.int16],
+    *,
+    codec: str,
+    rate: int = RATE,
+    start: float = 0.0,
+    tracks: Sequence[NDArray[np.int16]] = (),
+    picture: float = 0.0,
+    holes: Sequence[tuple[float, float]] = (),
+    default: int = 1,
+    **options: str,
+) -> Path:
+    """Write a recording as any codec in any container.
+
+    Args:
+        samples: At `RATE`; a column for each channel, or mono.
+        codec: FFmpeg's name of the encoder.
+        rate: Hz that the encoder gets.
+        start: Seconds at which the audio begins in the container.
+        tracks: More audio tracks.
+        picture: Seconds of a black picture beside the audio, from the start; 0: none.
+        holes: After how many seconds the time stamps jump, and by how many seconds.
+        default: The track that the container calls its default one, counted from 1.
+        options: For the container.
+    """
+    with av.open(str(path), "w", options=options) as container:
+        film = container.add_stream("mpeg4", rate=10) if picture else None
+        if film is not None:
+            film.width = film.height = 64
+            film.pix_fmt = "yuv420p"
+        writers = [
+            _Track(container, each, codec, rate, is_default=number == default)
+            for number, each in enumerate((samples, *tracks), 1)
+        ]
+        if film is not None:
+            black = np.zeros((64, 64, 3), np.uint8)
+            for _ in range(round(picture * 10)):
+                container.mux(film.encode(av.VideoFrame.from_ndarray(black)))
+            container.mux(film.encode(None))
+        for writer in writers:
+            writer.write(start, holes)
+    return path
+
+
+class _Track:
+    """One audio track of a container that is being written."""
+
+    def __init__(
+        self,
+        container: OutputContainer,
+        samples: NDArray[np.int16],
+        codec: str,
+        rate: int,
+        *,
+        is_default: bool,
+    ) -> None:
+        self._container = container
+        self._samples = samples if samples.ndim == 2 else samples[:, None]
+        count = self._samples.shape[1]
+        self._layout = {1: "mono", 2: "stereo", 4: "4.0", 6: "5.1"}[count]
+        self._stream = cast(
+            "av.AudioStream", container.add_stream(codec, rate=rate, layout=self._layout)
+        )
+        self._stream.disposition = Disposition.default if is_default else Disposition(0)
+        self._rate = rate
+        if codec not in ("flac", "alac") and not codec.startswith(("pcm", "adpcm")):
+            self._stream.bit_rate = 128_000
+
+    def write(self, start: float, holes: Sequence[tuple[float, float]]) -> None:
+        """Encode all of it."""
+        stream = self._stream
+        planes = np.ascontiguousarray(self._samples.T)
+        frame = av.AudioFrame.from_ndarray(planes, format="s16p", layout=self._layout)
         frame.sample_rate = RATE
         size = stream.codec_context.frame_size or 1024
-        resampler = av.AudioResampler(stream.format.name, "mono", rate, size)
+        resampler = av.AudioResampler(stream.format.name, self._layout, self._rate, size)
+        at = round(start * self._rate)
         for piece in (*resampler.resample(frame), *resampler.resample(None)):
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-    return path
+            time = at / self._rate
+            late = sum(length for after, length in holes if time - start >= after)
+            piece.pts = at + round(late * self._rate)
+            piece.time_base = Fraction(1, self._rate)
+            at += piece.samples
+            self._container.mux(stream.encode(piece))
+        self._container.mux(stream.encode(None))

@@ -64,7 +64,7 @@ def test_an_exit_code_says_whose_fault_it_was(error: Exception, code: Exit) -> N
 
 
 def test_for_machines_an_error_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["transcribe", "missing.wav", "--json"]) == Exit.USAGE
+    assert run(["transcribe", "missing.wav", "--json", "--url", "ws://127.0.0.1:9"]) == Exit.USAGE
     line = json.loads(capsys.readouterr().out)
     assert line["event"] == "error"
     assert line["exit"] == Exit.USAGE

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from pulse_plugins.cli.exits import Exit
+from pulse_plugins.local.connection.habits import QUIRKS
+from pulse_plugins.local.faults import MOMENTS, Kind
+from pulse_plugins.local.settings import ServerOptions
 from tests.cli.rig import command, program, record, words
 
 pytestmark = pytest.mark.process
@@ -86,3 +90,85 @@ async def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[st
 async def test_it_lists_what_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert await command("serve", "--list") == Exit.OK
     assert "latency_final" in capsys.readouterr().out
+
+
+async def test_each_call_is_shown_as_it_happens(tmp_path: Path) -> None:
+    source = record(tmp_path / "a.wav", 3)
+    shown = ("serve", "--port", "0", "--recognizer", "scripted", "-v", "--fault", "drop@word=2")
+    async with program(*shown, COLUMNS="200") as running:
+        url = (await running.line()).partition("on ")[2].partition(".  Ctrl")[0].split(" ")[0]
+        url = url.rstrip(".")
+        assert await command("transcribe", str(source), "-o", str(tmp_path), "--url", url) == 0
+        assert await command("transcribe", str(source), "--rest", "--force", "--url", url) == 0
+        running.terminate()
+        ended = await running.ended()
+    lines = ended.out.splitlines()
+    assert any("#1 connected /waves/v1/pulse/get_text" in line for line in lines)
+    assert any("#1 closed with 1006" in line and "drop@word=2" in line for line in lines)
+    assert any('#2 final "' in line for line in lines)
+    assert any("#2 closed with 1000" in line for line in lines)
+    assert any("upload answered with 200" in line for line in lines)
+
+
+async def test_what_was_said_is_shown_on_request_alone(tmp_path: Path) -> None:
+    source = record(tmp_path / "a.wav", 3)
+    async with program(*SCRIPTED) as running:
+        url = json.loads(await running.line())["url"]
+        assert await command("transcribe", str(source), "-o", str(tmp_path), "--url", url) == 0
+        running.terminate()
+        ended = await running.ended()
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    assert [event["event"] for event in events] == ["connected", "closed"]
+    assert not any(word in ended.out for word in words(3, 1))
+
+
+async def test_list_explains_every_habit_and_fault_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert await command("serve", "--list") == Exit.OK
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.split()}
+    names = [each.name for each in fields(ServerOptions) if each.name != "recognizer"]
+    for name in (*names, *QUIRKS, *MOMENTS, *(kind.value for kind in Kind)):
+        meaning = rows[name].rstrip()
+        assert meaning.endswith("."), name
+        assert len(meaning.split()) >= 5, name
+
+
+async def test_a_recorded_session_is_served_again(tmp_path: Path) -> None:
+    source, session = record(tmp_path / "a.wav", 3), tmp_path / "session.jsonl"
+    async with program(*SCRIPTED) as serving:
+        url = json.loads(await serving.line())["url"]
+        made = ("record", str(session), "--url", url, "--port", "0", "--json")
+        async with program(*made) as recording:
+            url = json.loads(await recording.line())["url"]
+            assert await command("transcribe", str(source), "-o", str(tmp_path), "--url", url) == 0
+            recording.terminate()
+            assert (await recording.ended()).code == Exit.OK
+    assert session.stat().st_mode & 0o077 == 0  # its owner's alone
+    (tmp_path / "a.txt").unlink()
+    async with program("serve", "--replay", str(session), "--port", "0", "--json") as replaying:
+        url = json.loads(await replaying.line())["url"]
+        assert await command("transcribe", str(source), "-o", str(tmp_path), "--url", url) == 0
+    heard = (tmp_path / "a.txt").read_text().lower()
+    assert "".join(filter(str.isalpha, heard)) == "".join(words(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "text"),
+    [
+        (("--no-words", "--audio"), Exit.USAGE, "--no-words"),
+        (("--url", "nonsense"), Exit.CONFIGURATION, "wss://"),
+    ],
+)
+async def test_a_recording_that_cannot_be_made_is_one_line(
+    more: tuple[str, ...], code: Exit, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "session.jsonl"
+    assert await command("record", str(path), "--port", "0", *more) == code
+    shown = capsys.readouterr().err
+    assert text in shown
+    assert len(shown.strip().splitlines()) == 1
+    path.touch()
+    assert await command("record", str(path), "--port", "0") == Exit.USAGE
+    assert "exists" in capsys.readouterr().err

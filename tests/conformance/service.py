@@ -1,4 +1,4 @@
-"""A service that says what the protocol page shows, word for word: one script a connection.
+"""A service that says what docs/protocol.md shows, word for word: one script a connection.
 
 It shares no code with the client's codec nor with the local server's.
 """
@@ -21,7 +21,7 @@ from websockets.http11 import Request, Response
 
 from pulse_plugins import Connected, Disconnected, Event, Final, PulseOptions, PulseStream
 from pulse_plugins.core.config.retry import RetryPolicy
-from pulse_plugins.local.scripted import speak
+from pulse_plugins.local.recognizers.scripted import speak
 from tests.support.privacy import API_KEY
 
 RATE = 16_000  # Hz
@@ -182,8 +182,7 @@ def options(running: Reachable, **wanted: Any) -> PulseOptions:
     hasty: dict[str, Any] = {
         "api_key": API_KEY,
         "base_url": running.url,
-        "replay_speed": 1000.0,
-        "retry": RetryPolicy(base=0.0, slow_base=0.0),
+        "retry": RetryPolicy(base=0.0),
     }
     return PulseOptions(**hasty | wanted)
 

@@ -1,4 +1,4 @@
-"""Sections 3, 4.1, 5, 8 and 9 of the protocol page: what the client says, when, and the turns.
+"""Sections 3, 4.1, 5, 8 and 9 of docs/protocol.md: what the client says, when, and the turns.
 
 The service is a script, so that what it answers, and in which order, is the page's own.
 """
@@ -101,8 +101,7 @@ async def test_3_audio_is_raw_bytes_in_advised_portions(
         await hear(running, pcm=pcm, encoding=encoding, sample_rate=rate)
         (visit,) = running.visits
     assert len(visit.audio) == (rate + 1) * width
-    assert set(visit.packets[:-1]) == {rate * width // 10}  # 100 ms
-    assert max(visit.packets) <= 8192
+    assert all(size % width == 0 and size <= 8192 for size in visit.packets)
     if encoding == "linear16":
         assert visit.audio == pcm
     if encoding == "linear32":  # little-endian integers
@@ -243,7 +242,7 @@ async def test_5_3_a_finalize_without_an_answer_is_bounded_and_keeps_the_words()
 )
 async def test_5_4_the_end_is_waited_for_and_bounded(closing: list[Frame], dialect: str) -> None:
     async with service(Script(heard=[final("hi", 2.6)], closing=closing)) as running:
-        timeouts = Timeouts(close=0.5, close_grace=0.2)
+        timeouts = Timeouts(close=0.5)
         events = await hear(running, dialect=dialect, timeouts=timeouts)
         assert len(running.visits) == 1
     texts = [event.text for event in events if isinstance(event, Final)]

@@ -1,4 +1,4 @@
-"""Section 6 of the protocol page: the batch client against answers written by hand."""
+"""Section 6 of docs/protocol.md: the batch client against answers written by hand."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def answering(*answers: tuple[int, Any], **headers: str) -> AsyncIterator[
 
 def batch(service: Service, **wanted: Any) -> PulseBatch:
     model = wanted.pop("model", None)
-    hasty = RetryPolicy(base=0.0, slow_base=0.0)
+    hasty = RetryPolicy(base=0.0)
     options = PulseOptions(base_url=service.url, api_key=API_KEY, retry=hasty, **wanted)
     return PulseBatch(options, model=model)
 

@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 
-from pulse_plugins.local.encodings import MULAW
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence, speak, spell
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence, speak, spell
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.encodings import MULAW
 from tests.local.client import CLOSE, DEADLINE, FINALIZE, PATHS, calling, finals, interims, spoken
 
 BOOK = ScriptedRecognizer("book a table".split())
@@ -68,7 +68,9 @@ async def test_9_1_another_language_on_a_pinned_session() -> None:
 
 
 async def test_9_1_a_full_transcript_unasked() -> None:
-    assert finals(await quirky("full_transcript"))[0]["full_transcript"] == "Book."
+    async with server(full_transcript="always") as running, calling(running) as client:
+        await client.say(speak([0]))
+        assert finals(await client.finish())[0]["full_transcript"] == "Book."
 
 
 async def test_5_3_a_duplicate_final_from_a_race() -> None:

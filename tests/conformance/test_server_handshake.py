@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 from tests.local.client import DEADLINE, PATHS, Client, calling
@@ -82,13 +82,13 @@ HANDSHAKES = [
     asks("2.2 max_words 1", "live", 101, max_words=1),
     asks("2.3 keywords string on A", "live", 101, keywords="Acme:2,Mary Ann Lee:1.5,SKU"),
     asks("2.3 keywords string on B", "pulse", 101, keywords="Acme:20"),
-    asks("2.3 keywords weight 21", "pulse", 400, keywords="Acme:21"),
-    asks("2.3 keywords negative weight", "live", 400, keywords="Acme:-1"),
-    asks("2.3 keywords weight no number", "live", 400, keywords="Acme:heavy"),
+    asks("10 N13 keywords weight 26", "pulse", 101, keywords="I:20,smiling:26"),
+    asks("10 N13 keywords JSON list on B", "pulse", 101, keywords='["acme:5.0"]'),
+    asks("10 N13 keywords None on C", "legacy", 101, keywords="None"),
     asks("2.3 keywords empty", "live", 101, keywords=""),
     asks("2.3 keywords JSON list on C", "legacy", 101, keywords='["acme:5.0","lee:4.0"]'),
-    asks("2.3 keywords string on C", "legacy", 400, keywords="acme:5.0"),
-    asks("2.3 keywords JSON object on C", "legacy", 400, keywords='{"acme":5}'),
+    asks("2.3 keywords string on C", "legacy", 101, keywords="acme:5.0"),
+    asks("2.3 keywords, more than 10000", "legacy", 400, keywords=",".join(["a"] * 10_001)),
     asks("2 unknown parameter on A", "live", 101, shiny="new"),
     asks("2 unknown parameter on C", "legacy", 101, shiny="new"),
     asks("2 a boolean of another spelling", "live", 101, word_timestamps="True"),
@@ -109,6 +109,12 @@ STRICT = [
     asks("2 S-RT list on B", "pulse", 101, language="en", itn_normalize="true", max_words=20),
     asks("2 endpointing is not in S-RT", "pulse", 400, endpointing="true"),
     asks("2 numerals is not in S-RT", "pulse", 400, numerals="true"),
+    asks("2.3 keywords weight 21", "pulse", 400, language="en", keywords="Acme:21"),
+    asks("2.3 keywords negative weight", "pulse", 400, language="en", keywords="Acme:-1"),
+    asks("2.3 keywords weight no number", "pulse", 400, language="en", keywords="Acme:heavy"),
+    asks("2.3 keywords string on C", "legacy", 400, keywords="acme:5.0"),
+    asks("2.3 keywords JSON object on C", "legacy", 400, keywords='{"acme":5}'),
+    asks("2.3 keywords JSON list on C", "legacy", 101, keywords='["acme:5.0"]'),
     asks("2 S-OLD list on C", "legacy", 101, numerals="auto", full_transcript="true"),
     asks("2 eou_timeout_ms is not in S-OLD", "legacy", 400, eou_timeout_ms=800),
     asks("2 model is not in S-OLD", "legacy", 400, model="pulse"),

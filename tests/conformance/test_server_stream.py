@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence, speak
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence, speak
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 from tests.local.client import PATHS, Client, calling, finals, interims, spoken, text
@@ -41,7 +41,8 @@ async def close(client: Client, dialect: str = "live") -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("dialect", FINALIZED)
 async def test_4_1_finalize_is_answered_and_the_connection_stays(dialect: str) -> None:
-    async with server() as running, calling(running, dialect, language="en") as client:
+    asked: dict[str, Any] = {"language": "en", "itn_normalize": True}
+    async with server() as running, calling(running, dialect, **asked) as client:
         await client.say(speak(range(2)))
         await client.send({"type": "finalize"})
         full = await client.until_final()
@@ -125,8 +126,8 @@ async def test_4_2_a_message_has_the_fields_of_its_endpoint(dialect: str) -> Non
         await client.say(speak(range(3), lead_seconds=0.2))
         messages = await close(client, dialect)
         session_id = running.connections[0].session_id
-    typed = TYPED if dialect in ("live", "direct") else set()
-    flag = set() if dialect == "legacy" else {"from_finalize"}
+    typed = set() if dialect == "legacy" else TYPED
+    flag = {"from_finalize"} if dialect in ("live", "direct") else set()
     more = {"language", "languages", "words", "utterances"} | flag
     partial, final = interims(messages)[0], finals(messages)[0]
     assert set(partial) == BASE | typed

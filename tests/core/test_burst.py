@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulse_plugins import Final, PulseOptions, PulseStream, Timeouts
 from pulse_plugins.local import PulseServer
-from pulse_plugins.local.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak, spell
 
 WORDS = range(40)
 

@@ -9,7 +9,8 @@ import pytest
 
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.local import PulseServer, ServerOptions, scripted
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.recognizers import scripted
 from tests.cli.rig import program
 from tests.support.listening import Listener
 from tests.support.privacy import Watch

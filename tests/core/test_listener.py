@@ -10,7 +10,7 @@ from pulse_plugins.core.base.events import Connected, Event, Final, Interim
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak, spell
 from tests.benchmarks.service import serving
 
 

@@ -21,12 +21,15 @@ from hypothesis.stateful import (
 )
 
 from pulse_plugins.core.base.errors import ConnectionLostError, ServerError
-from pulse_plugins.core.session.session import State
-from pulse_plugins.core.transcript.assembler import Recognition
-from pulse_plugins.core.transcript.placement import Transcripts
+from pulse_plugins.core.session.state import TRANSITIONS, State
+from pulse_plugins.core.transcript.assembler import TranscriptAssembler
+from pulse_plugins.core.transcript.delivered import DeliveredWords
 from tests.support.attentive import AttentiveCall
 from tests.support.call import Call
-from tests.support.hearing import RATE, spoken
+from tests.support.hearing import RATE, Hearing, spoken
+from tests.support.misbehaving import Habits, Misbehaving
+
+pytestmark = pytest.mark.unit
 
 GARBAGE = ["{", "[]", "null", '{"type":"news"}', '{"transcript":5}', b"\x00", '{"words":null}']
 
@@ -39,6 +42,7 @@ class AnyCall(RuleBasedStateMachine):
         self.call = self.pick_up()
         self.spoken: list[str] = []
         self.begun = b""  # the rest of a word that is being said
+        self.state = self.call.session.state
         self.asked = 0
 
     def pick_up(self) -> Call:
@@ -133,9 +137,19 @@ class AnyCall(RuleBasedStateMachine):
     # What must hold.
 
     @invariant()
+    def the_stream_takes_no_step_that_is_not_drawn(self) -> None:
+        state = self.call.session.state
+        if state is not self.state:
+            assert (self.state, state) in TRANSITIONS
+            self.state = state
+
+    @invariant()
     def every_byte_is_accounted_for(self) -> None:
-        count = self.call.session.audio_count
-        assert self.call.fed == count.held + count.settled + count.released + count.lost
+        call = self.call
+        count = call.session.buffer.count
+        waiting = round(call.packetizer.held_seconds * call.session.buffer.bytes_per_second)
+        placed = count.held + count.acked + count.released + count.lost
+        assert call.fed == placed + waiting
 
     @invariant()
     def words_come_once_in_order_and_on_the_clock(self) -> None:
@@ -153,6 +167,11 @@ class AnyCall(RuleBasedStateMachine):
         assert self.call.lost == 0.0
         assert self.call.session.error is None
 
+    def say_all(self) -> None:
+        """The server says what it has to say."""
+        server = self.call.server
+        self.call.hear(server.answer() if server.finalizes else server.final())
+
     def teardown(self) -> None:
         """Then the network is well again: the other words come, every request is answered."""
         call = self.call
@@ -166,10 +185,8 @@ class AnyCall(RuleBasedStateMachine):
                 call.connect()
             elif not call.servers:
                 continue
-            elif call.server.finalizes:
-                call.hear(call.server.answer())
-            elif call.server.words():
-                call.hear(call.server.final())
+            elif call.server.finalizes or call.server.words():
+                self.say_all()
             elif len(call.words) == len(self.spoken):
                 break
         assert call.words == self.spoken
@@ -244,7 +261,7 @@ class SwitchingCall(AttentiveCall):
 
     @property
     def link(self) -> int:
-        listening = self.session._link
+        listening = self.session._connections.current
         if listening is not None and listening.id in self.servers:
             return listening.id
         return super().link
@@ -273,6 +290,78 @@ class AnyChange(AnyCall):
         call.settle()
 
 
+class MisbehavingCall(Call):
+    """Its servers have habits of real ones."""
+
+    def __init__(self, habits: Habits) -> None:
+        self.habits = habits
+        super().__init__()
+
+    def make_server(self) -> Hearing:
+        return Misbehaving(self.habits, self.loud)
+
+
+class AnyHabit(AnyCall):
+    """The servers repeat finals, round times, double words, overtake interims and report errors."""
+
+    @initialize(
+        marks=st.booleans(),
+        answers_empty=st.booleans(),
+        rounds=st.booleans(),
+        doubles=st.sampled_from([None, 0.0, 0.1, 0.17]),
+        repeats=st.booleans(),
+    )
+    def choose_habits(
+        self,
+        marks: bool,
+        answers_empty: bool,
+        rounds: bool,
+        doubles: float | None,
+        repeats: bool,
+    ) -> None:
+        self.call = MisbehavingCall(Habits(marks, answers_empty, rounds, doubles, repeats))
+        self.stale = ""
+
+    @property
+    def server(self) -> Misbehaving:
+        server = self.call.server
+        assert isinstance(server, Misbehaving)
+        return server
+
+    def hear(self, messages: list[str]) -> None:
+        for message in messages:
+            if self.call.servers:
+                self.call.hear(message)
+
+    @precondition(lambda self: self.call.servers)
+    @rule(most=st.integers(1, 5), overtaken=st.booleans())
+    def cut_final(self, most: int, overtaken: bool) -> None:
+        if self.server.finalizes or not self.server.words():
+            return  # it answers in order
+        stale = self.server.interim()
+        self.hear(self.server.cuts(most))
+        if overtaken:
+            self.hear([stale])
+
+    @precondition(lambda self: any(s.finalizes for s in self.call.servers.values()))
+    @rule()
+    def answer(self) -> None:
+        if self.server.finalizes:
+            self.hear(self.server.answers())
+
+    @precondition(lambda self: self.call.servers)
+    @rule()
+    def report_an_error_and_go_on(self) -> None:
+        self.hear(['{"status":"error","message":"decoder timed out"}'])
+
+    def say_all(self) -> None:
+        """The other words come, from whichever connection there is."""
+        if self.server.finalizes:
+            self.hear(self.server.answers())
+        elif self.server.words():
+            self.hear(self.server.cuts(100))
+
+
 PROFILE = settings(
     max_examples=150,
     stateful_step_count=50,
@@ -286,7 +375,15 @@ PROFILE = settings(
 
 @pytest.mark.parametrize(
     "machine",
-    [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes, AnyQuietCall, AnyHangUp, AnyChange],
+    [
+        AnyCall,
+        AnyCallWithoutFlags,
+        AnyCallWithoutWordTimes,
+        AnyQuietCall,
+        AnyHangUp,
+        AnyChange,
+        AnyHabit,
+    ],
 )
 def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall]) -> None:
     run_state_machine_as_test(machine, settings=PROFILE)
@@ -294,7 +391,7 @@ def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall])
 
 def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
-    monkeypatch.setattr(Recognition, "_settled_by", lambda *_: 0)
-    monkeypatch.setattr(Transcripts, "_is_known", lambda self, word: False)
+    monkeypatch.setattr(TranscriptAssembler, "_ack", lambda *_: 0)
+    monkeypatch.setattr(DeliveredWords, "overlap", lambda self, words: 0)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(AnyCall, settings=settings(PROFILE, max_examples=2000))

@@ -20,10 +20,10 @@ from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.scoring import word_errors
+from pulse_plugins.local.recognizers.scripted import speak, spell
 from pulse_plugins.local.recordings import load
-from pulse_plugins.local.scoring import word_errors
-from pulse_plugins.local.scripted import speak, spell
 
 RATE = 16_000
 FRAME = RATE // 50 * 2  # bytes

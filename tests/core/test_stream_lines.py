@@ -13,7 +13,7 @@ from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.local import PulseServer
-from pulse_plugins.local.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak, spell
 from tests.support.proxy import Line, bad_line
 
 WORDS = 24

@@ -30,11 +30,11 @@ from pulse_plugins.core.wire.stream_messages import (
     Unreadable,
     parse,
 )
-from pulse_plugins.local.messages import BATCH_PATHS, PATHS
-from pulse_plugins.local.parameters import DOCUMENTED
-from pulse_plugins.local.scripted import ScriptedRecognizer, speak
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.messages import BATCH_PATHS, PATHS
+from pulse_plugins.local.wire.parameters import DOCUMENTED
 from tests.local.client import calling, spoken
 from tests.support.call import Call
 

@@ -11,7 +11,7 @@ from livekit import rtc
 from livekit.agents.stt import RecognizeStream, SpeechEvent, SpeechEventType
 from numpy.typing import NDArray
 
-from pulse_plugins.local.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak, spell
 
 DEADLINE = 30.0
 START = SpeechEventType.START_OF_SPEECH

@@ -16,7 +16,7 @@ from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConn
 from livekit.agents.voice import io
 from numpy.typing import NDArray
 
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.recognizers.contract import RecognizedWord
 from pulse_plugins.local.recordings import Recording, Turn
 
 

@@ -36,9 +36,10 @@ def test_urls_are_those_of_the_official_arguments(base: str, path: str | None, u
     assert first_settings(given).options.websocket_url().partition("?")[0] == url
 
 
-def test_what_an_endpoint_does_not_name_is_not_sent_by_default() -> None:
-    assert "endpointing_timeout" not in settings().options.query()
-    assert settings().options.query()["vad_events"] == "true"
+def test_the_defaults_of_the_vad_are_sent_where_the_endpoint_has_one() -> None:
+    default = settings().options.query()
+    assert (default["vad_events"], default["endpointing_timeout"]) == ("true", "300")
+    assert "endpointing_timeout" not in settings(dialect="legacy").options.query()
     live = settings(stream_path="/stt/live").options.query()
     assert (live["endpointing"], live["endpointing_timeout"]) == ("true", "300")
     server_default = settings(stream_path="/stt/live", endpointing_timeout_ms=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pulse_plugins.livekit import STT
-from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 from tests.livekit.driving import END, FINAL, Heard, check_grammar, frames, play, speech, words

@@ -34,7 +34,7 @@ async def test_what_is_in_force_already_changes_nothing() -> None:
         stream = stt.stream()
         heard = Heard(stream)
         await play(stream, frames(speech(0, 2)))
-        stt.update_options(language="en", endpointing_timeout_ms=None)
+        stt.update_options(language="en", eou_timeout_ms=None)
         stt.update_options(finalize_on_flush=False)  # the client's own affair
         await play(stream, frames(speech(2, 2)))
         await heard.until(lambda: heard.count(END) == 2)

@@ -14,7 +14,7 @@ from livekit.agents.stt import SpeechEventType
 
 from pulse_plugins.livekit import STT
 from pulse_plugins.livekit.recognize import wav
-from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 from tests.livekit.driving import frames, speech, words

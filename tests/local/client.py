@@ -10,11 +10,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from pulse_plugins.local.recognizers.contract import Recognizer
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 from pulse_plugins.local.server import PulseServer
+from pulse_plugins.local.settings import ServerOptions
 
 DEADLINE = 20.0
 PATHS = {
@@ -25,6 +29,13 @@ PATHS = {
 }
 FINALIZE = {"type": "finalize"}
 CLOSE = {"type": "close_stream"}
+
+
+HELLO = ScriptedRecognizer("please book a table for four".split())
+
+
+def server(recognizer: Recognizer | str = HELLO, **options: Any) -> PulseServer:
+    return PulseServer(ServerOptions(recognizer=recognizer, **options))
 
 
 class Client:
@@ -101,3 +112,12 @@ def text(messages: list[dict[str, Any]]) -> str:
 def spoken(messages: list[dict[str, Any]]) -> list[str]:
     """The words of all finals as they were spoken, without capitals and marks."""
     return text(messages).lower().replace(".", "").replace("?", "").split()
+
+
+async def refusal(running: PulseServer, dialect: str = "live", **query: Any) -> tuple[int, str]:
+    """The status and the body of a handshake that is refused."""
+    with pytest.raises(InvalidStatus) as caught:
+        async with calling(running, dialect, **query):
+            pass
+    response = caught.value.response
+    return response.status_code, (response.body or b"").decode()

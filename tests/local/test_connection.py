@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from pulse_plugins.local.connection import Connection, Cut, Habits
-from pulse_plugins.local.parameters import Parameters, RefusedError, read
-from pulse_plugins.local.recognizer import RecognizedWord
-from pulse_plugins.local.vad import SpeechEdge
+from pulse_plugins.local.connection.habits import Habits
+from pulse_plugins.local.connection.machine import Connection, Cut
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.recognizers.vad import SpeechEdge
+from pulse_plugins.local.wire.parameters import Parameters, read
+from pulse_plugins.local.wire.refusals import RefusedError
+
+pytestmark = pytest.mark.unit
 
 STARTED = [SpeechEdge("speech_started", 0.2)]
 
@@ -206,8 +210,9 @@ def test_a_language_is_brought_down_to_what_the_recognizer_knows(
     assert read_live(language=language).recognized_as == recognized_as
 
 
-def test_keywords_that_are_no_list_are_refused_on_the_legacy_dialect() -> None:
-    for value in ("acme:2", '{"a":1}', "[1]", "[" * 10_000):
-        with pytest.raises(RefusedError) as caught:
-            read("legacy", {"keywords": value}, languages=frozenset({"en"}))
-        assert caught.value.status == 400
+@pytest.mark.parametrize("value", ["acme:2", '{"a":1}', "[" * 10_000, "None", '["a:heavy"]'])
+def test_undocumented_keywords_are_refused_by_a_strict_server_only(value: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        read("legacy", {"keywords": value}, languages=frozenset({"en"}), strict=True)
+    assert (caught.value.status, caught.value.parameter) == (400, "keywords")
+    read("legacy", {"keywords": value}, languages=frozenset({"en"}))

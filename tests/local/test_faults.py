@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.faults import Fault, Kind, Schedule, Trigger, parse
-from pulse_plugins.local.scripted import ScriptedRecognizer, speak, spell
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak, spell
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 from tests.local.client import CLOSE, DEADLINE, FINALIZE, calling, finals, interims, spoken

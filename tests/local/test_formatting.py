@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from pulse_plugins.local.formatting import Formatter, numbers_at_end, write_numbers
-from pulse_plugins.local.parameters import Parameters
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.output.formatting import Formatter, numbers_at_end, write_numbers
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from pulse_plugins.local.wire.parameters import Parameters
 
 
 def words(text: str) -> list[RecognizedWord]:
@@ -88,8 +88,8 @@ def test_without_the_library_numbers_are_refused_with_advice() -> None:
     program = (
         "import sys; sys.modules['text_to_num'] = None\n"
         "from pulse_plugins.core.base.errors import ConfigurationError\n"
-        "from pulse_plugins.local import formatting\n"
-        "from pulse_plugins.local.parameters import Parameters\n"
+        "from pulse_plugins.local.output import formatting\n"
+        "from pulse_plugins.local.wire.parameters import Parameters\n"
         "formatting.check(Parameters(dialect='live'))\n"
         "try:\n    formatting.check(Parameters(dialect='live', itn=True))\n"
         "except ConfigurationError as error:\n    print(error)\n"

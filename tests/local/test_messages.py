@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse_plugins.local.messages import (
+from pulse_plugins.local.wire.messages import (
     Control,
     DialectName,
     Transcript,
@@ -16,6 +17,8 @@ from pulse_plugins.local.messages import (
     read_control,
     speech_edge,
 )
+
+pytestmark = pytest.mark.unit
 
 FINAL = Transcript(
     session_id="s1",
@@ -32,7 +35,8 @@ FINAL = Transcript(
 
 
 def test_a_final_in_the_typed_dialects_as_documented() -> None:
-    for dialect in ("live", "direct"):
+    dialects: tuple[DialectName, ...] = ("live", "pulse", "direct")
+    for dialect in dialects:
         assert json.loads(FINAL.encode(dialect)) == {
             "type": "transcription",
             "status": "success",
@@ -51,15 +55,17 @@ def test_a_final_in_the_typed_dialects_as_documented() -> None:
         }
 
 
-def test_the_older_dialects_leave_fields_out() -> None:
-    pulse = json.loads(FINAL.encode("pulse"))
-    assert not {"type", "status", "transcription"} & set(pulse)
-    assert pulse["from_finalize"] is True
-    assert "from_finalize" not in json.loads(FINAL.encode("legacy"))
+def test_the_legacy_dialect_leaves_fields_out() -> None:
+    typed = {"type", "status", "transcription"}
+    assert typed <= set(json.loads(FINAL.encode("pulse")))
+    assert not {"from_finalize", *typed} & set(json.loads(FINAL.encode("legacy")))
+    bare = json.loads(replace(FINAL, typed=False).encode("pulse"))
+    assert not typed & set(bare)
+    assert bare["from_finalize"] is True
 
 
 def test_an_interim_has_no_more_than_its_text() -> None:
-    interim = json.loads(Transcript(session_id="s", text="book a").encode("pulse"))
+    interim = json.loads(Transcript(session_id="s", text="book a").encode("legacy"))
     assert interim == {
         "session_id": "s",
         "transcript": "book a",

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pulse_plugins.local import recordings
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
-from pulse_plugins.local.scoring import word_errors
-from pulse_plugins.local.scripted import ScriptedRecognizer, speak, spell
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.scoring import word_errors
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak, spell
 from pulse_plugins.local.server import PulseServer
 
 DEADLINE = 45.0

@@ -8,7 +8,7 @@ import wave
 
 import pytest
 
-from pulse_plugins.local.scripted import ScriptedRecognizer, speak, spell
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak, spell
 from pulse_plugins.local.server import PulseServer
 
 httpx = pytest.importorskip("httpx")

@@ -14,12 +14,12 @@ import pytest_asyncio
 
 from pulse_plugins.core.base.errors import ConfigurationError, ServerError
 from pulse_plugins.local import recordings
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
-from pulse_plugins.local.recognizer import Decoder, RecognizedWord, Recognizer
+from pulse_plugins.local.recognizers.contract import Decoder, RecognizedWord, Recognizer
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.scoring import WordErrors, word_errors
+from pulse_plugins.local.recognizers.vad import SpeechDetector
+from pulse_plugins.local.recognizers.worker import Doubler, boosted_probability
 from pulse_plugins.local.recordings import Recording
-from pulse_plugins.local.scoring import WordErrors, word_errors
-from pulse_plugins.local.sphinx_worker import Doubler, boosted_probability
-from pulse_plugins.local.vad import SpeechDetector
 
 pytestmark = pytest.mark.process
 

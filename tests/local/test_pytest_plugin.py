@@ -30,6 +30,19 @@ async def test_words(pulse_server):
                 texts.append("dropped")
     assert texts == [f"{spell(1)} {spell(2)} ", "dropped"]
 
+async def test_replay(pulse_replay, tmp_path):
+    lines = [
+        {"pulse_session": 1, "words": True},
+        {"connection": 1, "at": 0.0, "opened": {"path": "/x", "query": {}}},
+        {"connection": 1, "at": 0.1, "got": "hello"},
+        {"connection": 1, "at": 0.1, "closed": 1000, "by": "server"},
+    ]
+    path = tmp_path / "session.jsonl"
+    path.write_text("\\n".join(json.dumps(line) for line in lines))
+    server = await pulse_replay(path)
+    async with connect(server.url + "/any", proxy=None) as socket:
+        assert [message async for message in socket] == ["hello"]
+
 def test_recording(pulse_audio):
     recording = pulse_audio("booking", 8000)
     assert recording.sample_rate == 8000 and recording.text
@@ -48,7 +61,7 @@ def test_the_fixtures_work_in_a_project_of_their_own(tmp_path: Path) -> None:
         # Named above and not found by its entry point: so it works installed or not.
             env={"PYTHONPATH": str(root), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_importing_the_plugin_loads_next_to_nothing() -> None:
@@ -70,4 +83,5 @@ def test_the_entry_point_names_the_plugin() -> None:
     (value,) = project["entry-points"]["pytest11"].values()
     module = EntryPoint(name="pulse", value=value, group="pytest11").load()
     assert module.pulse_server
+    assert module.pulse_replay
     assert module.pulse_audio

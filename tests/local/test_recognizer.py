@@ -11,9 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
-from pulse_plugins.local.recognizer import Decoder, RecognizedWord, Recognizer, load
-from pulse_plugins.local.scripted import ScriptedRecognizer
+from pulse_plugins.local.recognizers.contract import Decoder, RecognizedWord, Recognizer, load
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
+
+pytestmark = pytest.mark.unit
 
 THEIR_MODULE = """
 class Recognizer:

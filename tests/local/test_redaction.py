@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse_plugins.local.recognizer import RecognizedWord
-from pulse_plugins.local.redaction import Redactor, luhn
+from pulse_plugins.local.output.redaction import Redactor, luhn
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+
+pytestmark = pytest.mark.unit
 
 
 def words(text: str) -> list[RecognizedWord]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pulse_plugins.local.scoring import WordErrors, normalize, word_errors
+from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
+
+pytestmark = pytest.mark.unit
 
 
 @pytest.mark.parametrize(

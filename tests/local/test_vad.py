@@ -8,7 +8,9 @@ import soxr
 from numpy.typing import NDArray
 
 from pulse_plugins.local import recordings
-from pulse_plugins.local.vad import SpeechDetector
+from pulse_plugins.local.recognizers.vad import SpeechDetector
+
+pytestmark = pytest.mark.unit
 
 
 def tone(seconds: float, rate: int, hertz: float = 440.0) -> NDArray[np.int16]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
-import pytest_asyncio
 import soundfile
-from playwright.async_api import Page, async_playwright
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import ConsoleMessage, Page, async_playwright
 
 from examples.phone_agent.lines import RATE, load
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
-from tests.phone_agent.answering import agent
+from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+from tests.phone_agent.answering import Agent, agent, all_free
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -24,6 +27,26 @@ pytestmark = [
     pytest.mark.timeout(150),
 ]
 PATIENCE = 60_000  # ms
+GREETING = "Hello, this is the Lemon Tree. How many people, and when?"
+WIDE, NARROW = (1280, 800), (390, 844)
+FULL_CALL = """
+    for (let turn = 0; turn < 12; turn += 1) {
+      heard({ text: `turn ${turn}: a table for four people on Friday please`, final: true });
+      onServer.answered({ seconds: 0.71 });
+      said({ text: `Answer ${turn}. At what time?`, segment_id: turn });
+    }
+    heard({ text: 'Donaudampfschifffahrtsgesellschaftskapitaenswitwe'.repeat(2), final: false });
+    onServer.booking({
+      party: 'twelve people', day: 'Wednesday, 30 September',
+      time: 'quarter to twelve in the morning',
+      name: 'Bartholomew Featherstonehaugh-Cholmondeley', phone: '151055501001234', booked: true,
+    });
+    onServer.line({ connected: false, reconnects: 12, replayed: 123.4, lost: 10.0 });
+"""
+OVERFLOWING = """[...document.querySelectorAll('body, body *')]
+    .filter((each) => each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0
+        && getComputedStyle(each).display !== 'inline')
+    .map((each) => each.id || each.outerHTML.slice(0, 80))"""
 
 
 @pytest.fixture
@@ -38,67 +61,133 @@ def microphone(tmp_path: Path) -> Path:
     return path
 
 
-@pytest_asyncio.fixture
-async def page(microphone: Path, tmp_path: Path) -> AsyncIterator[Page]:
+@asynccontextmanager
+async def page_of(
+    answering: Agent,
+    size: tuple[int, int] = WIDE,
+    scheme: Literal["light", "dark"] = "light",
+    *arguments: str,
+) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", *arguments]
+        )
+        width, height = size
+        made = await browser.new_page(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        problems: list[str] = []
+
+        def note(message: ConsoleMessage) -> None:
+            if message.type == "error":
+                problems.append(message.text)
+
+        made.on("pageerror", lambda error: problems.append(str(error)))
+        made.on("console", note)
+        await made.goto(answering.origin)
+        yield made
+        await made.goto("about:blank")  # hangs up; a browser that is killed is missed later
+        await browser.close()
+        assert problems == []
+
+
+async def test_a_call_is_shown_as_it_happens(microphone: Path, tmp_path: Path) -> None:
     recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=2)
+    arguments = (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={microphone}%noloop",
+        "--autoplay-policy=no-user-gesture-required",
+    )
     try:
         await recognizer.warm()
         async with (
             PulseServer(ServerOptions(recognizer=recognizer)) as pulse,
             agent(f"sqlite:///{tmp_path}/b.db", pulse=pulse) as answering,
-            async_playwright() as playwright,
         ):
-            browser = await playwright.chromium.launch(
-                executable_path=CHROMIUM,
-                args=[
-                    "--no-sandbox",
-                    "--use-fake-ui-for-media-stream",
-                    "--use-fake-device-for-media-stream",
-                    f"--use-file-for-fake-audio-capture={microphone}%noloop",
-                    "--autoplay-policy=no-user-gesture-required",
-                ],
-            )
-            made = await browser.new_page(viewport={"width": 1000, "height": 720})
-            await made.goto(answering.url.removesuffix("/twilio"))
-            yield made
-            await made.goto("about:blank")  # hangs up; a browser that is killed is missed later
-            await browser.close()
+            async with page_of(answering, WIDE, "light", *arguments) as page:
+                await call_and_cut(page)
+                assert answering.browser_lines.open == 1
+                assert answering.lines.open == 0
+            await all_free(answering.browser_lines)
     finally:
         await recognizer.close()
 
 
-async def test_the_page_shows_the_words_that_were_spoken(page: Page) -> None:
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")  # the call button comes first
+async def call_and_cut(page: Page) -> None:
+    await page.focus("#call")
+    await page.keyboard.press("Enter")
     await page.wait_for_selector("#state.live", timeout=PATIENCE)
     await page.wait_for_selector("#talk .agent", timeout=PATIENCE)
+    assert await page.locator("#talk .agent").first.inner_text() == GREETING
     await page.wait_for_selector("#talk .caller.interim", timeout=PATIENCE)
     await page.click("#cut")
-    await page.wait_for_selector("#talk .caller.final", timeout=PATIENCE)
-    await page.wait_for_function(
-        "document.querySelector('[data-slot=name]').textContent === 'Robert Miller'",
-        timeout=PATIENCE,
-    )
+    await page.wait_for_selector("#line-card.cut", timeout=PATIENCE)
+    assert await page.locator("#state.cut").is_visible()
+    assert await page.locator("#cut").is_disabled()
+    await page.wait_for_selector("#line-card:not(.cut)", timeout=PATIENCE)
+    assert await page.inner_text("#state") == "On the line"
+    name = page.locator("[data-slot=name]", has_text="Robert Miller")
+    await name.wait_for(timeout=PATIENCE)
     text = (await page.inner_text("#talk")).lower()
     assert "table for four people" in text
     assert "robert miller" in text
-    assert "answered" in text
-    assert await page.inner_text("[data-slot=party]") == "4"
+    # The VAD alone waits for 0.5 s of silence, so a smaller number counts from a later moment.
+    answers = re.findall(r"answered ([\d.]+) s after the end of speech", text)
+    assert answers
+    assert all(float(seconds) > 0.5 for seconds in answers)
+    assert await page.inner_text("[data-slot=party]") == "four people"
+    assert await page.inner_text("[data-slot=time]") == "half past seven in the evening"
     assert await page.inner_text("#reconnects") == "1"
     assert float((await page.inner_text("#lost")).split()[0]) == 0.0
-    assert problems == []
 
 
-async def test_the_page_fits_a_phone_and_needs_nobody_else(page: Page) -> None:
-    elsewhere: list[str] = []
-    page.on("request", lambda request: elsewhere.append(request.url))
-    await page.set_viewport_size({"width": 390, "height": 844})
-    await page.reload()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert {url.split("/")[2] for url in elsewhere} == {page.url.split("/")[2]}
-    for name in ("call", "cut"):
-        box = await page.locator(f"#{name}").bounding_box()
-        assert box is not None
-        assert box["height"] >= 44  # a thumb hits it
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+async def test_a_full_page_fits_and_can_be_read(
+    tmp_path: Path, size: tuple[int, int], scheme: Literal["light", "dark"]
+) -> None:
+    async with (
+        agent(f"sqlite:///{tmp_path}/b.db") as answering,
+        page_of(answering, size, scheme) as page,
+    ):
+        assert (await Axe().run(page)).response["violations"] == []
+        await page.evaluate(FULL_CALL)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert await page.evaluate(OVERFLOWING) == []
+        for element in ("#cut", "#call"):
+            await page.evaluate(f"document.querySelector('{element}').disabled = false")
+        report = await Axe().run(page)
+        assert report.response["violations"] == [], report.generate_report()
+        await page.wait_for_timeout(200)  # two frames, for the observer of the size
+        newest = await page.locator("#talk li").last.bounding_box()
+        footer = await page.locator("footer").bounding_box()
+        card = await page.locator("#scroll").bounding_box()
+        assert newest is not None
+        assert footer is not None
+        assert card is not None
+        assert newest["y"] + newest["height"] <= card["y"] + card["height"] + 1
+        assert card["y"] + card["height"] <= footer["y"]
+        await page.evaluate(
+            "state('On the line', 'live'); onServer.line({connected: true, "
+            "reconnects: 1, replayed: 0, lost: 0}); "
+            "document.querySelector('#call').classList.add('hang-up')"
+        )
+        assert (await Axe().run(page)).response["violations"] == []
+
+
+async def test_a_thumb_hits_the_buttons_and_the_page_needs_no_other_host(tmp_path: Path) -> None:
+    asked: list[str] = []
+    async with (
+        agent(f"sqlite:///{tmp_path}/b.db") as answering,
+        page_of(answering, NARROW) as page,
+    ):
+        page.on("request", lambda request: asked.append(request.url))
+        await page.reload()
+        assert {url.split("/")[2] for url in asked} == {page.url.split("/")[2]}
+        call = await page.locator("#call").bounding_box()
+        cut = await page.locator("#cut").bounding_box()
+    assert call is not None
+    assert cut is not None
+    assert min(call["height"], cut["height"]) >= 44
+    assert call["y"] - (cut["y"] + cut["height"]) >= 100  # nobody hits "Cut" for "Hang up"

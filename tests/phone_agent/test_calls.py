@@ -16,12 +16,10 @@ from loguru import logger
 from examples.phone_agent.bookings import Booking
 from examples.phone_agent.simulate_call import SCRIPTS, Outcome, call
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
+from tests.support.sphinx import PocketSphinxRecognizer
 
 pytestmark = [
-    pytest.mark.process,
-    pytest.mark.alone,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(200),
 ]

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from examples.phone_agent.simulate_call import SCRIPTS, CallError, call, media_url
+from examples.phone_agent.dial import CallError, announce
+from examples.phone_agent.simulate_call import SCRIPTS, call
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
 from tests.phone_agent.answering import agent
+from tests.support.sphinx import PocketSphinxRecognizer
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.timeout(200)
 LINES = 10
 
 
 async def test_ten_callers_book_at_once_and_the_eleventh_is_told_that_it_is_busy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    for key in ("SMALLEST_API_KEY", "OPENAI_API_KEY", "TWILIO_AUTH_TOKEN"):
-        monkeypatch.delenv(key, raising=False)
     log: list[str] = []
     sink = logger.add(log.append, level="WARNING")
     recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=LINES)
@@ -36,10 +35,10 @@ async def test_ten_callers_book_at_once_and_the_eleventh_is_told_that_it_is_busy
                     calling.create_task(call(answering.url, SCRIPTS["keys"])) for _ in range(LINES)
                 ]
                 async with asyncio.timeout(30):
-                    while not answering.lines.is_full:  # noqa: ASYNC110 - it tells nobody
+                    while not answering.lines.is_full:  # noqa: ASYNC110 - `Lines` signals it in no other way
                         await asyncio.sleep(0.01)
                 with pytest.raises(CallError, match="Reject"):
-                    await media_url(answering.url)
+                    await announce(answering.url)
             bookings = await answering.store.all()
     finally:
         await recognizer.close()
@@ -50,5 +49,5 @@ async def test_ten_callers_book_at_once_and_the_eleventh_is_told_that_it_is_busy
         (4, "Robert Miller", "5550142")
     }
     assert answering.lines.open == 0
-    assert any("lines are busy" in line for line in log)
+    assert any("all lines are busy" in line for line in log)
     assert not any("Miller" in line or "5550142" in line for line in log)

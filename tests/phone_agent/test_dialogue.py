@@ -34,7 +34,8 @@ async def talk(dialogue: Dialogue, *turns: str) -> Reply:
 async def test_a_booking_is_read_back_and_written_after_a_yes(store: BookingStore) -> None:
     dialogue = Dialogue(store, SATURDAY)
     reply = await talk(dialogue, *TURNS)
-    for part in ("4 people", "Friday the 27", "7 30 pm", "Mary Johnson", "5 5 5 0 1 9 9"):
+    said = "four people, Friday, 27 November, at half past seven in the evening, under Mary Johnson"
+    for part in (said, "5 5 5, 0 1 9 9"):
         assert part in reply.text
     assert await store.all() == []
     reply = await dialogue.hear("yes that is correct")
@@ -91,6 +92,28 @@ async def test_the_phone_number_can_be_typed(store: BookingStore) -> None:
     assert reply is not None
     await dialogue.hear("yes")
     assert await store.all() == [BOOKED]
+
+
+async def test_the_keys_a_to_d_of_some_telephones_are_ignored(store: BookingStore) -> None:
+    dialogue = Dialogue(store, SATURDAY)
+    await talk(dialogue, *TURNS[:2])
+    for key in "A555B0199":
+        assert await dialogue.press(key) is None
+    await dialogue.press("#")
+    assert dialogue.draft.phone == "5550199"
+
+
+async def test_the_page_shows_a_booking_as_people_say_it(store: BookingStore) -> None:
+    dialogue = Dialogue(store, SATURDAY)
+    await talk(dialogue, *TURNS)
+    assert dialogue.shown() == {
+        "party": "four people",
+        "day": "Friday, 27 November",
+        "time": "half past seven in the evening",
+        "name": "Mary Johnson",
+        "phone": "5550199",
+        "booked": False,
+    }
 
 
 async def test_zero_is_for_a_person(store: BookingStore) -> None:

@@ -12,7 +12,7 @@ import pytest
 from examples.phone_agent.bookings import BookingStore
 from examples.phone_agent.livekit_worker import CALLS_PER_WORKER, load_of, play, server
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.pocketsphinx import PocketSphinxRecognizer
+from tests.support.sphinx import PocketSphinxRecognizer
 
 pytestmark = pytest.mark.process
 

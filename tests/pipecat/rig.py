@@ -26,7 +26,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
-from pulse_plugins.local.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak, spell
 
 DEADLINE = 10.0
 UP = FrameDirection.UPSTREAM

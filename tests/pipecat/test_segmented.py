@@ -29,8 +29,9 @@ from pipecat.utils.errors import ErrorCategory
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.scripted import ScriptedRecognizer, silence
+from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence
 from pulse_plugins.pipecat import PulseSegmentedSTTService, PulseSTTSettings
+from pulse_plugins.pipecat.frames import Result
 from tests.pipecat.rig import DEADLINE, calling, speech, words
 
 PLAIN = PulseSTTSettings(format=False)
@@ -50,7 +51,9 @@ async def test_each_segment_is_one_finalized_transcript() -> None:
                 await call.turn(5 * turn, 3)
             await call.until_completed(2)
             assert call.finals == [(words(0, 3), True), (words(5, 3), True)]
-            assert isinstance(call.came(TranscriptionFrame)[0].result, BatchTranscript)
+            result = call.came(TranscriptionFrame)[0].result
+            assert isinstance(result, Result)
+            assert isinstance(result.event, BatchTranscript)
             data = [d for frame in call.came(MetricsFrame) for d in frame.data]
             assert [d for d in data if isinstance(d, ProcessingMetricsData)]
             assert [d for d in data if isinstance(d, STTUsageMetricsData)]

@@ -19,9 +19,15 @@ from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Timeouts
-from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
-from pulse_plugins.pipecat.configuration import base_options, take_socket_arguments, wire_rate
-from pulse_plugins.pipecat.settings import RUNTIME_OPTIONS, language_to_pulse
+from pulse_plugins.pipecat import (
+    PulseSegmentedSTTService,
+    PulseSTTService,
+    PulseSTTSettings,
+)
+from pulse_plugins.pipecat.arguments import base_options, take_socket_arguments, wire_rate
+from pulse_plugins.pipecat.settings import RUNTIME_OPTIONS, language_to_pulse, voice_of
+
+pytestmark = pytest.mark.unit
 
 LOCAL = "ws://127.0.0.1:9"
 BASE = PulseOptions(base_url=LOCAL)
@@ -96,7 +102,7 @@ def test_a_region_is_cut_off_whether_a_setting_is_a_language_or_a_text(
 
 def test_group_codes_pass_and_let_the_server_name_the_language() -> None:
     service = PulseSTTService(base_url=LOCAL, settings=PulseSTTSettings(language="multi-eu"))
-    assert service.settings.voice().detects
+    assert voice_of(service.settings.options(BASE)).detects
     assert service.settings.given_fields()["language"] == "multi-eu"
 
 
@@ -115,9 +121,14 @@ def test_extra_settings_are_query_parameters() -> None:
         PulseSTTSettings(model="pulse-9"),
         PulseSTTSettings(model="pulse-2", language="de"),
         PulseSTTSettings(language=""),
-        PulseSTTSettings(keywords="Acme:99"),
+        PulseSTTSettings(keywords="Acme:-1"),
         PulseSTTSettings(speaker_format="{name}: {text}"),
         PulseSTTSettings(interim_redaction="maybe"),  # type: ignore[arg-type]
+        PulseSTTSettings(interim_results="no"),  # type: ignore[arg-type]
+        PulseSTTSettings(min_confidence=1.5),
+        PulseSTTSettings(min_confidence=True),
+        PulseSTTSettings(finalize_delay=-0.1),
+        PulseSTTSettings(finalize_delay=60.0),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_before_anything_runs(
@@ -135,6 +146,8 @@ def test_a_setting_that_cannot_work_is_refused_before_anything_runs(
         {"encoding": "mulaw", "sample_rate": 16_000},
         {"encoding": "mulaw", "upsample_telephony": True},
         {"turn_detection": "both"},
+        {"participants": "alone"},
+        {"participants": "separate", "turn_detection": "server"},
         {"base_url": "wss://api.smallest.ai"},  # and no key anywhere
     ],
 )
@@ -183,11 +196,13 @@ def test_the_frameworks_socket_arguments_mean_what_they_say() -> None:
         sample_rate=None,
         upsample_telephony=False,
         keepalive_timeout=3.0,
+        extra_headers={"X-Call": "7"},
         socket=socket,
     )
     assert options.retry == RetryPolicy(max_attempts=1, cap=2.0)
     assert (options.timeouts.keepalive, options.timeouts.connect) == (3.0, 1.0)
     assert options.headers["X-Source"] == "pipecat"
+    assert options.headers["X-Call"] == "7"
 
 
 @pytest.mark.parametrize(
@@ -226,3 +241,49 @@ def test_a_base_delta_has_no_fields_of_ours_and_still_applies() -> None:
     changed = store.apply_update(STTSettings(language="hi"))  # type: ignore[arg-type]
     assert set(changed) == {"language"}
     assert store.options(BASE).language == "hi"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"redact_pi": True}, "redact_pii"),
+        ({"langauge": "hi"}, "language"),
+        ({"turn_detektion": "server"}, "turn_detection"),
+        ({"audio_pass_through": False}, "audio_passthrough"),
+    ],
+)
+@pytest.mark.parametrize("kind", [PulseSTTService, PulseSegmentedSTTService])
+def test_an_unknown_argument_is_refused_with_the_name_of_the_one_that_was_meant(
+    kind: type[PulseSTTService | PulseSegmentedSTTService], given: dict[str, object], meant: str
+) -> None:
+    if kind is PulseSegmentedSTTService and meant == "turn_detection":
+        pytest.skip("a segmented service has no turns")
+    with pytest.raises(ConfigurationError, match=f"{next(iter(given))}.*{meant}"):
+        kind(**{"base_url": LOCAL, **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [PulseSTTService, PulseSegmentedSTTService])
+def test_settings_may_be_given_as_arguments(
+    kind: type[PulseSTTService | PulseSegmentedSTTService],
+) -> None:
+    service = kind(base_url=LOCAL, language="hi", redact_pii=True, interim_results=False)
+    assert service.settings.language == "hi"
+    assert service.settings.redacts
+    assert not service.settings.shows_interims
+
+
+def test_a_setting_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="language"):
+        PulseSTTService(base_url=LOCAL, language="hi", settings=PulseSTTSettings(language="en"))
+
+
+def test_settings_beside_arguments_that_are_settings_apply_both() -> None:
+    service = PulseSTTService(
+        base_url=LOCAL, language="hi", settings=PulseSTTSettings(diarize=True)
+    )
+    assert (service.settings.language, service.settings.diarize) == ("hi", True)
+
+
+def test_no_language_is_the_default_of_the_official_service() -> None:
+    service = PulseSTTService(base_url=LOCAL, settings=PulseSTTSettings(language=None))
+    assert service.settings.options(BASE).language == "en"

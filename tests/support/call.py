@@ -6,10 +6,12 @@ import json
 from random import Random
 from typing import Any, TypeVar
 
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.audio.packetizer import Packetizer
 from pulse_plugins.core.base.errors import ConnectionLostError, PulseError
 from pulse_plugins.core.base.events import AudioLost, Event, Final
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.core.session.connection import CloseLink, OpenLink
+from pulse_plugins.core.session.commands import CloseConnection, OpenConnection
 from pulse_plugins.core.session.session import Session
 from tests.support.hearing import LOUD, RATE, Hearing, spoken
 
@@ -36,10 +38,12 @@ class Call:
         self, *, timed: bool = True, flags: bool = True, loud: int = LOUD, **given: Any
     ) -> None:
         wanted: dict[str, Any] = {"base_url": "ws://127.0.0.1:1", "sample_rate": RATE}
-        self.options = PulseOptions(**{**wanted, "packet_ms": 50, **given})
+        self.options = PulseOptions(**{**wanted, "packet_ms": 40, **given})
         self.session = Session(self.options, Random(0))
+        wire = AudioFormat("linear16", self.options.sample_rate)
+        self.packetizer = Packetizer(wire, wire, (self.options.packet_ms or 40) / 1000)
         self.now = 100.0
-        self.opening: list[OpenLink] = []
+        self.opening: list[OpenConnection] = []
         self.servers: dict[int, Hearing] = {}
         self.events: list[Event] = []
         self.fed = 0
@@ -95,18 +99,26 @@ class Call:
         for at in range(0, len(data), step):
             self.now += FRAME
             self.fed += len(data[at : at + step])
-            self.session.audio(data[at : at + step], self.now)
-            deadline = self.session.next_deadline()
+            for packet in self.packetizer.add(data[at : at + step]) or ():
+                self.session.audio(packet, self.now)
+            deadline = self.session.deadlines.next()
             if deadline is not None and deadline <= self.now:
-                self.session.advance(self.now)
+                self.advance()
             self.settle()
 
     def finalize(self) -> int:
+        self.flush()
         request = self.session.finalize(self.now)
         self.settle()
         return request
 
+    def flush(self) -> None:
+        """Audio that waits for the rest of its packet goes on."""
+        for packet in self.packetizer.flush():
+            self.session.audio(packet, self.now)
+
     def end(self) -> None:
+        self.flush()
         self.session.end(self.now)
         self.settle()
 
@@ -114,15 +126,19 @@ class Call:
 
     def connect(self) -> Hearing:
         """The oldest connection that is wanted is made."""
-        link = self.opening.pop(0).link
-        self.servers[link] = server = Hearing(**self._habits)
+        link = self.opening.pop(0).id
+        self.servers[link] = server = self.make_server()
         self.session.connected(link, self.now)
         self.settle()
         return server
 
+    def make_server(self) -> Hearing:
+        """The other end of the next connection."""
+        return Hearing(**self._habits)
+
     def refuse(self, error: PulseError) -> None:
         """The oldest connection that is wanted cannot be made."""
-        self.session.disconnected(self.opening.pop(0).link, error, self.now)
+        self.session.disconnected(self.opening.pop(0).id, error, self.now)
         self.settle()
 
     def drop(self, error: PulseError | None = ConnectionLostError("gone")) -> None:  # noqa: B008
@@ -145,28 +161,34 @@ class Call:
         """Time passes without audio; every deadline is met when it is due."""
         until = self.now + seconds
         for _ in range(10_000):
-            deadline = self.session.next_deadline()
+            deadline = self.session.deadlines.next()
             if deadline is None or deadline > until:
                 break
             self.now = max(self.now, deadline)
-            self.session.advance(self.now)
+            self.advance()
             self.settle()
         else:
             raise AssertionError("a deadline in the past is never served")
         self.now = until
-        self.session.advance(self.now)
+        self.advance()
         self.settle()
+
+    def advance(self) -> None:
+        """The timer goes off, as the driver's does."""
+        self.session.advance(self.now)
+        if self.session.outgoing.keepalive_due:
+            self.flush()
 
     def settle(self) -> None:
         """Connections are asked for and given up, and what is due goes out."""
         for _ in range(10_000):
             commands = self.session.take_commands()
             for command in commands:
-                if isinstance(command, OpenLink):
+                if isinstance(command, OpenConnection):
                     self.opening.append(command)
-                elif isinstance(command, CloseLink):
-                    self.servers.pop(command.link, None)
-                    self.opening = [each for each in self.opening if each.link != command.link]
+                elif isinstance(command, CloseConnection):
+                    self.servers.pop(command.id, None)
+                    self.opening = [each for each in self.opening if each.id != command.id]
             moved = bool(commands)
             for link, server in list(self.servers.items()):
                 out = self.session.next_outgoing(link, self.now)

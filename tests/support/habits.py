@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pulse_plugins.local.recognizer import Decoder
-from pulse_plugins.local.scripted import ScriptedDecoder
+from pulse_plugins.local.recognizers.contract import Decoder
+from pulse_plugins.local.recognizers.scripted import ScriptedDecoder
 
 
 @dataclass(slots=True)

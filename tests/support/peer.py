@@ -1,6 +1,7 @@
 """A Pulse server on a bare websocket, written from the service's documents, with observed habits.
 
-It hears the words of `pulse_plugins.local.scripted`: a word comes back only when its audio came.
+The server recognizes the words of `pulse_plugins.local.recognizers.scripted`: a word is returned
+only when all of its audio arrived.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from pulse_plugins.local.recognizer import RecognizedWord
+from pulse_plugins.local.recognizers.contract import RecognizedWord
 from tests.support.habits import Habits
 from tests.support.outbox import Outbox
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse_plugins.local.scripted import WORD_SECONDS, speak, spell
+from pulse_plugins.local.recognizers.scripted import WORD_SECONDS, speak, spell
 
 FRAME_SECONDS = 0.02
 GAP = 0.06  # seconds between two words

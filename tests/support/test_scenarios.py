@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
-from pulse_plugins.local.scripted import ScriptedDecoder, spell
+from pulse_plugins.local.recognizers.scripted import ScriptedDecoder, spell
 from tests.support import calls
 from tests.support.players import Heard, Line, PerfectLine, play
 from tests.support.scenarios import (

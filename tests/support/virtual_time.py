@@ -77,15 +77,16 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
-        self.jobs: dict[object, float] = {}  # a thread's work, and the real time when it began
+        self.jobs: dict[object, float] = {}  # work elsewhere, and until when it is waited for
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self._clock.elapsed += _TURN
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
-        if (patience := self._patience()) > 0:
-            return super().select(patience)  # a thread that ends wakes the selector
+        patience = max(self.jobs.values(), default=0.0) - _REAL["monotonic"]()
+        if patience > 0:
+            return super().select(patience)  # work that ends wakes the selector
         if timeout is None:
             return super().select(None)  # another thread, or a signal
         look = next((real for jump, real in _LOOKS if timeout >= jump), 0.0)
@@ -94,16 +95,12 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._clock.elapsed += timeout
         return []
 
-    def _patience(self) -> float:
-        """Real seconds for which a thread that works for the loop may still be waited for."""
-        now = _REAL["monotonic"]()
-        return max((began + _THREAD_PATIENCE - now for began in self.jobs.values()), default=0.0)
-
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time. Only one may be open in a process."""
 
     def __init__(self) -> None:
+        self.may_start_processes = False  # only `sphinx` waits for those that it starts
         self._virtual_clock = Clock()
         self._jumping = _JumpingSelector(self._virtual_clock)
         super().__init__(self._jumping)
@@ -115,18 +112,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., _T], *args: Any
     ) -> asyncio.Future[_T]:
-        job = object()
-        self._jumping.jobs[job] = _REAL["monotonic"]()
+        job = self.begin(_THREAD_PATIENCE)
         try:
             future: asyncio.Future[_T] = super().run_in_executor(executor, func, *args)
         except BaseException:
-            del self._jumping.jobs[job]
+            self.end(job)
             raise
-        future.add_done_callback(lambda _: self._jumping.jobs.pop(job, None))
+        future.add_done_callback(lambda _: self.end(job))
         return future
 
+    def begin(self, patience: float) -> object:
+        """Stop the clock for work outside of the loop, for at most so many real seconds."""
+        job = object()
+        self._jumping.jobs[job] = _REAL["monotonic"]() + patience
+        return job
+
+    def end(self, job: object) -> None:
+        """This work is done."""
+        self._jumping.jobs.pop(job, None)
+
     async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError("another process has another clock: mark this test `process`")
+        if not self.may_start_processes:
+            raise RuntimeError("another process has another clock: mark this test `process`")
+        return await super()._make_subprocess_transport(*args, **kwargs)  # type: ignore[misc]
 
     def close(self) -> None:
         if not self.is_closed():

@@ -26,7 +26,8 @@ from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Limits
 from pulse_plugins.core.observe import hooks as observers
 from pulse_plugins.core.observe.metrics import StreamMetrics
-from pulse_plugins.local import PulseServer, ServerOptions, scripted
+from pulse_plugins.local import PulseServer, ServerOptions
+from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.telemetry import instrument, serve_prometheus
 from pulse_plugins.telemetry.measuring import Measuring
 from tests.support.listening import Listener

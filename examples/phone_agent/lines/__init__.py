@@ -1,4 +1,4 @@
-"""The caller's lines that `simulate_call.py` plays, as a telephone brings them: 8 kHz, mono."""
+"""The lines of the simulated caller, recorded as a telephone transmits them: 8 kHz, mono."""
 
 from __future__ import annotations
 

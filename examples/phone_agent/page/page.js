@@ -1,46 +1,55 @@
-// A call by WebRTC: the microphone out, the agent's voice in, RTVI messages on a data channel.
+// A call by WebRTC. The microphone's audio goes out, the agent's voice comes in, and RTVI messages
+// arrive on a data channel. RTVI is the message protocol of the agent's framework.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
-const call = { peer: null, channel: null, open: null, stoppedAt: 0, spoken: "" };
+const READY_EVERY = 500; // ms between two "client-ready", until the agent answers
+const call = { peer: null, channel: null, interim: null, question: null, segments: new Set(), ready: 0 };
 
 function state(text, kind = "") {
   byId("state").textContent = text;
   byId("state").className = kind;
 }
 
-function bubble(who, text, kind) {
+function lineState(text, isCut = false) {
+  byId("line-state").textContent = text;
+  byId("line-card").classList.toggle("cut", isCut);
+}
+
+function showNewest() {
+  byId("scroll").scrollTop = byId("scroll").scrollHeight;
+}
+
+new ResizeObserver(showNewest).observe(byId("scroll")); // a longer booking leaves it less room
+
+function bubble(who) {
   const item = document.createElement("li");
-  item.className = `${who} ${kind}`;
-  item.textContent = text;
+  item.className = who;
   byId("talk").append(item);
   byId("hint").hidden = true;
-  item.scrollIntoView({ block: "nearest" });
   return item;
 }
 
-// Interims replace each other; a final makes the bubble firm.
-function heard({ text, final, user_id: speaker }) {
-  const words = speaker ? `${speaker}: ${text}` : text;
-  if (!call.open) call.open = bubble("caller", words, "interim");
-  call.open.textContent = words;
+// Each interim replaces the one before; the final text replaces the last interim.
+function heard({ text, final }) {
+  call.interim ??= bubble("caller interim");
+  call.interim.textContent = text;
   if (final) {
-    call.open.className = "caller final";
-    call.last = call.open;
-    call.open = null;
+    call.interim.className = "caller";
+    call.question = call.interim;
+    call.interim = null;
   }
+  showNewest();
 }
 
-function said(text) {
-  if (!text.trim()) return;
-  bubble("agent", text, "final");
-}
-
-function note(text) {
-  if (!call.last) return;
-  const small = document.createElement("small");
-  small.textContent = text;
-  call.last.append(small);
+// The agent's sentences arrive one by one, each as a segment that may be reported several times.
+function said({ text, segment_id: segment }) {
+  if (!text.trim() || call.segments.has(segment)) return;
+  call.segments.add(segment);
+  const last = byId("talk").lastElementChild;
+  const item = last?.classList.contains("agent") ? last : bubble("agent");
+  item.append(item.firstChild ? ` ${text}` : text);
+  showNewest();
 }
 
 const onServer = {
@@ -51,29 +60,59 @@ const onServer = {
     }
     byId("booked").hidden = !slots.booked;
   },
+  answered({ seconds }) {
+    if (!call.question) return;
+    const note = document.createElement("small");
+    note.textContent = `answered ${seconds.toFixed(2)} s after the end of speech`;
+    call.question.append(note);
+    call.question = null;
+    showNewest();
+  },
   line({ connected, reconnects, replayed, lost }) {
-    state(connected ? "On the line" : "Speech-to-text is reconnecting", connected ? "live" : "cut");
+    if (connected) {
+      state("On the line", "live");
+      lineState("Connected");
+      byId("cut").disabled = !call.peer;
+    } else {
+      showCut();
+    }
     byId("reconnects").textContent = reconnects;
     byId("replayed").textContent = `${replayed.toFixed(1)} s`;
     byId("lost").textContent = `${lost.toFixed(1)} s`;
   },
 };
 
+function showCut() {
+  state("The line is cut", "cut");
+  lineState("Cut off. Your words are kept, and sent when the line is back.", true);
+  byId("cut").disabled = true;
+}
+
 const onMessage = {
+  "bot-ready": () => { clearInterval(call.ready); },
   "user-transcription": heard,
-  "user-stopped-speaking": () => { call.stoppedAt = performance.now(); },
-  "bot-started-speaking": () => {
-    if (!call.stoppedAt) return;
-    note(`answered ${((performance.now() - call.stoppedAt) / 1000).toFixed(2)} s after the turn`);
-    call.stoppedAt = 0;
-  },
-  "bot-transcription": ({ text }) => said(text),
+  "bot-output": said,
   "server-message": ({ kind, ...rest }) => onServer[kind]?.(rest),
 };
 
 function receive(event) {
   const message = JSON.parse(event.data);
+  if (message.message?.type === "peerLeft") end("The call is over");
   if (message.label === "rtvi-ai") onMessage[message.type]?.(message.data ?? {});
+}
+
+function sayReady() {
+  const data = { version: "2.0.0", about: { library: "phone-agent-page" } };
+  call.channel?.send(JSON.stringify({ label: "rtvi-ai", type: "client-ready", id: "1", data }));
+}
+
+function opened() {
+  sayReady();
+  call.ready = setInterval(sayReady, READY_EVERY);
+  state("On the line", "live");
+  byId("call").textContent = "Hang up";
+  byId("call").classList.add("hang-up");
+  byId("call").disabled = false;
 }
 
 async function gathered(peer) {
@@ -85,7 +124,22 @@ async function gathered(peer) {
   });
 }
 
+async function post(path, headers = {}, body = undefined) {
+  const answer = await fetch(path, { method: "POST", headers, body });
+  if (answer.status === 503) throw new Error("all lines are busy");
+  if (!answer.ok) throw new Error(`the agent answers HTTP ${answer.status}`);
+  return answer;
+}
+
+function clear() {
+  byId("talk").replaceChildren();
+  byId("hint").hidden = false;
+  call.segments.clear();
+  onServer.booking({ party: null, day: null, time: null, name: null, phone: null, booked: false });
+}
+
 async function begin() {
+  clear();
   byId("call").disabled = true;
   state("Calling …");
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
@@ -93,15 +147,7 @@ async function begin() {
   call.peer = peer;
   call.channel = peer.createDataChannel("messages");
   call.channel.onmessage = receive;
-  call.channel.onopen = () => {
-    const about = { library: "phone-agent-page" };
-    const ready = { label: "rtvi-ai", type: "client-ready", id: "1", data: { version: "1.0.0", about } };
-    call.channel.send(JSON.stringify(ready));
-    state("On the line", "live");
-    byId("cut").disabled = false;
-    byId("call").textContent = "Hang up";
-    byId("call").disabled = false;
-  };
+  call.channel.onopen = opened;
   peer.ontrack = ({ streams }) => { byId("voice").srcObject = streams[0]; };
   peer.onconnectionstatechange = () => {
     if (["closed", "failed", "disconnected"].includes(peer.connectionState)) end("The call is over");
@@ -110,24 +156,23 @@ async function begin() {
   peer.addTransceiver("video", { direction: "inactive" });
   await peer.setLocalDescription(await peer.createOffer());
   await gathered(peer);
+  const { token } = await (await post("/api/token")).json();
   const { sdp, type } = peer.localDescription;
-  const answer = await fetch("/api/offer", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ sdp, type }),
-  });
-  if (!answer.ok) throw new Error(answer.status === 503 ? "all lines are busy" : `HTTP ${answer.status}`);
+  const headers = { "content-type": "application/json", "x-call-token": token };
+  const answer = await post("/api/offer", headers, JSON.stringify({ sdp, type }));
   await peer.setRemoteDescription(await answer.json());
 }
 
 function end(text) {
-  if (!call.peer) return;
-  call.peer.getSenders().forEach((sender) => sender.track?.stop());
-  call.peer.close();
-  call.peer = call.channel = call.open = null;
+  clearInterval(call.ready);
+  call.peer?.getSenders().forEach((sender) => sender.track?.stop());
+  call.peer?.close();
+  call.peer = call.channel = call.interim = call.question = null;
   state(text);
+  lineState("Not in use");
   byId("cut").disabled = true;
   byId("call").textContent = "Call again";
+  byId("call").classList.remove("hang-up");
   byId("call").disabled = false;
 }
 
@@ -136,7 +181,11 @@ byId("call").addEventListener("click", () => {
   return begin().catch((error) => {
     end("");
     state(`No call: ${error.message}`, "cut");
-    byId("call").disabled = false;
   });
 });
-byId("cut").addEventListener("click", () => fetch("/api/cut", { method: "POST" }));
+
+byId("cut").addEventListener("click", async () => {
+  byId("cut").disabled = true;
+  const answer = await fetch("/api/cut", { method: "POST" });
+  if (answer.status === 409) lineState("The line to the cloud cannot be cut from here.");
+});

@@ -20,17 +20,17 @@ from pulse_plugins.core.audio.resampler import Resampler
 
 
 class FrameConverter:
-    """Converts a stream of audio frame by frame; however it is cut, the bytes are the same.
+    """Converts a stream of audio frame by frame. The result does not depend on how it is cut.
 
-    Several channels are averaged into one. Where the formats are equal nothing is held back and
-    `bytes` pass uncopied; at equal rates nothing is held back but half a sample's bytes.
+    Several channels are averaged into one. If the formats are equal, `bytes` are returned without a
+    copy. If the sampling rates are equal, only the bytes of a partial sample are held back.
 
     Args:
-        source: What `convert` takes.
-        target: What it returns: one channel, or the source's own format.
+        source: The format of the input.
+        target: The format of the output: one channel, or the format of the input.
 
     Attributes:
-        is_identity: The formats are equal.
+        is_identity: Whether the formats are equal.
 
     Raises:
         AudioFormatError: The target has several channels and is not the source's format.
@@ -52,28 +52,28 @@ class FrameConverter:
             if source.sample_rate == target.sample_rate
             else Resampler(source.sample_rate, target.sample_rate)
         )
-        # A sample of few bits has few values: what becomes of each is looked up.
+        # A sample of at most 16 bits has at most 65,536 values, so its conversion is a table.
         self._codes = _code_type(source.encoding)
         self._table = (
             _table(source.encoding, target.encoding)
             if self._resampler is None and source.channels == 1 and self._codes is not None
             else None
         )
-        # Samples finer than the resampler's grid of 1/256 are put on it.
+        # The resampler needs multiples of 1/256, and these samples can be finer.
         self._off_grid = source.encoding in ("linear32", "float32") or (
             source.channels & (source.channels - 1) != 0
         )
 
     @property
     def delay(self) -> float:
-        """Seconds of audio held back at most, until the next frame or `flush`."""
+        """Seconds of audio that are held back at most, until the next frame or `flush`."""
         return self._resampler.delay if self._resampler else 0.0
 
     def convert(self, data: Bytes) -> bytes:
-        """Convert what has come; bytes of a last, partial sample wait for the next call.
+        """Convert a frame. The bytes of a partial last sample wait for the next call.
 
         Returns:
-            Whole samples in the target's format, perhaps none.
+            Whole samples in the target format, possibly none.
         """
         size = self._frame_bytes
         if self._partial or len(data) % size or not isinstance(data, bytes):
@@ -97,12 +97,11 @@ class FrameConverter:
         return encode(self._resampler.convert(samples), self.target.encoding)
 
     def flush(self) -> bytes:
-        """Return all that is held back, as though silence followed; call it before a finalize.
+        """Return the audio that is held back, as if silence followed. Call it before a finalize.
 
-        The position in the stream stays: audio that comes later is converted as if nothing had
-        been flushed, and no sample is missing or doubled. What an unflushed stream would have
-        said differently is only the returned tail, shorter than `delay`. The bytes of a partial
-        sample are no audio yet and wait on.
+        Later audio is converted as if nothing had been flushed: no sample is missing or doubled.
+        Only the returned tail, which is shorter than `delay`, differs from what it would have been
+        without the flush. The bytes of a partial sample keep waiting.
         """
         if self._resampler is None:
             return b""
@@ -110,13 +109,13 @@ class FrameConverter:
 
 
 def _code_type(encoding: str) -> str | None:
-    """The type of a sample's bits, where there are at most 65536 of them."""
+    """The NumPy type of the bits of a sample, if it has at most 16 bits."""
     return {"linear16": "<u2", "mulaw": "u1", "alaw": "u1"}.get(encoding)
 
 
 @cache
 def _table(source: str, target: str) -> NDArray[np.unsignedinteger[Any]]:
-    """What every sample of one encoding is in another, by its bits."""
+    """Every sample of one encoding in another encoding, indexed by its bits."""
     codes = _code_type(source)
     every = np.arange(1 << 8 * np.dtype(codes).itemsize).astype(codes)
     size = SAMPLE_BYTES[target]

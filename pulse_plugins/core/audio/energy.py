@@ -1,151 +1,158 @@
-"""Is there speech in this stretch of audio? Asked rarely, so that the audio path pays nothing.
+"""Where speech lies in the held audio, by its loudness.
 
-How loud audio is, is computed once, in frames of 20 ms, when somebody asks, and kept as a list: a
-question looks at few of them, with caches that are cold by then. The measure is the loudness of
-what was recognized before: a stretch that is much quieter than the caller's own words holds none.
-Before any word it is the loudness of the pauses. Both are evidence, not proof; `session` bounds
-what it decides by it.
+Two levels answer every question. `certain` speech is as loud as the words that were recognized
+before, so that no working server misses it. `possible` speech is anything above the noise of the
+pauses: a quiet word may be in it, and noise may be in it. A decision that costs words when it is
+wrong asks for `possible`; a decision that costs a reconnection asks for `certain`.
+
+Loudness is the root mean square of frames of 20 ms, 0 to 1 of full scale. It is computed once per
+frame, when a question is asked, so that the path of live audio pays nothing.
 """
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Final
 
-from pulse_plugins.core.audio.formats import frame_loudness
-from pulse_plugins.core.audio.replay_buffer import Timeline
+from pulse_plugins.core.audio.formats import SAMPLE_BYTES, frame_loudness
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 
-_FRAME: Final = 0.02  # seconds
-_MARGIN: Final = 0.06  # word times are this coarse: the end of a word is not new speech
-_SHORTEST: Final = 0.06  # seconds; shorter is a click
-_WORD: Final = 0.12  # seconds; no word is shorter
-_LEARNED: Final = 3.0  # seconds; the newest words tell enough, however long the final is
-_RELATIVE: Final = 0.15  # of the loudness of recognized words
-_LOUD_PART: Final = 0.75  # words are quieter where they begin and end
-_PAUSE: Final = 0.3  # of the loudest frame: what was recognized holds pauses too
-_ABSOLUTE: Final = 0.01  # of full scale (-40 dB): speech, while no word was recognized yet
-_ABOVE_PAUSES: Final = 4.0  # times as loud as the pauses: perhaps speech
-_PAUSES: Final = 0.1  # of audio is quieter than speech
-_INAUDIBLE: Final = 1e-4  # of full scale (-80 dB)
-_SILENCE: Final = 1e-5  # of full scale (-100 dB): less than one step of 16 bits
-_LONGEST: Final = 1.0  # seconds that a word may take
-_BREAK: Final = 6  # frames from one loud one to the next within a word
-_ONSET: Final = 0.1  # seconds; words begin more quietly than they go on
+# Seconds. 20 ms is the usual frame of speech processing: several periods of a voice, and shorter
+# than any phoneme that carries a word.
+FRAME: Final = 0.02
+# Of full scale: -80 dB. G.711 idle noise and one step of 16 bits (-90 dB) lie below, so that
+# digital silence and an idle telephone line never count as possible speech.
+INAUDIBLE: Final = 1e-4
+# Of full scale: -40 dB. Speech of telephone level is -30 to -10 dB; used until the first words of
+# this caller were recognized.
+USUAL_SPEECH: Final = 0.01
+# Times the noise of the pauses: 12 dB. The loudness of steady noise varies by less than 3 dB from
+# frame to frame.
+ABOVE_NOISE: Final = 4.0
+# Of the loudness of recognized words: -16 dB. Unstressed syllables are 10 to 15 dB below stressed.
+LIKE_WORDS: Final = 0.15
+# Seconds of quiet frames within one word: a stop consonant closes for up to 0.1 s.
+WITHIN_WORD: Final = 0.12
+# Seconds that a word may take; a search for its beginning ends there.
+LONGEST_WORD: Final = 1.0
+
+_NOISE_SHARE: Final = 0.1  # of all frames; pauses are at least a tenth of what people say
+_LOUD_SHARE: Final = 0.75  # words are quieter at both ends: this quantile is their loudness
+_LEARNED_SECONDS: Final = 3.0  # the newest words tell enough, however long a final is
 
 
-class SpeechLevel:
-    """Remembers how loud recognized words were.
+class Energy:
+    """Measures the audio of one stream.
 
-    Attributes:
-        timeline: The audio.
+    Args:
+        buffer: The audio; only what it still holds can be asked about.
+        encoding: Its encoding, one of `AudioFormat`'s.
     """
 
-    def __init__(self, timeline: Timeline, encoding: str) -> None:
-        self.timeline = timeline
+    def __init__(self, buffer: ReplayBuffer, encoding: str) -> None:
+        self._buffer = buffer
         self._encoding = encoding
-        self._frame_bytes = timeline.position(_FRAME)
-        self._known: list[float] = []  # the loudness of frames
-        self._first = 0  # the number of the first of them
-        self._words: float | None = None  # loudness, 0 to 1
-        self._pauses = 1.0  # the same, of the quietest stretch so far
-
-    def listen_until(self, end: float) -> None:
-        """Compute what questions about audio before this stream_time will need, while one waits."""
-        self._know(self._oldest, self.timeline.position(end) // self._frame_bytes)
+        width = SAMPLE_BYTES[encoding]
+        self._frame_bytes = round(buffer.bytes_per_second * FRAME / width) * width
+        self._known: list[float] = []  # loudness of frames
+        self._first = 0  # number of the first of them
+        self._words: float | None = None  # loudness of recognized words
+        self._noise = 1.0  # loudness of the quietest stretch so far
 
     def learn(self, start: float, end: float) -> None:
-        """Words were recognized between these stream_times; call it before they are settled."""
-        levels = self._levels(max(start, end - _LEARNED), end)
-        if levels:
-            quiet = _PAUSE * max(levels)  # most of it, where one word ends a long pause
-            self._words = _quantile([level for level in levels if level >= quiet], _LOUD_PART)
+        """Words were recognized between these stream_times; call it before they are acked."""
+        levels = self._frames(max(start, end - _LEARNED_SECONDS), end)[1]
+        # The time of one word may follow a long pause: frames of the pause do not count.
+        loud = [level for level in levels if level >= LIKE_WORDS * max(levels)]
+        if loud:
+            self._words = _quantile(loud, _LOUD_SHARE)
 
-    def has_speech(self, start: float, end: float) -> bool:
-        """Whether unexplained speech lies between two stream_times.
+    def certain(self, start: float, end: float) -> float:
+        """Seconds of speech between two stream_times that no working server misses."""
+        return self._seconds_above(self._certain_level(), start, end)
 
-        Args:
-            start: The end of the last word that is known.
-            end: The position that is asked about.
+    def possible(self, start: float, end: float) -> float:
+        """Seconds between two stream_times that may be speech."""
+        return self._seconds_above(self._possible_level(start, end), start, end)
+
+    def certain_from(self, start: float, end: float) -> float | None:
+        """The stream_time at which certain speech begins between these two, or None."""
+        first, levels = self._frames(start, end)
+        level = self._certain_level()
+        for number, loudness in enumerate(levels):
+            if loudness > level:
+                return max(start, (first + number) * FRAME)
+        return None
+
+    def word_start(self, time: float) -> float:
+        """Where the word that is under way at this stream_time began; the time itself if none is.
+
+        Possible speech counts as a word: an ack that is too early costs a replay, and an ack in
+        the middle of a word costs the word.
         """
-        levels = self._levels(start + _MARGIN, end)
-        return _lasts(levels, self._like_words(self._perhaps()), _SHORTEST)
-
-    def has_word(self, start: float, end: float) -> bool:
-        """The same, of speech that is long enough for a word, though the times may be imprecise."""
-        levels = self._levels(start + _MARGIN, end)
-        return _lasts(levels, self._like_words(self._perhaps()), _WORD)
-
-    def is_loud(self, start: float, end: float, *, at_least: float) -> bool:
-        """Whether there are that many seconds of speech that no server could miss."""
-        return _lasts(self._levels(start, end), self._like_words(_ABSOLUTE), at_least)
-
-    def onset(self, start: float, end: float, *, at_least: float) -> float | None:
-        """Where speech that no server could miss begins, if there are so many seconds of it."""
-        if not self.is_loud(start, end, at_least=at_least):
-            return None
-        threshold = self._like_words(_ABSOLUTE)
-        levels = self._levels(start, end)
-        first = next(number for number, level in enumerate(levels) if level > threshold)
-        last = self.timeline.position(end) // self._frame_bytes
-        return (last - len(levels) + first) * _FRAME
-
-    def may_have_speech(self, start: float, end: float) -> bool:
-        """Whether a quiet word may lie between two stream_times; noise may look so too."""
-        return _lasts(self._levels(start + _MARGIN, end), self._surely_quiet(), _SHORTEST)
-
-    def word_at(self, time: float) -> float:
-        """Where the word that is being said at this stream_time began; the time itself if none is.
-
-        A word that has begun this very moment counts: what was not heard whole was not heard.
-        """
-        levels = self._levels(time - _LONGEST, time)
-        last = self.timeline.position(time) // self._frame_bytes
-        quiet, first = self._surely_quiet(), last + 1
-        # From here backwards, until it was quiet for long enough.
-        for back, level in enumerate(chain(self._broken_frame(time), reversed(levels))):
-            if first - (last - back) > _BREAK:
+        first, levels = self._frames(time - LONGEST_WORD, time)
+        # Before any words of this caller, their loudness and that of the noise are not known.
+        level = INAUDIBLE
+        if self._words is not None:
+            level = self._possible_level(time - LONGEST_WORD, time)
+        levels = [*levels, self._begun_frame(time)]  # a word that begins this very moment counts
+        began = len(levels)
+        for number in range(len(levels) - 1, -1, -1):
+            if (began - number) * FRAME > WITHIN_WORD:
                 break
-            if level > quiet:
-                first = last - back
-        if first > last:
+            if levels[number] > level:
+                began = number
+        if began == len(levels):
             return time
-        return max(0.0, time - _LONGEST, first * _FRAME - _ONSET)
+        return min(time, max(0.0, time - LONGEST_WORD, (first + began - 1) * FRAME))
 
-    def _like_words(self, default: float) -> float:
-        return default if self._words is None else max(_INAUDIBLE, _RELATIVE * self._words)
+    def word_end(self, time: float) -> float:
+        """Where the possible speech that is under way at this stream_time ends; at most a word."""
+        levels = self._frames(time, time + LONGEST_WORD)[1]
+        level = self._possible_level(time, time + LONGEST_WORD)
+        end = time
+        for number, loudness in enumerate(levels):
+            at = time + (number + 1) * FRAME
+            if loudness > level:
+                end = at
+            elif at - end >= FRAME:
+                break
+        return end
 
-    def _surely_quiet(self) -> float:
-        """What is not louder is no word; before any word was recognized only silence is."""
-        if self._words is None:
-            return _SILENCE
-        return max(_SILENCE, min(_RELATIVE * self._words, _ABOVE_PAUSES * self._pauses))
+    def _certain_level(self) -> float:
+        return USUAL_SPEECH if self._words is None else max(INAUDIBLE, LIKE_WORDS * self._words)
 
-    def _perhaps(self) -> float:
-        return max(_INAUDIBLE, min(_ABSOLUTE, _ABOVE_PAUSES * self._pauses))
-
-    def _levels(self, start: float, end: float) -> list[float]:
-        """The loudness of the frames between two stream_times, as far as they are held."""
-        timeline, size = self.timeline, self._frame_bytes
-        oldest, last = self._oldest, timeline.position(end) // size
-        self._know(oldest, last)
-        first = max(oldest, round(timeline.position(start) / size))
-        levels = self._known[first - self._first : max(first, last) - self._first]
+    def _possible_level(self, start: float, end: float) -> float:
+        levels = self._frames(start, end)[1]
         if levels:
-            self._pauses = min(self._pauses, _quantile(levels, _PAUSES))
-        return levels
+            self._noise = min(self._noise, _quantile(levels, _NOISE_SHARE))
+        above_noise = min(max(INAUDIBLE, ABOVE_NOISE * self._noise), USUAL_SPEECH)
+        return min(above_noise, self._certain_level())
 
-    def _broken_frame(self, time: float) -> list[float]:
+    def _begun_frame(self, time: float) -> float:
         """The loudness of the frame that is not over at this stream_time; 0 if it has not begun."""
-        position = self.timeline.position(time)
-        begun = self.timeline.read(position - position % self._frame_bytes, position)
-        return frame_loudness(begun, self._encoding, len(begun)).tolist() if begun else [0.0]
+        offset = self._buffer.offset(time)
+        audio = self._buffer.read(offset - offset % self._frame_bytes, offset)
+        if not audio:
+            return 0.0
+        loudness = frame_loudness(audio, self._encoding, len(audio))
+        return max(loudness.tolist(), default=0.0)
 
-    @property
-    def _oldest(self) -> int:
-        """The number of the first frame that is wholly held."""
-        return -(-self.timeline.start // self._frame_bytes)
+    def _seconds_above(self, level: float, start: float, end: float) -> float:
+        return len([each for each in self._frames(start, end)[1] if each > level]) * FRAME
 
-    def _know(self, oldest: int, last: int) -> None:
+    def _frames(self, start: float, end: float) -> tuple[int, list[float]]:
+        """The number of the first frame between two stream_times, and the loudness of each.
+
+        Only whole frames that are held count.
+        """
+        buffer, size = self._buffer, self._frame_bytes
+        last = buffer.offset(min(end, buffer.seconds(buffer.end))) // size
+        oldest = -(-buffer.start // size)
+        self._measure(oldest, last)
+        first = max(oldest, round(buffer.offset(start) / size))
+        return first, self._known[max(0, first - self._first) : max(0, last - self._first)]
+
+    def _measure(self, oldest: int, last: int) -> None:
         """Compute what is missing of the frames from `oldest` on and before `last`."""
         next_frame = self._first + len(self._known)
         if next_frame >= last:
@@ -153,14 +160,10 @@ class SpeechLevel:
         held = self._known[max(0, oldest - self._first) :]
         self._first = max(self._first, oldest)
         begin, end = (number * self._frame_bytes for number in (max(next_frame, self._first), last))
-        audio = self.timeline.read(begin, end)
+        audio = self._buffer.read(begin, end)
         self._known = held + frame_loudness(audio, self._encoding, self._frame_bytes).tolist()
 
 
-def _lasts(levels: list[float], threshold: float, seconds: float) -> bool:
-    return len([level for level in levels if level > threshold]) * _FRAME >= seconds - 1e-9
-
-
 def _quantile(levels: list[float], share: float) -> float:
-    """Without interpolation, which so many numbers do not need."""
+    """The nearest-rank quantile."""
     return sorted(levels)[int(share * (len(levels) - 1))]

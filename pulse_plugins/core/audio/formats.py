@@ -1,7 +1,7 @@
-"""Audio in any of the frameworks' formats -> the bytes of the wire, with no seam between frames.
+"""Audio formats: their sizes, their samples as numbers, and their loudness.
 
-Nothing here awaits or reads a clock. Sources: ITU-T G.711 for mu-law and A-law; protocol page,
-section 3, for the wire's encodings.
+Sources: ITU-T G.711 for mu-law and A-law; docs/protocol.md, section 3, for the encodings of the
+service.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ Bytes = bytes | bytearray | memoryview
 SAMPLE_BYTES: dict[str, int] = {"linear16": 2, "linear32": 4, "float32": 4, "mulaw": 1, "alaw": 1}
 _MAX_RATE = 384_000
 _MAX_CHANNELS = 64
-_PIECE = 50  # frames
+_PIECE = 50  # frames whose loudness is computed at once
 
 
 class AudioFormatError(ConfigurationError):
-    """An audio format that does not exist, or one that cannot be converted."""
+    """The audio format does not exist, or cannot be converted."""
 
     default_code = "audio_format"
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """What bytes of audio mean.
+    """The format of audio without a container.
 
     Attributes:
-        encoding: Little-endian `linear16` and `linear32` (signed integers), `float32` (-1 to 1),
-            or G.711's `mulaw` and `alaw`.
-        sample_rate: Hz.
-        channels: How many, interleaved.
+        encoding: Little-endian `linear16` and `linear32` (signed integers), `float32` (-1 to 1), or
+            `mulaw` and `alaw` of G.711.
+        sample_rate: Hz, 1000 to 384,000.
+        channels: The number of channels, 1 to 64; their samples are interleaved.
 
     Raises:
-        AudioFormatError: One of the three cannot be.
+        AudioFormatError: One of the three is out of range.
     """
 
     encoding: Encoding
@@ -73,10 +73,13 @@ class AudioFormat:
 
 
 def decode(data: Bytes, encoding: str) -> Samples:
-    """Whole samples as float64 in the range of int16: +-32768 is full scale.
+    """Read whole samples as float64 in the range of int16: +-32768 is full scale.
 
-    All are multiples of 1/65536, so that sums of them are exact. Float samples beyond +-1 are
-    clipped, and what is not a number is silence.
+    All samples are multiples of 1/65536, so sums of them are exact. Float samples beyond +-1 are
+    clipped, and a sample that is not a number becomes silence.
+
+    Raises:
+        AudioFormatError: The encoding is unknown.
     """
     match encoding:
         case "linear16":
@@ -97,7 +100,11 @@ def decode(data: Bytes, encoding: str) -> Samples:
 
 
 def encode(samples: Samples, encoding: str) -> bytes:
-    """The inverse of `decode`: rounds to the nearest and clips."""
+    """Write samples in the range of int16, rounded to the nearest value and clipped.
+
+    Raises:
+        AudioFormatError: The encoding is unknown.
+    """
     match encoding:
         case "linear32":
             scaled = np.rint(samples * 65536)
@@ -120,7 +127,7 @@ def encode(samples: Samples, encoding: str) -> bytes:
 
 
 def loudness(data: Bytes, encoding: str) -> float:
-    """The root mean square of wire bytes, 0 (silence, or nothing) to 1 (full scale).
+    """The root mean square of samples, 0 (silence, or no audio) to 1 (full scale).
 
     Args:
         data: Mono audio; a partial last sample is ignored.
@@ -137,9 +144,12 @@ def frame_loudness(data: Bytes, encoding: str, frame_bytes: int) -> NDArray[np.f
     """The root mean square, 0 to 1, of each consecutive frame of mono audio.
 
     Args:
-        data: Bytes on the wire; a partial last frame is ignored.
+        data: Samples; a partial last frame is ignored.
         encoding: One of `AudioFormat`'s.
-        frame_bytes: Bytes a frame; those beyond whole samples are ignored in each.
+        frame_bytes: Bytes of a frame; in each frame, bytes beyond whole samples are ignored.
+
+    Raises:
+        AudioFormatError: The encoding is unknown.
     """
     if encoding not in SAMPLE_BYTES:
         raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding")
@@ -149,7 +159,7 @@ def frame_loudness(data: Bytes, encoding: str, frame_bytes: int) -> NDArray[np.f
     count = len(data) // frame_bytes
     octets = np.frombuffer(data, np.uint8, count * frame_bytes).reshape(count, frame_bytes)
     means = np.empty(count, np.float32)
-    # Piece by piece: a minute at once would touch megabytes of new memory, only to add it up.
+    # In pieces: a minute of audio as float32 would need megabytes of new memory at once.
     for first in range(0, count, _PIECE):
         piece = octets[first : first + _PIECE, :used]
         samples = _rough(np.ascontiguousarray(piece).data, encoding).reshape(len(piece), -1)
@@ -160,7 +170,7 @@ def frame_loudness(data: Bytes, encoding: str, frame_bytes: int) -> NDArray[np.f
 
 
 def _rough(data: Bytes, encoding: str) -> NDArray[np.float32]:
-    """Samples as `decode` makes them, in single precision: enough for how loud they are."""
+    """The samples of `decode` in single precision, which is enough for their loudness."""
     if encoding == "linear16":
         return np.frombuffer(data, "<i2").astype(np.float32)
     return decode(data, encoding).astype(np.float32)
@@ -172,7 +182,10 @@ def silence(encoding: str, sample_rate: int, seconds: float) -> bytes:
     Args:
         encoding: One of `AudioFormat`'s; mono.
         sample_rate: Hz.
-        seconds: How long.
+        seconds: The length.
+
+    Raises:
+        AudioFormatError: The encoding is unknown.
     """
     if encoding not in SAMPLE_BYTES:
         raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding: it has no silence")
@@ -181,7 +194,10 @@ def silence(encoding: str, sample_rate: int, seconds: float) -> bytes:
 
 
 def _mulaw_samples() -> Samples:
-    """G.711 table 2: the inverted code is sign, segment, step; 14 bits, here as 16."""
+    """The sample of every mu-law code (G.711, table 2), scaled from 14 to 16 bits.
+
+    An inverted code consists of a sign, a segment and a step.
+    """
     code = ~np.arange(256, dtype=np.uint8) & 0xFF
     segment, step = (code >> 4) & 7, (code & 15).astype(np.int32)
     magnitude = (((2 * step + 33) << segment) - 33) * 4
@@ -189,7 +205,7 @@ def _mulaw_samples() -> Samples:
 
 
 def _mulaw_codes() -> NDArray[np.uint8]:
-    """The code of every int16, indexed by its bits as uint16."""
+    """The mu-law code of every int16, indexed by its bits as uint16."""
     sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
     negative = sample < 0
     magnitude = np.minimum((np.where(negative, ~sample, sample) >> 2) + 33, 0x1FFF)
@@ -200,7 +216,10 @@ def _mulaw_codes() -> NDArray[np.uint8]:
 
 
 def _alaw_samples() -> Samples:
-    """G.711 table 1: every other bit inverted; 13 bits, here as 16."""
+    """The sample of every A-law code (G.711, table 1), scaled from 13 to 16 bits.
+
+    Every other bit of a code is inverted.
+    """
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     segment, step = (code >> 4) & 7, (code & 15).astype(np.int32)
     linear = (2 * step + 1) * 8
@@ -209,7 +228,7 @@ def _alaw_samples() -> Samples:
 
 
 def _alaw_codes() -> NDArray[np.uint8]:
-    """The code of every int16, indexed by its bits as uint16."""
+    """The A-law code of every int16, indexed by its bits as uint16."""
     sample = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
     negative = sample < 0
     magnitude = np.where(negative, ~sample, sample) >> 4

@@ -1,11 +1,12 @@
-"""16-bit PCM -> the wire's compressed encodings: Opus packets, bare or in Ogg pages.
+"""Encodes 16-bit PCM as Opus packets, bare or in Ogg pages.
 
-One encoder belongs to one connection: a codec has a memory, and Ogg a beginning. Nothing here
-awaits or reads a clock. The codec is libopus through PyAV (extra `codecs`), loaded only here.
+An encoder belongs to one connection, because the codec has a state and an Ogg stream has headers.
+The codec is libopus through PyAV (extra `codecs`), which only this module imports.
 
-The Ogg pages are written here because FFmpeg's muxer keeps the newest page back until the next one
-comes, which would hold back the end of a turn. Sources: RFC 6716 (Opus), RFC 7845 (Opus in Ogg),
-RFC 3533 (Ogg pages).
+Ogg pages are written here because the muxer of FFmpeg holds a page back until the next one comes.
+That would delay the end of a turn.
+
+Sources: RFC 6716 (Opus), RFC 7845 (Opus in Ogg), RFC 3533 (Ogg pages).
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ if TYPE_CHECKING:
 Container = Literal["opus", "ogg_opus"]
 
 RATES = (8000, 16000, 24000, 48000)
-"""Hz that the codec takes without resampling."""
+"""Sampling rates that the codec takes, Hz."""
 
 _PACKET_SECONDS = Fraction(20, 1000)
-_GRANULE_RATE = 48_000  # positions in Ogg count at this rate, whatever the input's, RFC 7845 4
+_GRANULE_RATE = 48_000  # Hz; positions in Ogg count at this rate (RFC 7845, section 4)
 _VENDOR = b"pulse-plugins"
 
 
 class OpusEncoder:
-    """Encodes one connection's audio.
+    """Encodes the audio of one connection.
 
-    Every packet holds 20 ms. Opus looks ahead by some milliseconds and knows only whole packets,
-    so `flush` fills up with silence; `padding` says how much later than its PCM the audio after it
-    stands on the wire.
+    Every packet holds 20 ms. Opus needs some milliseconds of the following audio and makes only
+    whole packets, so `flush` appends silence. `padding` is the silence so far, by which later audio
+    is delayed on the wire.
 
     Args:
-        container: `opus`: every message is one packet; `ogg_opus`: every message is whole Ogg
-            pages, the headers before the first audio.
+        container: `opus`: each message is one packet. `ogg_opus`: each message consists of whole
+            Ogg pages, and the first one begins with the headers.
         sample_rate: Hz of the PCM; one of `RATES`.
-        bit_rate: Bits a second.
+        bit_rate: Bits per second, 6,000 to 256,000.
 
     Raises:
         ConfigurationError: PyAV or its libopus is missing, or an argument is out of range.
@@ -66,21 +67,21 @@ class OpusEncoder:
         self._lookahead_bytes = pre_skip * sample_rate // _GRANULE_RATE * 2
         self._pages = _Pages(header) if container == "ogg_opus" else None
         self._pending = bytearray()
-        self._owes = False  # PCM came that no flush has pushed through the codec yet
+        self._owes = False  # PCM has come since the last flush
         self._samples = 0
         self._padding = 0
         self._finished = False
 
     @property
     def padding(self) -> float:
-        """Seconds of silence that flushes have put between the audio so far."""
+        """Seconds of silence that flushes have appended so far."""
         return self._padding / self._rate
 
     def encode(self, pcm: bytes | bytearray | memoryview) -> list[bytes]:
-        """Encode what has come; less than 20 ms waits for the next call.
+        """Encode audio. Less than 20 ms waits for the next call.
 
         Args:
-            pcm: Mono linear16; it may end within a sample.
+            pcm: Mono linear16; it may end inside a sample.
 
         Returns:
             The messages to send, in order.
@@ -94,10 +95,10 @@ class OpusEncoder:
         return self._messages(self._packets())
 
     def flush(self) -> list[bytes]:
-        """Push all PCM so far onto the wire, with silence behind it; call it before a finalize.
+        """Encode all PCM so far, with silence after it. Call it before a finalize.
 
         Returns:
-            The messages to send; none when nothing has come since the last flush.
+            The messages to send; none if no PCM has come since the last flush.
 
         Raises:
             StreamClosedError: `finish` was called before.
@@ -106,7 +107,9 @@ class OpusEncoder:
         return self._messages(self._rest())
 
     def finish(self) -> list[bytes]:
-        """Flush and, in Ogg, write the page that ends the stream; the encoder is then used up.
+        """Flush and, in Ogg, write the page that ends the stream.
+
+        The encoder cannot be used after that.
 
         Returns:
             The messages to send; none on a second call.
@@ -126,7 +129,7 @@ class OpusEncoder:
     def _rest(self) -> list[bytes]:
         if not self._owes:
             return []
-        odd = self._pending[len(self._pending) & ~1 :]  # half a sample waits for its other half
+        odd = self._pending[len(self._pending) & ~1 :]  # half a sample waits for the other half
         del self._pending[len(self._pending) & ~1 :]
         silence = self._lookahead_bytes
         silence += -(len(self._pending) + silence) % self._packet_bytes
@@ -164,7 +167,7 @@ class OpusEncoder:
 
 
 class _Pages:
-    """Writes one logical Ogg stream, RFC 3533 section 6."""
+    """Writes one logical Ogg stream (RFC 3533, section 6)."""
 
     _SERIAL = 1  # the only stream of its connection
     _BEGINS, _ENDS = 2, 4
@@ -176,14 +179,14 @@ class _Pages:
         self._granule = 0
 
     def headers(self) -> bytes:
-        """The two header pages, once; then nothing."""
+        """The two header pages on the first call, and nothing later."""
         if self._number:
             return b""
         tags = b"OpusTags" + struct.pack("<I", len(_VENDOR)) + _VENDOR + struct.pack("<I", 0)
         return self._page([self._header], self._BEGINS) + self._page([tags], 0)
 
     def write(self, packets: list[bytes], *, last: bool = False) -> bytes:
-        """The pages of these packets, none of them left open."""
+        """The pages of these packets; no packet is held back."""
         pages = b""
         body: list[bytes] = []
         segments = 0
@@ -212,7 +215,7 @@ _MIRRORED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
 def _checksum(page: bytes) -> int:
-    """Ogg's CRC-32: zlib's polynomial, highest bit first, started and ended with zero."""
+    """The CRC-32 of Ogg: the polynomial of zlib, highest bit first, without inversions."""
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{mirrored:032b}"[::-1], 2)
 
@@ -236,7 +239,7 @@ def _open(sample_rate: int, bit_rate: int) -> AudioCodecContext:
     codec.format = "s16"
     codec.bit_rate = bit_rate
     codec.time_base = Fraction(1, sample_rate)
-    # `voip` would shape the sound for human ears; a recognizer wants it as it was.
+    # `voip` would change the sound for human listeners, which a recognizer does not need.
     codec.options = {"application": "audio", "frame_duration": "20"}
     codec.open()
     return codec

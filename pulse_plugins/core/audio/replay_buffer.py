@@ -1,8 +1,10 @@
-"""The caller's audio as a timeline: what is kept, what a connection has heard, what is done with.
+"""The caller's audio until no server needs to hear it again.
 
-Positions are bytes on the wire's encoding since the first audio of the stream; packets are cut
-once and never copied again. Every byte is held, settled (a final covers it), released (a server
-heard it and there was nothing in it) or lost (no server will hear it). Nothing here reads a clock.
+Offsets are bytes in the wire's encoding since the first audio of the stream. One connection after
+the other reads the buffer: `next_offset` is what the present one is sent next, `high_water` the
+furthest that any connection was sent. When a connection is lost, `rewind` moves `next_offset` back
+to `start`; a replay is nothing else. Every byte is in exactly one place: held, acked (a final
+covers it), released (a server heard it and there was no speech in it) or lost.
 """
 
 from __future__ import annotations
@@ -14,138 +16,106 @@ from itertools import chain
 
 @dataclass(frozen=True, slots=True)
 class AudioCount:
-    """Where the bytes of a stream are; the four sum up to all that was ever added."""
+    """Where the bytes of a stream are; the four sum up to all that was ever appended."""
 
     held: int
-    settled: int
+    acked: int
     released: int
     lost: int
 
 
-class Timeline:
-    """Audio from `start` to `end`; the packets before `cursor` went out on this connection.
+class ReplayBuffer:
+    """Packets from `start` to `end`; those before `next_offset` went out on this connection.
+
+    Args:
+        bytes_per_second: Of the wire's encoding.
+        align: Bytes of one sample.
+        limit: Bytes that are held at most; beyond them the oldest packets go.
 
     Attributes:
-        unsent: The packets that wait for this connection, from `cursor` on.
-        cursor: The first byte that this connection has not been sent.
+        unsent: The packets from `next_offset` on.
+        next_offset: The first byte that this connection was not sent.
         start: The oldest byte that is held.
-        end: Behind the newest one.
-        heard: The furthest byte that any connection was sent.
+        end: Behind the newest byte.
+        high_water: Behind the furthest byte that any connection was sent.
     """
 
-    def __init__(self, *, bytes_per_second: int, align: int, packet_bytes: int, limit: int) -> None:
+    def __init__(self, *, bytes_per_second: int, align: int, limit: int) -> None:
         self.bytes_per_second = bytes_per_second
         self._align = align
-        self._packet_bytes = max(align, packet_bytes - packet_bytes % align)
         self._limit = limit
-        # One follows the other without a gap, so that none needs its position beside it.
+        # The packets follow each other without a gap, so that none needs its offset beside it.
         self._sent: deque[bytes | memoryview] = deque()
         self.unsent: deque[bytes | memoryview] = deque()
-        self._tail: list[bytes] = []
-        self._tail_bytes = 0
-        self.start = self.cursor = self.end = self.heard = 0
-        self._settled = self._released = self._lost = 0
+        self.start = self.next_offset = self.end = self.high_water = 0
+        self._acked = self._released = self._lost = 0
         self._lost_ranges: list[tuple[int, int]] = []
-        # Forgotten while the connection that heard it had not said its words: they may come yet.
+        # Dropped while the connection that was sent this range may still answer with its words.
         self._awaited = (0, 0)
 
     @property
     def count(self) -> AudioCount:
         """Where all bytes are."""
-        return AudioCount(self.end - self.start, self._settled, self._released, self._lost)
+        return AudioCount(self.end - self.start, self._acked, self._released, self._lost)
 
-    @property
-    def missing_bytes(self) -> int:
-        """What the open packet lacks."""
-        return self._packet_bytes - self._tail_bytes
+    def seconds(self, offset: int) -> float:
+        """An offset as stream_time."""
+        return offset / self.bytes_per_second
 
-    def seconds(self, position: int) -> float:
-        """A position as stream_time."""
-        return position / self.bytes_per_second
-
-    def position(self, seconds: float) -> int:
-        """The whole sample nearest to a stream_time."""
+    def offset(self, seconds: float) -> int:
+        """The offset of the whole sample nearest to a stream_time."""
         return round(seconds * self.bytes_per_second / self._align) * self._align
 
-    def append(self, data: bytes) -> bool:
-        """Add audio at the end; whole samples only. Returns whether a packet became ready."""
-        size = len(data)
-        if not size:
-            return False
-        self.end += size
-        if size == self._packet_bytes and not self._tail_bytes:
-            self.unsent.append(data)
-        elif not self._cut(data):
-            return False
+    def append(self, packet: bytes) -> None:
+        """Add one packet of whole samples at the end."""
+        self.unsent.append(packet)
+        self.end += len(packet)
         if self.end - self.start > self._limit:
-            self._forget_oldest()
-        return True
-
-    def _cut(self, data: bytes) -> bool:
-        """Put audio behind the open packet, and take off what is complete."""
-        self._tail.append(data)
-        self._tail_bytes += len(data)
-        size = self._packet_bytes
-        if self._tail_bytes < size:
-            return False
-        joined = memoryview(data if len(self._tail) == 1 else b"".join(self._tail))
-        rest = self._tail_bytes % size
-        for offset in range(0, self._tail_bytes - rest, size):
-            self.unsent.append(joined[offset : offset + size])
-        self._tail = [bytes(joined[-rest:])] if rest else []
-        self._tail_bytes = rest
-        return True
-
-    def seal(self) -> None:
-        """End the open packet here: a finalize never waits for a packet to fill."""
-        if self._tail_bytes:
-            self.unsent.append(b"".join(self._tail))
-            self._tail, self._tail_bytes = [], 0
+            self._drop_oldest()
 
     def next_packet(self) -> bytes | memoryview:
-        """The first of `unsent`; the cursor moves past it."""
+        """Take the first unsent packet; `next_offset` moves behind it."""
         packet = self.unsent.popleft()
         self._sent.append(packet)
-        self.cursor += len(packet)
-        if self.cursor > self.heard:
-            self.heard = self.cursor
+        self.next_offset += len(packet)
+        if self.next_offset > self.high_water:
+            self.high_water = self.next_offset
         return packet
 
     def rewind(self) -> None:
-        """A new connection has heard nothing: the cursor goes back to the oldest held byte."""
+        """A new connection has heard nothing: it is sent everything from `start` on."""
         self._lose_awaited()
         self.unsent.extendleft(reversed(self._sent))
         self._sent.clear()
-        self.cursor = self.start
+        self.next_offset = self.start
 
-    def settle(self, position: int) -> None:
-        """A final covers everything before `position`: it is never sent again."""
-        position = min(position, self.cursor)
+    def ack(self, offset: int) -> None:
+        """A final covers everything before `offset`: it is never sent again."""
+        offset = min(offset, self.next_offset)
         start, end = self._awaited
-        self._awaited = (min(max(start, position), end), end)
-        self._settled += self._drop_until(position)
+        self._awaited = (min(max(start, offset), end), end)
+        self._acked += self._drop_until(offset)
 
-    def release(self, position: int) -> None:
-        """A server heard everything before `position` and there was nothing in it."""
-        self._released += self._drop_until(min(position, self.cursor))
+    def release(self, offset: int) -> None:
+        """A server heard everything before `offset` and there was no speech in it."""
+        self._released += self._drop_until(min(offset, self.next_offset))
 
     def give_up(self, understood: int) -> None:
-        """Nothing that is still held will be sent.
+        """Nothing that is held will be sent any more.
 
         Args:
-            understood: There is no word before this position that was not said; the rest is lost.
+            understood: All words before this offset were delivered; audio behind it is lost.
         """
-        self.seal()
         self._lose_awaited()
-        self._forget_until(self.end, understood)
+        self._drop_held(self.end, understood)
 
-    def take_lost(self) -> list[tuple[int, int]]:
-        """The ranges that were lost since the last call, joined where they touch."""
+    def take_lost(self) -> list[tuple[float, float]]:
+        """The stretches that were lost since the last call: stream_time and length in seconds."""
         taken, self._lost_ranges = self._lost_ranges, []
-        return taken
+        return [(self.seconds(start), self.seconds(end - start)) for start, end in taken]
 
     def read(self, start: int, end: int) -> bytes:
-        """Held audio between two positions, as far as it is cut into packets."""
+        """Held audio between two offsets."""
         pieces: list[bytes | memoryview] = []
         at = self.start
         for packet in chain(self._sent, self.unsent):
@@ -159,26 +129,26 @@ class Timeline:
             at = behind
         return b"".join(pieces)
 
-    def _forget_oldest(self) -> None:
-        """Too much is held: the oldest goes, in whole packets.
-
-        What a connection that is gone was sent is lost as well: its words did not come.
-        """
+    def _drop_oldest(self) -> None:
+        """Drop whole packets until no more than the limit is held."""
         behind, target = self.start, self.end - self._limit
         for packet in chain(self._sent, self.unsent):
             behind += len(packet)
             if behind >= target:
                 break
+        # The present connection was sent a part of this. Its words may still come, so that this
+        # part is lost only when the connection is.
         start, end = self._awaited
-        self._awaited = (start if start < end else self.start, min(behind, self.cursor))
-        self._forget_until(behind, self.cursor)
+        self._awaited = (start if start < end else self.start, min(behind, self.next_offset))
+        self._drop_held(behind, self.next_offset)
 
-    def _forget_until(self, position: int, heard: int) -> None:
-        heard = min(max(heard, self.start), position)
+    def _drop_held(self, offset: int, heard: int) -> None:
+        """Drop everything before `offset`; what lies behind `heard` is lost."""
+        heard = min(max(heard, self.start), offset)
         self._released += heard - self.start
-        if position > heard:
-            self._lose(heard, position)
-        self._drop_until(position)
+        if offset > heard:
+            self._lose(heard, offset)
+        self._drop_until(offset)
 
     def _lose(self, start: int, end: int) -> None:
         self._lost += end - start
@@ -187,61 +157,25 @@ class Timeline:
         self._lost_ranges.append((start, end))
 
     def _lose_awaited(self) -> None:
-        """The connection is gone that heard this, and nobody else can hear it."""
         start, end = self._awaited
         if start < end:
             self._released -= end - start
             self._lose(start, end)
         self._awaited = (end, end)
 
-    def _drop_until(self, position: int) -> int:
-        if position <= self.start:
+    def _drop_until(self, offset: int) -> int:
+        if offset <= self.start:
             return 0
         at = self.start
-        for part in (self._sent, self.unsent):
-            while part and at < position:
-                behind = at + len(part[0])
-                if behind <= position:
-                    part.popleft()
+        for packets in (self._sent, self.unsent):
+            while packets and at < offset:
+                behind = at + len(packets[0])
+                if behind <= offset:
+                    packets.popleft()
                 else:
-                    part[0] = memoryview(part[0])[position - at :]
-                at = min(behind, position)
-        dropped = position - self.start
-        self.start = position
-        self.cursor = max(self.cursor, position)
+                    packets[0] = memoryview(packets[0])[offset - at :]
+                at = min(behind, offset)
+        dropped = offset - self.start
+        self.start = offset
+        self.next_offset = max(self.next_offset, offset)
         return dropped
-
-
-class ConnectionClock:
-    """connection_time to stream_time: where the connection began, and what silence was put in.
-
-    The server counts from the first byte that this connection sent it; silence that keeps an idle
-    connection alive is in its count and not in the stream's.
-    """
-
-    _MOST_INSERTS = 512
-
-    def __init__(self, base: float) -> None:
-        self._base = base
-        self._inserts: list[tuple[float, float]] = []  # connection_time, seconds
-
-    def inserted(self, at: float, seconds: float) -> None:
-        """Silence of this length was sent at this connection_time."""
-        if self._inserts:
-            last_at, last_seconds = self._inserts[-1]
-            if at - (last_at + last_seconds) < 1e-6:
-                self._inserts[-1] = (last_at, last_seconds + seconds)
-                return
-        self._inserts.append((at, seconds))
-        if len(self._inserts) > self._MOST_INSERTS:  # hours of pauses: no word is that late
-            _, oldest = self._inserts.pop(0)
-            self._base -= oldest
-
-    def to_stream(self, time: float) -> float:
-        """The stream_time of a connection_time; within inserted silence, where it was put in."""
-        shift = 0.0
-        for at, seconds in self._inserts:
-            if time <= at:
-                break
-            shift += min(seconds, time - at)
-        return self._base + time - shift

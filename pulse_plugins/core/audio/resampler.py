@@ -1,22 +1,23 @@
-"""One sampling rate to another as a stream: a short polyphase FIR filter.
+"""Resamples a stream of audio with a short polyphase FIR filter.
 
-Why not a library: a voice agent waits for the audio that a resampler holds back. Measured with
-20 ms frames of int16 to 16 kHz, milliseconds held (mean/max) and CPU time a frame:
+Why this is not a library: a voice agent waits for the audio that a resampler holds back. Measured
+with 20 ms frames of int16 to 16 kHz, as milliseconds that are held back (mean and maximum) and CPU
+time of a frame:
 
     from      this filter         soxr LQ         soxr HQ
     8 kHz     5.3/5.3  11 us      32/61   5 us    64/115  5 us
     24 kHz    2.6/2.6  12 us      11/20   6 us    21/37   8 us
     48 kHz    2.5/2.6  14 us      11/20   6 us    21/37   6 us
 
-soxr filters in blocks of a Fourier transform, and its Python binding cannot make them shorter. Its
-QQ holds nothing, but a tone of 3.4 kHz comes out of it with an SNR of 7 to 20 dB. This filter's is
-above 89 dB to the edge of its pass band, where int16 itself allows about 95.
+soxr filters blocks with a Fourier transform, and its Python binding cannot make the blocks shorter.
+Its quality QQ holds nothing back, but a tone of 3.4 kHz has an SNR of 7 to 20 dB after it. After
+this filter the SNR is above 89 dB up to the edge of the pass band; int16 allows about 95 dB.
 
-The filter is flat to `PASS` of the lower Nyquist frequency and `ATTENUATION` dB down from
-2 - `PASS` on, so that whatever folds back lies above the pass band.
+The filter is flat up to `PASS` times the lower Nyquist frequency, and attenuates by `ATTENUATION`
+dB from 2 - `PASS` times that frequency on. Aliases therefore lie above the pass band.
 
-Samples and taps are fixed-point numbers held in float64, so small that every sum is exact. The
-result then does not depend on the order of summation, and any chunking gives the same bits.
+Samples and taps are fixed-point numbers in float64, small enough for every sum to be exact. So the
+result does not depend on the order of summation: any division into frames gives the same bits.
 """
 
 from __future__ import annotations
@@ -33,29 +34,29 @@ Samples = NDArray[np.float64]
 PASS = 0.92
 ATTENUATION = 100.0
 
-# Samples have 24 bits (16 and 8 behind the point); a sum of 53 bits is exact in float64.
+# Samples have 24 bits, 8 of them after the binary point. A sum of 53 bits is exact in float64.
 _SAMPLE_BITS = 24
 _EXACT_BITS = 53
 
-# At most this many phases; a ratio that needs more is approximated, see `Resampler`.
+# The largest number of phases. A ratio that needs more is approximated, see `Resampler`.
 _MOST_PHASES = 1280
-# Up to this many phases a block of outputs is one product with a banded matrix; more phases would
-# make that matrix large, and each output is its own dot product.
+# Up to this many phases, a block of outputs is one product with a banded matrix. More phases would
+# make the matrix large, so each output is a dot product of its own.
 _MATRIX_PHASES = 16
 _BLOCK = 16
-# A BLAS starts its threads for larger products; they would cost more than they bring.
+# For larger products a BLAS starts threads, which cost more than they save here.
 _LARGEST_PRODUCT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Design:
-    """The filter of one ratio.
+    """The filter of one ratio of rates.
 
     Attributes:
-        up: Outputs in a period; the number of phases.
+        up: Outputs in a period, which is the number of phases.
         down: Inputs in a period.
-        taps: One row of coefficients a phase; even in number.
-        matrix: A window of inputs -> some whole periods of outputs; None with many phases.
+        taps: One row of coefficients for each phase; their number is even.
+        matrix: Maps a window of inputs to some whole periods of outputs; None with many phases.
     """
 
     up: int
@@ -68,7 +69,7 @@ class _Design:
 def _design(source_rate: int, target_rate: int) -> _Design:
     ratio = Fraction(source_rate, target_rate).limit_denominator(_MOST_PHASES)
     up, down = ratio.denominator, ratio.numerator
-    # Everything in periods of the source: the edge in cycles a sample, the length by Kaiser.
+    # In periods of the source: the edge in cycles per sample, and the length by Kaiser's formula.
     edge = 0.5 * min(1.0, target_rate / source_rate)
     length = (ATTENUATION - 7.95) / (2.285 * 2 * np.pi * 2 * (1 - PASS) * edge)
     half = int(np.ceil(length / 2)) + 1
@@ -93,47 +94,47 @@ def _design(source_rate: int, target_rate: int) -> _Design:
 class Resampler:
     """Resamples one channel as it arrives.
 
-    Output `n` stands for the input's time `n * source_rate / target_rate`: the stream gets no
-    shift. The ratio is exact wherever the two rates reduce to at most 1280 phases, as all usual
-    ones do; others are met within one part in a million, less than two sound cards differ.
+    Output `n` belongs to input `n * source_rate / target_rate`, so the stream is not shifted. The
+    ratio is exact if the rates reduce to at most 1280 phases, as all common rates do. Other ratios
+    are met within one part in a million, which is less than two sound cards differ.
 
     Args:
-        source_rate: Hz of what comes in.
-        target_rate: Hz of what goes out.
+        source_rate: Hz of the input.
+        target_rate: Hz of the output.
     """
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._design = _design(source_rate, target_rate)
         self._half = self._design.taps.shape[1] // 2
         self._held = np.zeros(self._half - 1)  # silence before the first sample
-        self._done = 0  # outputs of the period at the head of `_held` that are already out
+        self._done = 0  # outputs of the first period in `_held` that were returned already
         self.delay = self._half / source_rate
         """Seconds of audio that are held back at most."""
 
     def convert(self, samples: Samples) -> Samples:
-        """Take samples, give all that can be computed from those so far.
+        """Take samples, and return all outputs that can be computed so far.
 
         Args:
             samples: Multiples of 1/256 in the range of int16.
 
         Returns:
-            Samples of the target rate, in the same unit; not rounded, and they can overshoot.
+            Samples of the target rate in the same unit. They are not rounded and can overshoot.
         """
         self._held = np.concatenate((self._held, samples))
         ready = self._held.size - 2 * self._half + 1  # windows that are complete
         return self._take(self._held, ready)
 
     def flush(self) -> Samples:
-        """Give the outputs of all input so far, as though silence followed.
+        """Return the outputs of all input so far, as if silence followed.
 
-        The position and the history stay: what comes next is what it would have been without the
-        flush. Only the outputs given here, less than `delay` of them, could not know it.
+        Later outputs are the same as without the flush. Only the outputs that are returned here,
+        less than `delay` of them, are computed without the input that follows.
         """
         padded = np.concatenate((self._held, np.zeros(self._half)))
         return self._take(padded, self._held.size - self._half + 1)
 
     def _take(self, held: Samples, ready: int) -> Samples:
-        """The outputs whose window starts before `ready` in `held`; forgets what none needs."""
+        """The outputs whose window starts before `ready`; discards inputs that no other needs."""
         design = self._design
         count = max(-(-ready * design.up // design.down), 0)  # from the head of `held`
         if count <= self._done:
@@ -144,17 +145,17 @@ class Resampler:
             output = self._product(design.matrix, held, count)
         periods, done = divmod(count, design.up)
         result = output[self._done : count]
-        self._held = self._held[periods * design.down :].copy()  # or all that came stays in memory
+        self._held = self._held[periods * design.down :].copy()  # a view would keep all in memory
         self._done = done
         return result
 
     def _product(self, matrix: Samples, held: Samples, count: int) -> Samples:
-        """Outputs 0 to at least `count`, a block a row."""
+        """Outputs 0 to at least `count`; each row of a matrix is one block."""
         width, block = matrix.shape
         step = block // self._design.up * self._design.down
         rows = -(-count // block)
         short = (rows - 1) * step + width - held.size
-        if short > 0:  # columns past `count` see these zeros, and nobody sees them
+        if short > 0:  # only outputs after `count`, which are not returned, depend on these zeros
             held = np.concatenate((held, np.zeros(short)))
         size = held.itemsize
         windows: Samples = np.ndarray((rows, width), np.float64, held, 0, (step * size, size))
@@ -165,7 +166,7 @@ class Resampler:
         return output.reshape(-1)
 
     def _dots(self, held: Samples, count: int) -> Samples:
-        """Outputs 0 to `count`; those that are already out stay undefined."""
+        """Outputs 0 to `count`; those that were returned already are left undefined."""
         design = self._design
         width = design.taps.shape[1]
         size = held.itemsize
@@ -173,7 +174,7 @@ class Resampler:
         windows: Samples = np.ndarray((every, width), np.float64, held, 0, (size, size))
         output = np.empty(count)
         first = self._done
-        while first < count:  # a period at a time: its phases are the rows of `taps`, in order
+        while first < count:  # one period at a time; its phases are the rows of `taps`, in order
             phase = first % design.up
             last = min(first - phase + design.up, count)
             starts = np.arange(first, last) * design.down // design.up

@@ -1,7 +1,7 @@
-"""What a stream tells its owner: facts in the past, times in seconds of `stream_time`.
+"""Events of a stream; their times are seconds of `stream_time`.
 
-`stream_time` counts the audio given to the stream: 0.0 is its first sample. It does not stop for
-reconnects and does not count pauses in which no audio was given.
+`stream_time` counts the audio that was pushed into the stream: 0.0 is the first sample. It goes on
+over reconnects, and does not count pauses in which no audio was pushed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pulse_plugins.core.base.errors import PulseError
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One recognized word, with its place on the stream's clock."""
+    """One recognized word and its place in the audio."""
 
     text: str
     start: float  # seconds, stream_time
@@ -27,7 +27,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A sentence-like stretch of a final, when `sentence_timestamps` is on."""
+    """One sentence of a final, with `sentence_timestamps`."""
 
     text: str
     start: float
@@ -37,26 +37,36 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Interim:
-    """Text that may still change; it replaces the interim before it."""
+    """Text that may still change. It replaces the interim before it."""
 
     text: str
-    start: float  # stream_time from which audio is not yet covered by a final
+    start: float  # stream_time up to which finals cover the audio
     session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """One segment of text that will not change, or the empty answer to a finalize.
+    """A segment whose text will not change, or the empty answer to a finalize request.
 
     Attributes:
-        text: The segment, without surrounding space; "" only when `finalize_id` is set.
-        start: Where the segment's first word starts, seconds of stream_time.
-        end: Where its last word ends; without word times, the audio known to be covered.
-        words: Words with times; empty when the server sent none.
-        finalize_id: This final completes every finalize request up to this one; None when the
-            server cut a segment of its own accord (word count, silence).
-        promoted: The server gave no answer in time and this is the newest interim.
-        speech_final: The server said that the speaker paused.
+        text: The text without surrounding space; "" only if `finalize_id` is set.
+        start: Start of the first word.
+        end: End of the last word; without word times, the end of the audio that is known to be
+            covered.
+        words: Words with times; empty if the server sent none.
+        finalize_id: The final answers every finalize request up to this id. None if the server
+            ended the segment by itself, after a number of words or a silence.
+        promoted: The server did not answer in time; the text is that of the newest interim.
+        speech_final: The server reported that the speaker paused.
+        language: The code that the connection asked for; the detected one if it asked for a group.
+        languages: All languages that the server detected.
+        speaker: The speaker of most words, with `diarize`; stable within one connection.
+        utterances: Sentences, with `sentence_timestamps`.
+        redacted_entities: Placeholders in the text, with redaction.
+        emotion: The server's estimate as it came, with `emotion_detection`.
+        gender: The server's estimate as it came, with `gender_detection`.
+        full_transcript: All finals of the stream so far, with `full_transcript`; "" without it.
+        session_id: The server's id of the connection.
     """
 
     text: str
@@ -73,16 +83,17 @@ class Final:
     redacted_entities: tuple[str, ...] = ()
     emotion: object = None
     gender: object = None
+    full_transcript: str = ""
     session_id: str = ""
 
     @property
     def finalized(self) -> bool:
-        """Whether this final completes a finalize request."""
+        """Whether this final answers a finalize request."""
         return self.finalize_id is not None
 
     @property
     def confidence(self) -> float | None:
-        """The geometric mean of the words' confidences, or None without any."""
+        """The geometric mean of the confidences of the words, or None without any."""
         known = [w.confidence for w in self.words if w.confidence is not None]
         if not known:
             return None
@@ -91,52 +102,38 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The server's VAD heard speech begin (`vad_events`)."""
+    """The VAD of the server detected the start of speech, with `vad_events`."""
 
     time: float
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The server's VAD heard speech end; finals of that speech may still be on their way."""
+    """The VAD of the server detected the end of speech; finals of it may still follow."""
 
     time: float
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
-    """`Limits.max_streams` are in use: the stream waits in line before it connects."""
-
-    ahead: int  # how many wait already
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A stream that was `Queued` has its place, and connects now."""
-
-    seconds: float  # spent in line
-
-
-@dataclass(frozen=True, slots=True)
 class Connected:
-    """A connection is open. Connected and Disconnected come in pairs."""
+    """A connection is open. Every `Connected` is followed by one `Disconnected`."""
 
-    attempt: int  # 1: the first try
-    seconds: float  # from the start of the handshake to its end
-    url: str = ""  # the base URL that it goes to
-    failed_over: bool = False  # the try before it failed, and went to another base URL
+    attempt: int  # 1 for the first attempt
+    seconds: float  # length of the handshake
+    url: str = ""  # the base URL of the server
+    failed_over: bool = False  # the attempt before failed, and used another base URL
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection that was open is gone; `error` is None after an orderly end."""
+    """The open connection has ended; `error` is None after a normal close."""
 
     error: PulseError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reconnecting:
-    """No connection: the next try starts in `delay` seconds."""
+    """There is no connection; the next attempt starts in `delay` seconds."""
 
     attempt: int
     reason: str  # PulseError.code
@@ -146,15 +143,15 @@ class Reconnecting:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """Live again after an outage: everything held was sent to the new connection."""
+    """An outage is over: all buffered audio has been sent on the new connection."""
 
     outage: float  # seconds without a connection
-    replayed: float  # seconds of audio that were sent a second time
+    replayed: float  # seconds of audio that were sent again
 
 
 @dataclass(frozen=True, slots=True)
 class AudioLost:
-    """Audio whose words will not come: more waited than `Limits.replay_seconds`, or the end."""
+    """Audio that will not be transcribed: the buffer was full, or the stream ended."""
 
     start: float
     duration: float
@@ -162,29 +159,36 @@ class AudioLost:
 
     @property
     def end(self) -> float:
-        """Seconds of stream_time at which the lost stretch ends."""
+        """The stream_time at which the lost audio ends."""
         return self.start + self.duration
 
 
 @dataclass(frozen=True, slots=True)
 class OptionsApplied:
-    """Changed options are in force: audio from `time` on is heard with them."""
+    """Changed options are in force for the audio from `time` on."""
 
     time: float
 
 
 @dataclass(frozen=True, slots=True)
 class OptionsRefused:
-    """The service refused changed options; the former ones stay in force."""
+    """The service refused changed options; the former options stay in force."""
 
     error: PulseError = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageIgnored:
-    """A message, or a field of one, could not be read; the rest was used."""
+    """A message of the server, or one field of it, could not be read and was left out."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReported:
+    """The server reported an error inside the stream, and the connection goes on."""
+
+    error: PulseError = field(compare=False)
 
 
 Event: TypeAlias = (
@@ -192,8 +196,6 @@ Event: TypeAlias = (
     | Final
     | SpeechStarted
     | SpeechEnded
-    | Queued
-    | Admitted
     | Connected
     | Disconnected
     | Reconnecting
@@ -202,4 +204,5 @@ Event: TypeAlias = (
     | OptionsApplied
     | OptionsRefused
     | MessageIgnored
+    | ServerReported
 )

@@ -1,7 +1,8 @@
-"""The service's languages: codes, names and where each works.
+"""Languages of the service: codes, names and the hosts that serve them.
 
-Source: protocol page, section 7, which compares documents that do not agree. The table advises and
-never forbids: the service adds languages without telling us, so an unknown code passes.
+Source: docs/protocol.md, section 7, which compares documents that disagree. The table is used for
+advice only. The service may know more languages than the table, so an unknown code is sent as it
+is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import lru_cache
 from typing import Literal
 
 Region = Literal["any", "us", "india"]
+REGION_HOSTS: dict[str, str] = {"us": "api.us.smallest.ai", "india": "api.india.smallest.ai"}
+"""The host of each region, docs/protocol.md, section 1.3."""
 
 _log = logging.getLogger("pulse_plugins")
 
@@ -21,13 +24,13 @@ class Language:
     """One code of the `language` option.
 
     Attributes:
-        code: What the wire takes.
-        name: In English.
-        kind: `single`, which includes switching to English and back, or `group`: the server
-            detects which of several languages is spoken.
-        streaming: Whether the documents list it for streams, the newest where they differ.
-        prerecorded: The same for pre-recorded audio.
-        region: Which hosts stream it: any, or only `api.us.` or `api.india.smallest.ai`.
+        code: The value of the `language` parameter.
+        name: The English name.
+        kind: `single`: one language, mixed with English where a speaker mixes them; or `group`:
+            the server detects which of several languages is spoken.
+        streaming: Whether the service's newest documents list the code for streams.
+        prerecorded: Whether they list it for pre-recorded audio.
+        region: The hosts that stream it: `any`, or only those of one region.
     """
 
     code: str
@@ -101,11 +104,11 @@ _ALL = (
         streaming=False,
         prerecorded=True,
     ),
-    # Only older documents list it, for both modes; no current one does.
+    # Only older documents list this code, for both modes.
     *_singles({"pa": "Punjabi"}, streaming=False, prerecorded=False),
-    # Retired from the documents; was seen to be accepted and to behave like `multi-eu`.
+    # No longer documented. One probe saw it behave like `multi-eu`; three accounts were refused.
     Language("multi", "Any language", "group"),
-    # The default of the realtime reference, though the newest list has it for recordings only.
+    # The default of the realtime reference; the newest list has it for recordings only.
     Language("multi-eu", "European languages and English", "group", True, True),
     Language("north_indic", "English, Hindi, Gujarati, Marathi, Bengali, Odia", "group", True),
     Language(
@@ -134,16 +137,16 @@ _ALL = (
 
 LANGUAGES: dict[str, Language] = {language.code: language for language in _ALL}
 
-# Words of these scripts are written without a space between them.
+# These languages are written without spaces between words.
 _SPACELESS = frozenset({"zh", "yue", "ja"})
 
 
 def normalize(code: str) -> str:
-    """The wire's code for a language tag.
+    """The service's code for a language tag.
 
-    A region is cut off a single language (`en-US`, `en_IN` -> `en`), group codes stay as they
-    are, and letters of known codes become small. An unknown code passes, with one warning a
-    process: the service may know more languages than this table.
+    The region of a single language is removed (`en-US` and `en_IN` become `en`), and the letters of
+    a known code become lower case. A group code keeps its hyphens. An unknown code is returned as
+    it is, with one warning per process.
 
     Args:
         code: A code of the service or a BCP 47 tag.
@@ -153,7 +156,7 @@ def normalize(code: str) -> str:
     lower = code.lower()
     if lower in LANGUAGES:
         return lower
-    primary = lower.replace("_", "-").partition("-")[0]
+    primary = _primary(code)
     if primary in LANGUAGES and LANGUAGES[primary].kind == "single":
         return primary
     _warn_once(code)
@@ -162,9 +165,19 @@ def normalize(code: str) -> str:
 
 def spaceless(code: str) -> bool:
     """Whether segments of this language join without a space; False for unknown codes."""
-    return code.lower().replace("_", "-").partition("-")[0] in _SPACELESS
+    return _primary(code) in _SPACELESS
+
+
+def _primary(code: str) -> str:
+    return code.lower().replace("_", "-").partition("-")[0]
 
 
 @lru_cache(maxsize=64)
 def _warn_once(code: str) -> None:
-    _log.warning("language %r is not among the documented ones: it is sent as it is", code)
+    _log.warning("language %r is not among the documented codes: it is sent as it is", code)
+
+
+def is_group(code: str) -> bool:
+    """Whether a code asks the service to detect which of several languages is spoken."""
+    known = LANGUAGES.get(code)
+    return known.kind == "group" if known else code.startswith(("multi", "auto"))

@@ -1,23 +1,91 @@
-"""What two texts that say the same have in common: no case, no punctuation.
-
-The vowel signs of Indic scripts are marks, no letters, and yet they make another word.
-"""
+"""Comparing texts by their words, and showing text of a server safely."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 from unicodedata import category
 
+from pulse_plugins.core.base.languages import spaceless
+
 _NOT_SPOKEN = re.compile(r"[\W_]+")
+_KEPT = "LMN"  # Unicode categories of letters, marks and numbers
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of a text, and parts of words between which there is punctuation."""
+    """Split a text into words without case and punctuation.
+
+    Marks are kept, because the vowel signs of Indic scripts are marks. A word with punctuation in
+    it gives several parts.
+    """
     if text.isascii():
         return _NOT_SPOKEN.sub(" ", text).casefold().split()
-    return "".join(c if category(c)[0] in "LMN" else " " for c in text).casefold().split()
+    return "".join(c if category(c)[0] in _KEPT else " " for c in text).casefold().split()
 
 
 def plain(text: str) -> str:
-    """All of them in one: the same in languages with spaces and without."""
+    """Join the words of a text without spaces, for scripts that write none between words."""
     return "".join(plain_words(text))
+
+
+class TextOfWords:
+    """A text cut at its words: see `texts_of_words`."""
+
+    def __init__(self, pieces: list[list[str]], gap: str) -> None:
+        self._pieces = pieces
+        self._gap = gap
+
+    def join(self, start: int, stop: int) -> str:
+        """The text of the words from `start` up to `stop`."""
+        return self._gap.join(token for piece in self._pieces[start:stop] for token in piece)
+
+
+def texts_of_words(text: str, words: Sequence[str], language: str) -> TextOfWords:
+    """Find the part of a text that belongs to each of its words.
+
+    The server sends a final's words beside its text. The words may lack the punctuation, the case
+    and the placeholders of the text, and numbers may be written otherwise there. A part of the
+    final must be cut from its text.
+
+    Args:
+        text: The final's text.
+        words: The texts of its words, in order; at least one.
+        language: The language's code; decides whether words are separated by spaces.
+    """
+    without_spaces = spaceless(language)
+    tokens = list(text) if without_spaces else text.split()
+    owners = [
+        (plain(token), index)
+        for index, word in enumerate(words)
+        for token in (list(word) if without_spaces else word.split())
+    ]
+    pieces: list[list[str]] = [[] for _ in words]
+    if len(tokens) == len(words) == len(owners):  # as almost always
+        for piece, token in zip(pieces, tokens, strict=True):
+            piece.append(token)
+        return TextOfWords(pieces, "" if without_spaces else " ")
+    matcher = SequenceMatcher(
+        None, [plain(token) for token in tokens], [key for key, _ in owners], autojunk=False
+    )
+    for _, start, stop, first, last in matcher.get_opcodes():
+        for number, token in enumerate(tokens[start:stop]):
+            # Tokens that differ from their words share these evenly; tokens without any word of
+            # their own, such as a lone dash, go with the word before.
+            at = first + number * (last - first) // (stop - start) if last > first else first - 1
+            pieces[owners[max(at, 0)][1] if owners else 0].append(token)
+    return TextOfWords(pieces, "" if without_spaces else " ")
+
+
+def printable(text: str, limit: int) -> str:
+    """Make text of a server safe for logs and error texts.
+
+    Line breaks, escape codes, bidirectional controls and lone surrogates become `?`.
+
+    Args:
+        text: Any text.
+        limit: The length in characters; the rest is cut.
+    """
+    if len(text) <= limit and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "?" for c in text[:limit])

@@ -1,17 +1,17 @@
-"""The pre-recorded endpoint: one recording up, one transcript back, over HTTP.
+"""PulseBatch: the client of the pre-recorded endpoint, over HTTP.
 
-Source: protocol page, section 6.
+Source: docs/protocol.md, section 6.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
+from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 import aiohttp
 
@@ -22,22 +22,41 @@ from pulse_plugins.core.base.errors import (
     ConnectTimeoutError,
     PulseError,
     RateLimitError,
+    ServerError,
     StalledError,
     StreamClosedError,
 )
+from pulse_plugins.core.client.http import proxy_for, redirect_error, retry_after
+from pulse_plugins.core.client.trust import certificate_error, tls_context
 from pulse_plugins.core.client.upload import Audio, Progress, Upload, Webhook
+from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.core.session.backoff import Backoff
-from pulse_plugins.core.session.endpoint_health import shared_endpoints
+from pulse_plugins.core.config.validation import warn_once
+from pulse_plugins.core.session.endpoint_health import shared_health
+from pulse_plugins.core.session.reconnect import RetryBudget
 from pulse_plugins.core.wire.batch_messages import BatchTranscript, read
 
 _PARAMETERS = frozenset(
     "model language word_timestamps diarize emotion_detection gender_detection redact_pii "
     "redact_pci format punctuate capitalize".split()
 )
-_SLOWEST = 32_000  # bytes a second: upload and recognition together, of 16-bit audio at 16 kHz
-_PATIENCE = 60.0  # seconds beside that
-_UNKNOWN_LENGTH = 600.0  # seconds; the service's own limit for one recording
+# Options that change a transcript and that the endpoint does not take. A user who set one of them
+# must hear of it. Options that only steer when a stream is cut mean nothing for a recording.
+_NOT_TAKEN = (
+    "keywords itn_normalize numerals no_format_delay sentence_timestamps full_transcript "
+    "external_session_id"
+).split()
+
+# The default timeout of one attempt: a minute, and the time that the slowest useful network needs
+# for the audio. 16-bit audio at 16 kHz has 32,000 bytes a second, so it may take as long to send
+# and recognize as it plays.
+_PATIENCE = 60.0  # seconds
+_SLOWEST = 32_000  # bytes a second
+_UNKNOWN_LENGTH = 600.0  # seconds; the service's limit for one recording
+_MOST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer. 250 MB of 8-bit audio at 8 kHz hold nine hours, whose words need 12 MB."""
+
+_Query: TypeAlias = Callable[[], dict[str, str]]
 
 _log = logging.getLogger("pulse_plugins")
 
@@ -49,10 +68,12 @@ class PulseBatch:
             transcript = await batch.transcribe(Path("call.wav"))
 
     Args:
-        options: Of these, what the pre-recorded endpoint knows is sent.
-        model: `pulse-pro` (English, `dialect="live"` only), or None: the options' own.
-        attempts: How often a request is tried in all, where trying again can help.
-        session: A session of the caller's, which stays the caller's to close.
+        options: The options that the pre-recorded endpoint knows are sent. A warning names the
+            options that would change the transcript and that the endpoint does not know, such as
+            `keywords`.
+        model: `pulse-pro` (English, `dialect="live"` only), or None: the model of the options.
+        attempts: The highest number of attempts for a request whose failure can pass.
+        session: A session of the caller, who also closes it. Its own settings for TLS are used.
 
     Raises:
         ConfigurationError: The options cannot work for recordings.
@@ -72,21 +93,10 @@ class PulseBatch:
         self._session = session
         self._owns_session = session is None
         self._closed = False
-        self.options.batch_url()  # some dialects have none
         if attempts < 1:
             raise ConfigurationError("attempts must be at least 1")
-        if self._model not in ("pulse", "pulse-pro"):
-            raise ConfigurationError(
-                f"model={self._model!r} is for streams: recordings take 'pulse' or 'pulse-pro'"
-            )
-        if self._model == "pulse-pro":
-            if "model" not in self.options.row.parameters:
-                raise ConfigurationError("model='pulse-pro' needs dialect='live'")
-            if self.options.language != "en" or self.options.diarize:
-                raise ConfigurationError(
-                    "model='pulse-pro' is English without speakers: set language='en' and "
-                    "diarize=None, or take model='pulse'"
-                )
+        _check_model(self._model, self.options)
+        _warn_about_options(self.options)
 
     async def __aenter__(self) -> Self:
         return self
@@ -100,7 +110,7 @@ class PulseBatch:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the session, unless it is the caller's. A second call does nothing."""
+        """Close the session, unless it belongs to the caller. A second call does nothing."""
         self._closed = True
         if self._owns_session and self._session is not None:
             session, self._session = self._session, None
@@ -119,51 +129,58 @@ class PulseBatch:
         """Send one recording and wait for its transcript.
 
         Args:
-            audio: A file's bytes or path (wav, mp3, flac, ogg, m4a, webm), its bytes as they
-                come, or a public URL that the service fetches. Bytes as they come cannot be
-                sent again: a failure after the first of them is final.
-            content_type: Of the body; None: `application/octet-stream`, the service looks itself.
-            audio_format: What bare samples without a container are; mono.
-            progress: Called with the bytes sent so far and in all (None: not known); a retry
-                starts at 0 again.
-            webhook: Deliver the transcript there; the answer then only has a `request_id`.
-            timeout: Seconds for one try; None: a minute and as long as the audio may play.
+            audio: The bytes or the path of a file (wav, mp3, flac, ogg, m4a, webm); an async
+                iterable of its bytes; or a public URL, which the service fetches. An iterable
+                cannot be sent again, so a failure after its first bytes is final.
+            content_type: The type of the body. None: `application/octet-stream`, and the service
+                detects the format.
+            audio_format: The format of samples without a container; mono.
+            progress: Called with the bytes sent so far and in all (None: unknown). A retry starts
+                at 0.
+            webhook: Where the service delivers the transcript. The answer then has a `request_id`
+                and no text.
+            timeout: Seconds for one attempt. None: a minute and as long as the audio may play.
 
         Raises:
-            ConfigurationError: Found before anything is sent: too large, no such file, and so on.
+            ConfigurationError: The request cannot work; nothing was sent.
             StreamClosedError: `aclose` was called before.
-            PulseError: The service or the network failed; `retryable` errors have been retried.
+            PulseError: The service or the network failed. A failure that can pass was retried.
         """
-        if self._closed:
-            raise StreamClosedError("this PulseBatch is closed: make a new one")
+        self._check_open()
         upload = await Upload.prepare(audio, content_type, progress)
-        query = self._query(audio_format, webhook)
+        query = partial(self._query, audio_format, webhook)
         if upload.is_link and self._model == "pulse-pro":
             raise ConfigurationError("model='pulse-pro' takes no URL: send the audio itself")
-        if timeout is None:
-            size = None if upload.is_link else upload.size
-            timeout = _PATIENCE + (size / _SLOWEST if size is not None else _UNKNOWN_LENGTH)
-        backoff = Backoff(self.options.retry, Random())
-        now, key = asyncio.get_running_loop().time, self.options.api_key
+        seconds = _patience(upload) if timeout is None else timeout
+        budget = RetryBudget(OptionsInForce(self.options), Random())
+        now, account_for = asyncio.get_running_loop().time, self.options.account_for
         while True:
-            url = shared_endpoints.choose(self.options.urls, key, now())
-            try:
-                transcript = await self._try(upload, query, timeout, url)
-            except PulseError as error:
-                if error.retryable:
-                    shared_endpoints.failed(url, key, now(), retry_after=error.retry_after)
-                if not error.retryable or not upload.repeatable:
-                    raise
-                delay = backoff.next(
-                    slow=isinstance(error, RateLimitError), retry_after=error.retry_after
-                )
-                if delay is None or backoff.failures >= self._attempts:
-                    raise
-                _log.info("recording not transcribed (%s): again in %.1f s", error.code, delay)
-            else:
-                shared_endpoints.worked(url, key)
-                return transcript
+            url = shared_health.choose(self.options.urls, account_for, now())
+            result = await self._try(upload, query, seconds, url)
+            if isinstance(result, BatchTranscript):
+                shared_health.worked(url, account_for(url))
+                return result
+            if result.retryable:
+                shared_health.failed(url, account_for(url), now(), retry_after=result.retry_after)
+            delay = self._delay(result, budget, now()) if upload.repeatable else None
+            if delay is None:
+                raise result
+            _log.info("recording not transcribed (%s): again in %.1f s", result.code, delay)
             await asyncio.sleep(delay)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("this PulseBatch is closed: make a new one")
+        if self._session is not None and self._session.closed:
+            raise StreamClosedError("the session is closed: make a new one")
+
+    def _delay(self, error: PulseError, budget: RetryBudget, now: float) -> float | None:
+        """Seconds before the next attempt; None: there is none."""
+        budget.failed(now)
+        if not error.retryable or budget.failures >= self._attempts:
+            return None
+        slow = isinstance(error, RateLimitError)
+        return budget.delay(slow=slow, retry_after=error.retry_after)
 
     def _query(self, audio_format: AudioFormat | None, webhook: Webhook | None) -> dict[str, str]:
         known = {key: text for key, text in self.options.query().items() if key in _PARAMETERS}
@@ -179,49 +196,130 @@ class PulseBatch:
         return known | dict(self.options.extra) | (webhook.query() if webhook else {})
 
     async def _try(
-        self, upload: Upload, query: dict[str, str], timeout: float, base_url: str
+        self, upload: Upload, query: _Query, seconds: float, base_url: str
+    ) -> BatchTranscript | PulseError:
+        """Make one request.
+
+        Errors of the HTTP library hold the headers, the key among them. They are replaced by our
+        own errors, which are returned and raised later without a traceback, so that an error
+        tracker finds no frame with headers or URLs.
+
+        Raises:
+            Exception: What the caller's iterable or progress function raised.
+        """
+        result: BatchTranscript | PulseError
+        url = self.options.batch_url(base_url)
+        try:
+            result = await self._request(upload, query, seconds, url, base_url)
+        except PulseError as error:
+            result = error.with_traceback(None)
+        except Exception as failed:
+            result = _request_error(failed, url, seconds)
+        if upload.problem is not None:
+            raise upload.problem
+        return result
+
+    async def _request(
+        self, upload: Upload, query: _Query, seconds: float, url: str, base_url: str
     ) -> BatchTranscript:
-        """One request; foreign errors, which can show the key or a URL, do not leave it."""
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        url = self.options.batch_url(base_url)
-        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=self.options.timeouts.connect)
-        try:
-            async with self._session.post(
-                url,
-                params=query,
-                data=upload.body(),
-                headers=self.options.request_headers() | upload.headers(),
-                timeout=limits,
-                proxy=self.options.proxy,
-                allow_redirects=False,  # the key is for this host alone
-            ) as response:
-                return read(
-                    response.status,
-                    await response.read(),
-                    request_id=response.headers.get("x-request-id"),
-                    retry_after=_retry_after(response.headers.get("Retry-After")),
-                )
-        except PulseError:
-            raise
-        except aiohttp.ConnectionTimeoutError:
-            raise ConnectTimeoutError("the service did not accept a connection in time") from None
-        except TimeoutError:
-            error: PulseError = StalledError(f"no transcript within {timeout:.0f} s")
-        except (aiohttp.ClientError, OSError) as problem:
-            error = ConnectionLostError(
-                f"the connection failed before the transcript came ({type(problem).__name__})"
+        proxy = proxy_for(url, self.options.proxy)
+        if proxy is not None and not proxy.startswith(("http:", "https:")):
+            raise ConfigurationError("recordings take an HTTP proxy; another kind was configured")
+        ours = self._owns_session and url.startswith("https:")
+        async with self._session.post(
+            url,
+            params=query(),  # a webhook's URL may hold a secret, like the headers
+            data=upload.body(),
+            headers=self.options.request_headers(base_url) | upload.headers(),
+            timeout=aiohttp.ClientTimeout(
+                total=seconds, sock_connect=self.options.timeouts.connect
+            ),
+            proxy=proxy,
+            ssl=await tls_context() if ours else True,
+            allow_redirects=False,
+            auto_decompress=False,  # a small body could become a huge one
+        ) as response:
+            headers = response.headers
+            if 300 <= response.status < 400:
+                raise redirect_error(response.status, url, headers.get("Location", ""))
+            return read(
+                response.status,
+                await _body(response),
+                language=self.options.language,
+                request_id=headers.get("x-request-id"),
+                retry_after=retry_after(headers.get("Retry-After")),
             )
-        raise upload.problem or error from None
 
 
-def _retry_after(header: str | None) -> float | None:
-    """Seconds from a `Retry-After` header in either of its forms, RFC 9110 section 10.2.3."""
-    if header is None:
-        return None
-    try:
-        if header.strip().isdecimal():
-            return float(header)
-        return max(parsedate_to_datetime(header).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return None
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Read the whole body of an answer.
+
+    Raises:
+        ServerError: The body is too long, or compressed although that was not asked for.
+    """
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ServerError("the service's answer is compressed", code="unreadable")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MOST_ANSWER:
+            raise ServerError("the service's answer is too long", code="unreadable")
+    return bytes(body)
+
+
+def _request_error(failed: Exception, url: str, seconds: float) -> PulseError:
+    match failed:
+        case aiohttp.ClientConnectorCertificateError():
+            return certificate_error(url, failed.certificate_error)
+        case aiohttp.ClientHttpProxyError():
+            return ConnectionLostError(
+                f"the proxy did not connect to the server: it answered with HTTP {failed.status}",
+                code="proxy",
+                status=failed.status,
+            )
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectTimeoutError("the service did not accept a connection in time")
+        case TimeoutError():
+            return StalledError(f"no transcript within {seconds:.0f} s")
+        case aiohttp.ClientError() | OSError():
+            return ConnectionLostError(
+                f"the connection failed before the transcript came ({type(failed).__name__})"
+            )
+        case RuntimeError():  # the resolver of host names runs in a thread
+            return ConnectionLostError("no connection: no thread can be started", code="resources")
+        case _:
+            return ConfigurationError(f"no request can be made: {type(failed).__name__}")
+
+
+def _check_model(model: str, options: PulseOptions) -> None:
+    options.batch_url()  # raises for a dialect without the endpoint
+    if model not in ("pulse", "pulse-pro"):
+        raise ConfigurationError(
+            f"model={model!r} is for streams: recordings take 'pulse' or 'pulse-pro'"
+        )
+    if model == "pulse-pro":
+        if "model" not in options.row.parameters:
+            raise ConfigurationError("model='pulse-pro' needs dialect='live'")
+        if options.language != "en" or options.diarize:
+            raise ConfigurationError(
+                "model='pulse-pro' is English without speakers: set language='en' and "
+                "diarize=None, or take model='pulse'"
+            )
+
+
+def _warn_about_options(options: PulseOptions) -> None:
+    names = [name for name in _NOT_TAKEN if getattr(options, name) not in (None, False, ())]
+    if names:
+        warn_once(
+            "the pre-recorded endpoint does not take %s: they have no effect on recordings",
+            ", ".join(names),
+        )
+
+
+def _patience(upload: Upload) -> float:
+    """The default timeout of one attempt, in seconds."""
+    if upload.is_link or upload.size is None:
+        return _PATIENCE + _UNKNOWN_LENGTH
+    return _PATIENCE + upload.size / _SLOWEST

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config.validation import is_encodable, is_header_text
 
 MAX_BYTES = 250 * 2**20
 """The longest body that the service accepts."""
@@ -27,12 +28,12 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where the service delivers the transcript instead of answering with it.
+    """Where the service delivers a transcript, instead of answering with it.
 
     Attributes:
-        url: Publicly reachable.
-        method: How it is called.
-        extra: Given back with the delivery; names and values hold no comma and no colon.
+        url: A public URL.
+        method: The HTTP method of the delivery.
+        extra: Names and values that the delivery repeats; without commas and colons.
     """
 
     url: str = field(repr=False)  # such URLs often carry a secret
@@ -40,16 +41,17 @@ class Webhook:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what the wire's own separators allow.
+        """Check all three.
 
         Raises:
-            ConfigurationError: The URL is none, the method unknown, or a separator is in `extra`.
+            ConfigurationError: The URL or the method cannot be used, or `extra` holds a separator.
         """
         if not _is_url(self.url):
             raise ConfigurationError("webhook: the URL must start with https:// or http://")
         if self.method not in ("POST", "GET"):
             raise ConfigurationError(f"webhook: method={self.method!r}: use 'POST' or 'GET'")
-        if any(mark in text for pair in self.extra.items() for text in pair for mark in ",:"):
+        texts = [str(text) for pair in self.extra.items() for text in pair]
+        if any("," in text or ":" in text or not is_encodable(text) for text in texts):
             raise ConfigurationError("webhook: extra must not hold ',' or ':', which the wire uses")
 
     def query(self) -> dict[str, str]:
@@ -61,7 +63,13 @@ class Webhook:
 
 
 class Upload:
-    """A request's body, and what is known of it."""
+    """The body of a request.
+
+    Attributes:
+        size: Its length in bytes; None: unknown.
+        is_link: The body names a URL that the service fetches.
+        problem: What the caller's iterable, file or progress function raised during a request.
+    """
 
     def __init__(
         self,
@@ -84,53 +92,40 @@ class Upload:
     async def prepare(
         cls, audio: Audio, content_type: str | None, progress: Progress | None
     ) -> Upload:
-        """Look at the audio, without sending any.
+        """Examine the audio, without sending any.
 
         Raises:
-            ConfigurationError: It is empty, too large, no file or no URL.
+            ConfigurationError: The audio is empty, too large, no file or no URL.
         """
+        if content_type is not None and not is_header_text(content_type):
+            raise ConfigurationError("content_type holds characters that no header can hold")
         kind = content_type or "application/octet-stream"
-        match audio:
-            case str():
-                if not _is_url(audio):
-                    raise ConfigurationError(
-                        "a str is a URL (https://...): for a file pass pathlib.Path"
-                    )
-                body = msgspec.json.encode({"url": audio})
-                return cls(body, len(body), "application/json", None, is_link=True)
-            case Path():
-                try:
-                    found = await asyncio.to_thread(audio.stat)
-                except (OSError, ValueError) as problem:  # a ValueError: the name holds a NUL
-                    why = getattr(problem, "strerror", None) or "no file has such a name"
-                    raise ConfigurationError(f"the recording cannot be read: {why}") from None
-                if stat.S_ISDIR(found.st_mode):
-                    raise ConfigurationError("the recording cannot be read: it is a directory")
-                size = found.st_size
-            case bytes() | bytearray():
-                size = len(audio)
-            case memoryview():
-                size = audio.nbytes
-            case _:
-                return cls(audio, None, kind, progress)
+        if isinstance(audio, str):
+            if not _is_url(audio):
+                raise ConfigurationError(
+                    "a str is a URL (https://...): for a file pass pathlib.Path"
+                )
+            body = msgspec.json.encode({"url": audio})
+            return cls(body, len(body), "application/json", None, is_link=True)
+        size = await _size(audio)
         if size == 0:
             raise ConfigurationError("the recording is empty")
-        if size > MAX_BYTES:
+        if size is not None and size > MAX_BYTES:
             raise _too_large()
         return cls(audio, size, kind, progress)
 
     @property
     def repeatable(self) -> bool:
-        """Whether the body can be sent once more."""
+        """Whether the body can be sent again."""
         return not (self._begun and isinstance(self._source, AsyncIterable))
 
     def headers(self) -> dict[str, str]:
-        """The headers that describe the body; a known length spares the chunked encoding."""
+        """The headers that describe the body and the wanted answer."""
         length = {} if self.size is None else {"Content-Length": str(self.size)}
-        return {"Content-Type": self._content_type} | length
+        return {"Content-Type": self._content_type, "Accept-Encoding": "identity"} | length
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The body for one request; what goes wrong on our side of it is kept in `problem`."""
+        """The body for one request. An error on our side of it is kept in `problem`."""
         sent = 0
         try:
             async for chunk in self._chunks():
@@ -163,7 +158,29 @@ class Upload:
                     yield chunk
 
 
+async def _size(audio: bytes | bytearray | memoryview | Path | AsyncIterable[bytes]) -> int | None:
+    """The bytes of the audio; None: unknown."""
+    match audio:
+        case Path():
+            try:
+                found = await asyncio.to_thread(audio.stat)
+            except (OSError, ValueError) as problem:  # a ValueError: the name holds a NUL
+                why = getattr(problem, "strerror", None) or "no file has such a name"
+                raise ConfigurationError(f"the recording cannot be read: {why}") from None
+            if stat.S_ISDIR(found.st_mode):
+                raise ConfigurationError("the recording cannot be read: it is a directory")
+            return found.st_size
+        case bytes() | bytearray():
+            return len(audio)
+        case memoryview():
+            return audio.nbytes
+        case _:
+            return None
+
+
 def _is_url(text: str) -> bool:
+    if not is_encodable(text):
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:  # brackets that hold no address

@@ -1,7 +1,7 @@
-"""The four ways the Pulse wire is spoken, as rows of data.
+"""The four endpoints of the service and their conventions, as rows of data.
 
-Source: the service's documents, compared; `live` is endpoint A of the protocol page, `pulse` B,
-`legacy` C, `direct` D. What a row does not document may still be accepted by the service.
+In docs/protocol.md, section 1.1, `live` is endpoint A, `pulse` is B, `legacy` is C and `direct` is
+D. The service may accept parameters that a row does not list.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ _COMMON = frozenset(
     "language encoding sample_rate word_timestamps sentence_timestamps redact_pii redact_pci "
     "keywords diarize".split()
 )
+# No document lists `endpointing` and `endpointing_timeout` for `pulse`. They belong to the VAD of
+# `vad_events`, which `pulse` has, and `pulse` ignores parameters that it does not know (section 2).
 _CURRENT = _COMMON | frozenset(
     "format punctuate capitalize eou_timeout_ms itn_normalize finalize_on_words max_words "
-    "vad_events full_transcript external_session_id".split()
+    "vad_events endpointing endpointing_timeout full_transcript external_session_id".split()
 )
 _LIVE = _CURRENT | frozenset(
-    "model endpointing endpointing_timeout no_format_delay emotion_detection gender_detection "
-    "vad_threshold vad_min_speech_ms".split()
+    "model no_format_delay emotion_detection gender_detection vad_threshold "
+    "vad_min_speech_ms".split()
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One endpoint's habits.
+    """The conventions of one endpoint.
 
     Attributes:
-        path: The WebSocket path below the base URL.
+        name: The value of the option `dialect`.
+        path: The path of the WebSocket endpoint.
         batch_path: The path of the pre-recorded endpoint, or None.
-        finalize: The message that asks for the pending words, or None where there is none.
-        close: The message that asks for the last words and the end.
-        keepalive: The message that keeps an idle connection, or None: send silence instead.
-        keywords: How keywords are written: one comma-joined string, or a JSON list.
-        parameters: The query parameters that the endpoint's documents name.
+        finalize: The message that asks for the pending words, or None if there is none.
+        close: The message that asks for the last words and then ends the connection.
+        keepalive: The message that keeps an idle connection open, or None: send silence instead.
+        keywords: How keywords are written: one comma-separated string, or a JSON list.
+        parameters: The query parameters that the endpoint knows.
     """
 
     name: DialectName
@@ -102,14 +105,14 @@ DIALECTS: dict[str, Dialect] = {
 
 
 def dialect(name: str) -> Dialect:
-    """The dialect of this name.
+    """Find a dialect by its name.
 
     Raises:
-        ConfigurationError: There is none; the text lists the names.
+        ConfigurationError: The name is unknown; the text lists the names.
     """
     try:
         return DIALECTS[name]
-    except KeyError:
+    except (KeyError, TypeError):
         raise ConfigurationError(
             f"dialect={name!r} is unknown: use one of {', '.join(sorted(DIALECTS))}"
         ) from None

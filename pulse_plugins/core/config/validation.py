@@ -1,6 +1,6 @@
-"""Values that no option can have, whatever it means: found before a connection is opened.
+"""Checks and warnings that all option classes share.
 
-The texts name the option and never its value, where that may be a secret.
+An error text names the option. It does not show the value of an option that may be a secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from functools import lru_cache
 from math import isfinite, isnan
 from numbers import Integral, Real
 from typing import Any
-from urllib.parse import urlsplit
 
 from pulse_plugins.core.base.errors import ConfigurationError
 
@@ -31,14 +30,14 @@ _PLAIN: dict[str, tuple[str, type | tuple[type, ...]]] = {
 
 
 def check_types(options: Any, *, endless: bool = False) -> None:
-    """Check the fields of a dataclass whose annotations are made of plain types.
+    """Check the fields of a dataclass whose annotations consist of plain types.
 
     Args:
-        options: An instance.
+        options: An instance of a dataclass.
         endless: Whether a number may be infinite.
 
     Raises:
-        ConfigurationError: A field has a value of another type, or a number that is none.
+        ConfigurationError: A value has another type, is not a number, or cannot be encoded.
     """
     for each in fields(options):
         names = str(each.type).split(" | ")
@@ -49,7 +48,9 @@ def check_types(options: Any, *, endless: bool = False) -> None:
             wanted = " or ".join(_PLAIN[name][0] for name in names)
             raise ConfigurationError(f"{each.name} takes {wanted}, not {type(value).__name__}")
         if isinstance(value, float) and (isnan(value) or not (endless or isfinite(value))):
-            raise ConfigurationError(f"{each.name}={value!r} is no number to work with")
+            raise ConfigurationError(f"{each.name}={value!r} is not a usable number")
+        if isinstance(value, str) and not is_encodable(value):
+            raise ConfigurationError(f"{each.name} holds half a surrogate pair")
 
 
 def _is(value: object, name: str) -> bool:
@@ -58,44 +59,31 @@ def _is(value: object, name: str) -> bool:
     return isinstance(value, _PLAIN[name][1])
 
 
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Check what goes into the handshake as it is.
+def check_headers(headers: Mapping[str, str], *, several_owners: bool = False) -> None:
+    """Check additional headers.
+
+    Args:
+        headers: Names and values.
+        several_owners: Whether the headers go to servers with different keys.
 
     Raises:
-        ConfigurationError: A name or value cannot be in an HTTP header.
+        ConfigurationError: A name or value cannot be in an HTTP header, or credentials would go to
+            servers with different keys.
     """
     _check_pairs("headers", headers, is_header_text, "printable ASCII")
+    if several_owners and any(name.lower() == "authorization" for name in headers):
+        raise ConfigurationError(
+            "headers: Authorization would be sent to servers with different keys: use api_keys"
+        )
 
 
 def check_query(extra: Mapping[str, str]) -> None:
-    """Check what goes into the URL of a stream.
+    """Check additional query parameters.
 
     Raises:
         ConfigurationError: A name or value cannot be written in a URL.
     """
-    _check_pairs("extra", extra, is_encodable, "whole characters")
-
-
-def check_url(url: object) -> None:
-    """Check a base URL.
-
-    Raises:
-        ConfigurationError: Nothing can be reached there.
-    """
-    if not isinstance(url, str):
-        raise ConfigurationError(f"base_url takes a str or several, not {type(url).__name__}")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        host.encode("idna")
-    except ValueError:  # a port beyond 65535, half an IPv6 address, a label that is too long
-        raise ConfigurationError("base_url has a host or a port that cannot be") from None
-    if parts.scheme not in ("ws", "wss", "http", "https") or not host or port == 0:
-        raise ConfigurationError(
-            "base_url must look like wss://host or ws://127.0.0.1:8765, without a query"
-        )
-    if parts.query or parts.username or parts.password:
-        raise ConfigurationError("base_url must hold no query and no credentials: use api_key")
+    _check_pairs("extra", extra, is_encodable, "text that UTF-8 can hold")
 
 
 def is_header_text(text: str) -> bool:
@@ -115,6 +103,17 @@ def is_encodable(text: str) -> bool:
 def _check_pairs(
     option: str, given: Mapping[str, str], fits: Callable[[str], bool], what: str
 ) -> None:
+    """Check a mapping of names to values, without showing any of them.
+
+    Args:
+        option: The name of the option.
+        given: The mapping.
+        fits: Whether a name or a value can be used.
+        what: What names and values must be, for the error text.
+
+    Raises:
+        ConfigurationError: It is no mapping, or a name or a value does not fit.
+    """
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"{option} takes a mapping of names to values")
     if not all(fits(str(part)) for pair in given.items() for part in pair):
@@ -151,7 +150,7 @@ def check_range(
 
 
 def advise_on_redaction(language: str) -> None:
-    """Redaction was asked for, of speech in this language."""
+    """Warn if the service would not redact speech in this language."""
     if language not in _REDACTED:
         warn_once(
             "redact_pii and redact_pci have no effect on language=%r: only 'en' and 'hi' are "

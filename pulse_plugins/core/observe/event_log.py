@@ -1,19 +1,21 @@
-"""One line in the log for each thing that happens to a stream's connections.
+"""Writes one log line for each event of a stream's connections.
 
-A line is `what name=value …`, and the same values are fields of the record (`pulse_event`,
-`pulse_stream`, `pulse_session_id`, `pulse_reason`, …) for those who write JSON. No line holds a key
-or a word that was said. A fault that repeats is told five times, then every 30 seconds with the
-number of lines that were left out. Nothing here reads a clock.
+A line is `event name=value …`. The record has the same values as fields (`pulse_event`,
+`pulse_stream`, `pulse_session_id`, `pulse_reason`, …) for formatters that write JSON. No line holds
+an API key or words of a transcript. An event that repeats is written five times, then once in 30
+seconds with the number of lines that were left out. Nothing here reads a clock.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -23,128 +25,151 @@ from pulse_plugins.core.base.events import (
     MessageIgnored,
     OptionsApplied,
     OptionsRefused,
-    Queued,
     Reconnecting,
     Recovered,
+    ServerReported,
 )
+from pulse_plugins.core.base.text import printable
+from pulse_plugins.core.observe.throttle import Throttle
 
 _log = logging.getLogger("pulse_plugins.stream")
-_TOLD = 5  # times that the same thing is told before it is told rarely
-_EVERY = 30.0  # seconds
+# A server that is away for a minute makes about ten lines of each kind, which show how the delays
+# grow; an hour makes 120.
+_BURST = 5  # lines
+_INTERVAL = 30.0  # seconds
+_MOST_TEXT = 200  # characters of one value
 
-Value = str | int | float | None
+Value: TypeAlias = str | int | float | None
+_Line: TypeAlias = tuple[int, str, dict[str, Value]]
 
-
-@dataclass(slots=True)
-class _Told:
-    """How often the same thing was told of late, and how often it was not."""
-
-    times: int = 0
-    last: float = field(default=float("-inf"))  # when it was told
-    withheld: int = 0
+# The names in use, so that two streams of the same name can be told apart.
+_names: WeakValueDictionary[str, EventLog] = WeakValueDictionary()
 
 
-class Journal:
-    """Writes one stream's lines.
+class EventLog:
+    """Writes the lines of one stream.
 
     Args:
-        stream: The stream's name.
+        stream: The name of the stream. If another live stream has the name, a number is appended in
+            the log.
     """
 
     def __init__(self, stream: str) -> None:
-        self._stream = stream
+        self._stream = self._unique(printable(stream, _MOST_TEXT))
         self._session_id = ""
-        self._told: dict[tuple[str, Value], _Told] = {}
+        self._throttle = Throttle(_BURST, _INTERVAL)
+
+    def _unique(self, name: str) -> str:
+        shown, number = name, 1
+        while _names.setdefault(shown, self) is not self:
+            number += 1
+            shown = f"{name}-{number}"
+        return shown
 
     def record(self, event: Event, external_session_id: str | None, now: float) -> None:
-        """Tell what has happened, if an operator wants to know it.
+        """Write the line of an event; transcripts and speech events have none.
 
         Args:
-            event: What.
-            external_session_id: The call's own id, by the options in force.
+            event: The event.
+            external_session_id: The caller's id of the call, by the options in force.
             now: Seconds of a steady clock.
         """
-        calm, loud = logging.INFO, logging.WARNING
-        values: dict[str, Value]
-        match event:
-            case Interim(session_id=session_id) | Final(session_id=session_id):
-                self._session_id = session_id or self._session_id
-                return
-            case Queued(ahead=ahead):
-                level, what, values = loud, "queued", {"ahead": ahead}
-            case Admitted(seconds=seconds):
-                level, what, values = calm, "admitted", {"seconds": seconds}
-            case Connected(attempt=attempt, seconds=seconds, url=url):
-                self._session_id = ""  # the server tells it with its first text
-                level, what = (loud, "failed_over") if event.failed_over else (calm, "connected")
-                values = {"attempt": attempt, "seconds": seconds, "url": url}
-            case Disconnected(error=error):
-                level, what = (loud, "disconnected") if error is not None else (calm, "hung_up")
-                values = _reason(error)
-            case Reconnecting(attempt=attempt, delay=delay, error=error):
-                level, what = loud, "reconnecting"
-                values = {"attempt": attempt, "delay": delay, **_reason(error)}
-            case Recovered(outage=outage, replayed=replayed):
-                level, what, values = calm, "recovered", {"outage": outage, "replayed": replayed}
-            case AudioLost(start=start, duration=duration, reason=reason):
-                level, what = loud, "audio_lost"
-                values = {"start": start, "seconds": duration, "reason": reason}
-            case OptionsApplied(time=time):
-                level, what, values = calm, "options_applied", {"time": time}
-            case OptionsRefused(error=error):
-                level, what, values = loud, "options_refused", _reason(error)
-            case MessageIgnored(reason=reason):
-                level, what, values = calm, "message_ignored", {"reason": reason}
-            case _:
-                return
-        self._tell(level, what, values, external_session_id, now)
+        if isinstance(event, (Interim, Final)):
+            self._session_id = event.session_id or self._session_id
+            return
+        line = _LINES.get(type(event))
+        if line is None:
+            return
+        if isinstance(event, Connected):
+            self._session_id = ""  # the server sends another id with its first text
+        level, name, values = line(event)
+        self._write(level, name, values, external_session_id, now)
 
     def closed(self, error: PulseError | None, external_session_id: str | None, now: float) -> None:
-        """Tell that the stream is over, and why if it failed for good."""
-        level, what = (logging.INFO, "closed") if error is None else (logging.ERROR, "failed")
-        self._tell(level, what, _reason(error), external_session_id, now)
+        """Write that the stream has ended, and why if it failed."""
+        level, name = (logging.INFO, "closed") if error is None else (logging.ERROR, "failed")
+        self._write(level, name, _reason(error), external_session_id, now)
+        _names.pop(self._stream, None)
 
-    def _tell(
-        self, level: int, what: str, values: dict[str, Value], external: str | None, now: float
+    def _write(
+        self, level: int, name: str, values: Mapping[str, Value], external: str | None, now: float
     ) -> None:
         if not _log.isEnabledFor(level):
             return
-        withheld = self._withheld(what, values.get("reason"), now)
-        if withheld is None:
+        left_out = self._throttle.allow((name, values.get("reason")), now)
+        if left_out is None:
             return
-        told: dict[str, Value] = {
+        fields: dict[str, Value] = {
             "stream": self._stream,
             "session_id": self._session_id or None,
             "external_session_id": external,
             **values,
-            "left_out": withheld or None,
+            "left_out": left_out or None,
         }
-        shown = [f"{name}={_shown(value)}" for name, value in told.items() if value is not None]
-        fields = {f"pulse_{name}": value for name, value in told.items()}
-        _log.log(level, "%s %s", what, " ".join(shown), extra={"pulse_event": what, **fields})
+        shown = [f"{key}={_shown(value)}" for key, value in fields.items() if value is not None]
+        extra = {f"pulse_{key}": value for key, value in fields.items()}
+        _log.log(level, "%s %s", name, " ".join(shown), extra={"pulse_event": name, **extra})
 
-    def _withheld(self, what: str, reason: Value, now: float) -> int | None:
-        """How many lines like this one were left out before it, or None: leave it out too."""
-        told = self._told.setdefault((what, reason), _Told())
-        rested = now - told.last >= _EVERY
-        if rested and not told.withheld:
-            told.times = 0
-        if told.times >= _TOLD and not rested:
-            told.withheld += 1
-            return None
-        told.times += 1
-        told.last = now
-        withheld, told.withheld = told.withheld, 0
-        return withheld
+
+def _connected(event: Connected) -> _Line:
+    values: dict[str, Value] = {
+        "attempt": event.attempt,
+        "seconds": event.seconds,
+        "url": event.url,
+    }
+    if event.failed_over:
+        return logging.WARNING, "failed_over", values
+    return logging.INFO, "connected", values
+
+
+def _disconnected(event: Disconnected) -> _Line:
+    if event.error is None:
+        return logging.INFO, "hung_up", {}
+    return logging.WARNING, "disconnected", _reason(event.error)
+
+
+def _reconnecting(event: Reconnecting) -> _Line:
+    values = {"attempt": event.attempt, "delay": event.delay, **_reason(event.error)}
+    return logging.WARNING, "reconnecting", values
+
+
+def _recovered(event: Recovered) -> _Line:
+    return logging.INFO, "recovered", {"outage": event.outage, "replayed": event.replayed}
+
+
+def _audio_lost(event: AudioLost) -> _Line:
+    values: dict[str, Value] = {
+        "start": event.start,
+        "seconds": event.duration,
+        "reason": event.reason,
+    }
+    return logging.WARNING, "audio_lost", values
+
+
+_LINES: dict[type[Any], Callable[[Any], _Line]] = {
+    Connected: _connected,
+    Disconnected: _disconnected,
+    Reconnecting: _reconnecting,
+    Recovered: _recovered,
+    AudioLost: _audio_lost,
+    OptionsApplied: lambda event: (logging.INFO, "options_applied", {"time": event.time}),
+    OptionsRefused: lambda event: (logging.WARNING, "options_refused", _reason(event.error)),
+    ServerReported: lambda event: (logging.WARNING, "server_reported", _reason(event.error)),
+    MessageIgnored: lambda event: (logging.INFO, "message_ignored", {"reason": event.reason}),
+}
 
 
 def _reason(error: PulseError | None) -> dict[str, Value]:
-    """The words and numbers of an error that are safe in a log; its `detail` is not."""
+    """The parts of an error that are safe in a log; its `detail` is not."""
     return {} if error is None else {"reason": error.code, "status": error.status}
 
 
 def _shown(value: Value) -> str:
+    """Write a value so that a line can be split into its values again."""
     if isinstance(value, float):
         return f"{value:.3f}"
-    text = str(value)
-    return f'"{text}"' if " " in text else text
+    text = printable(str(value), _MOST_TEXT)
+    return json.dumps(text, ensure_ascii=False) if set(text) & _SPECIAL or not text else text
+
+
+_SPECIAL = set(' "=\\')

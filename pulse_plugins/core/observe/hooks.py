@@ -1,6 +1,7 @@
-"""Whoever follows all streams of the process, such as telemetry: a hook that costs nothing unused.
+"""Observers that follow all streams of the process, such as telemetry.
 
-An observer reads, it never steers: one that raises is dropped, and the call goes on.
+An observer reads and never steers. An observer that raises is removed, and the call goes on.
+Without observers an event costs one check.
 """
 
 from __future__ import annotations
@@ -18,89 +19,93 @@ _log = logging.getLogger("pulse_plugins.observers")
 
 
 class ObservedStream(Protocol):
-    """What can be read of a stream, from any thread."""
+    """What an observer can read of a stream, from any thread."""
 
     name: str
 
     @property
     def options(self) -> PulseOptions:
-        """Those in force; the key is among them."""
+        """The options in force; they hold the API key."""
 
     @property
     def error(self) -> PulseError | None:
-        """Why it failed for good."""
+        """Why the stream failed for good, or None."""
 
     @property
     def metrics(self) -> StreamMetrics:
-        """What it has done so far."""
+        """What the stream has done so far."""
 
 
 class Observer(Protocol):
-    """Follows one stream; called in its event loop, so it must not block."""
+    """Follows one stream. It is called in the event loop of the stream, so it must not block."""
 
     def happened(self, event: Event) -> None:
-        """The stream tells its owner this."""
+        """The stream has delivered an event."""
 
     def asked(self, request_id: int) -> None:
-        """The owner asked for the pending words."""
+        """A finalize was requested."""
 
     def ended(self) -> None:
-        """The stream is over; its last events were told."""
+        """The stream has ended; all its events were delivered."""
 
 
-Follow = Callable[[ObservedStream], Observer]
-_follows: list[Follow] = []
+ObserverFactory = Callable[[ObservedStream], Observer]
+_factories: list[ObserverFactory] = []
 
 
-def follow(each: Follow) -> None:
-    """From now on call this for every stream that starts, in the context that starts it."""
-    _follows.append(each)
+def follow(factory: ObserverFactory) -> None:
+    """Make an observer of every stream that starts from now on.
+
+    Args:
+        factory: Called with the stream, in the context in which it starts.
+    """
+    _factories.append(factory)
 
 
-def unfollow(each: Follow) -> None:
-    """Take `follow` back; streams that are followed stay so to their end."""
-    if each in _follows:
-        _follows.remove(each)
+def unfollow(factory: ObserverFactory) -> None:
+    """Make no further observers. Streams that have one keep it to their end."""
+    if factory in _factories:
+        _factories.remove(factory)
 
 
-class Audience:
+class Observers:
     """The observers of one stream."""
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []
 
     def gather(self, stream: ObservedStream) -> None:
-        """The stream starts."""
-        for each in _follows:
+        """Make the observers; the stream starts."""
+        for factory in tuple(_factories):
             try:
-                self._observers.append(each(stream))
+                self._observers.append(factory(stream))
             except Exception as failed:
                 _report(failed)
 
     def happened(self, event: Event) -> None:
-        """Tell an event."""
+        """Tell the observers about an event."""
         if self._observers:
-            self._tell(lambda observer: observer.happened(event))
+            self._call(lambda observer: observer.happened(event))
 
     def asked(self, request_id: int) -> None:
-        """Tell a finalize request."""
+        """Tell the observers about a finalize request."""
         if self._observers:
-            self._tell(lambda observer: observer.asked(request_id))
+            self._call(lambda observer: observer.asked(request_id))
 
     def ended(self) -> None:
-        """Tell the end."""
-        self._tell(lambda observer: observer.ended())
+        """Tell the observers that the stream has ended, and release them."""
+        self._call(lambda observer: observer.ended())
         self._observers.clear()
 
-    def _tell(self, call: Callable[[Observer], None]) -> None:
-        for each in tuple(self._observers):
+    def _call(self, call: Callable[[Observer], None]) -> None:
+        for observer in tuple(self._observers):
             try:
-                call(each)
+                call(observer)
             except Exception as failed:
-                self._observers.remove(each)
+                self._observers.remove(observer)
                 _report(failed)
 
 
 def _report(failed: Exception) -> None:
-    """Whoever measures a call must not be able to end it."""
-    _log.error("an observer failed and is dropped: %s", type(failed).__name__)
+    # Only the type: the text of an observer's exception may repeat what it observed.
+    _log.error("an observer raised %s and was removed", type(failed).__name__)

@@ -1,4 +1,4 @@
-"""Counts of one stream, folded from its events; reads, never steers."""
+"""Counters of one stream, made from its events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Event,
@@ -15,6 +14,7 @@ from pulse_plugins.core.base.events import (
     MessageIgnored,
     Reconnecting,
     Recovered,
+    ServerReported,
 )
 
 
@@ -23,21 +23,22 @@ class StreamMetrics:
     """What a stream has done so far.
 
     Attributes:
-        audio_seconds: Audio given to the stream.
-        sent_seconds: Audio that went out on connections, what was sent once more included.
-        replayed_seconds: Audio that was sent once more, after a lost connection.
-        lost_seconds: Audio that no server heard.
-        silence_seconds: Silence that kept an idle connection alive.
-        outage_seconds: Time without a connection, as far as it is over.
-        queue_seconds: Time in line before the stream might connect (`Limits.max_streams`).
+        audio_seconds: Audio that was pushed into the stream.
+        sent_seconds: Audio that was sent, replayed audio included.
+        replayed_seconds: Audio that was sent again after a lost connection.
+        lost_seconds: Audio that will not be transcribed.
+        silence_seconds: Silence that was sent to keep an idle connection open.
+        outage_seconds: Time without a connection, in outages that are over.
         connects: Handshakes that succeeded.
-        failovers: Connections to another base URL than that of the try before, which failed.
-        recoveries: Outages that ended with everything held sent again.
+        failovers: Connections to another base URL than the attempt before, which failed.
+        recoveries: Outages that ended with all buffered audio sent.
         finals: Finals with text.
         interims: Interims.
-        promoted: Finals that were the newest interim, because no answer came in time.
-        ignored: Messages or fields that could not be read.
-        retries: Tries to reconnect, by the reason (`PulseError.code`).
+        promoted: Finals with the text of the newest interim, because no answer came in time.
+        ignored: Messages or fields of the server that could not be read.
+        reported: Errors that the server reported inside a connection that went on.
+        unread: Events that were discarded because nobody read them.
+        retries: Attempts to reconnect, by their reason (`PulseError.code`).
     """
 
     audio_seconds: float = 0.0
@@ -46,7 +47,6 @@ class StreamMetrics:
     lost_seconds: float = 0.0
     silence_seconds: float = 0.0
     outage_seconds: float = 0.0
-    queue_seconds: float = 0.0
     connects: int = 0
     failovers: int = 0
     recoveries: int = 0
@@ -54,29 +54,28 @@ class StreamMetrics:
     interims: int = 0
     promoted: int = 0
     ignored: int = 0
+    reported: int = 0
+    unread: int = 0
     retries: dict[str, int] = field(default_factory=dict)
 
 
-class Tally:
-    """Counts events as they pass."""
+class Counters:
+    """Counts the events of one stream."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._retries: Counter[str] = Counter()
         self._lost = 0.0
         self._outage = 0.0
-        self._queue = 0.0
 
     def count(self, event: Event) -> None:
-        """Take one event into account."""
+        """Count one event."""
         match event:
             case Interim():
                 self._counts["interims"] += 1
             case Final(promoted=promoted, text=text):
                 self._counts["finals"] += bool(text)
                 self._counts["promoted"] += promoted
-            case Admitted(seconds=seconds):
-                self._queue += seconds
             case Connected(failed_over=failed_over):
                 self._counts["connects"] += 1
                 self._counts["failovers"] += failed_over
@@ -87,15 +86,21 @@ class Tally:
                 self._outage += outage
             case AudioLost(duration=duration):
                 self._lost += duration
+            case ServerReported():
+                self._counts["reported"] += 1
             case MessageIgnored():
                 self._counts["ignored"] += 1
             case _:
                 pass
 
+    def discarded(self) -> None:
+        """Count an event that was discarded because nobody read it."""
+        self._counts["unread"] += 1
+
     def snapshot(self, audio: float, sent: float, replayed: float, silence: float) -> StreamMetrics:
-        """The counts as they stand; the four figures, in seconds, are the session's."""
+        """The counts so far, with four figures of the session in seconds."""
         return replace(
-            StreamMetrics(audio, sent, replayed, self._lost, silence, self._outage, self._queue),
+            StreamMetrics(audio, sent, replayed, self._lost, silence, self._outage),
             **self._counts,
             retries=dict(self._retries),
         )

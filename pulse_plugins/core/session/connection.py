@@ -1,32 +1,38 @@
-"""One connection as the session sees it: its state, its clock, and how fast it may be fed."""
+"""The facts of one connection as the session knows them; it holds no rule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pulse_plugins.core.audio.replay_buffer import ConnectionClock
+from pulse_plugins.core.audio.clock import ConnectionClock
+from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.core.session.backoff import Backoff
 
-_BURST = 0.1  # seconds of saved-up allowance: more would be a flood after a pause
+# Times real time at which a backlog is sent. The service accepts files faster than real time
+# (docs/protocol.md, section 3, "Pacing"); eight times replays ten seconds in little more than one.
+REPLAY_SPEED = 8.0
+# Seconds of allowance that may be saved up: one packet of the longest kind after a pause.
+_SAVED = 0.1
 
 
 @dataclass(slots=True)
-class Link:
+class Connection:
     """A connection that was asked for.
 
     Attributes:
         id: Names it between the session and the driver.
         options: What it is opened with.
         url: The base URL it goes to.
-        is_open: It can be sent to.
-        sent_bytes: Audio it was sent, inserted silence included: connection_time in bytes.
-        understood: The server understood speech on it.
-        worked: It did, or the connection lived for a while.
+        is_open: The handshake is done and the connection has not ended.
+        clock: Converts the times that the server reports.
+        opened_at: When the handshake was done.
+        sent_bytes: Audio that it was sent, keepalive silence included.
+        acked: The ack offset moved while it was heard.
         closing_at: When the closing word went out, or None.
         last_sent_at: When anything went out last.
-        last_heard_at: When the server said anything last.
-        free_at: When the next packet may go out: never later than now while audio comes in live.
+        last_heard_at: When the server sent anything last.
+        free_at: When the next packet may go out.
+        reported: The newest in-band error after which no text came, or None.
     """
 
     id: int
@@ -36,12 +42,17 @@ class Link:
     clock: ConnectionClock = field(default_factory=lambda: ConnectionClock(0.0))
     opened_at: float = 0.0
     sent_bytes: int = 0
-    understood: bool = False
-    worked: bool = False
+    acked: bool = False
     closing_at: float | None = None
     last_sent_at: float = 0.0
     last_heard_at: float = 0.0
     free_at: float = 0.0
+    reported: PulseError | None = None
+
+    @property
+    def quiet_since(self) -> float | None:
+        """When the server sent anything last after the closing word; None before that word."""
+        return None if self.closing_at is None else max(self.closing_at, self.last_heard_at)
 
     def open(self, now: float) -> None:
         """The handshake is done."""
@@ -49,47 +60,21 @@ class Link:
         self.opened_at = self.last_sent_at = self.last_heard_at = self.free_at = now
 
     def begin(self, base: float) -> None:
-        """Its clock starts: the next byte it is sent is the one at stream_time `base`."""
+        """The next audio that it is sent is that at stream_time `base`."""
         self.clock = ConnectionClock(base)
         self.sent_bytes = 0
 
-    def spend(self, now: float, seconds: float) -> None:
-        """A packet of this length goes out; at most `replay_speed` times real time."""
+    def stream_time(self, reported: float | None, sent: float) -> float:
+        """A time that the server reported, as stream_time; never later than the sent audio.
+
+        Args:
+            reported: connection_time in seconds; None: now.
+            sent: stream_time up to which audio was sent.
+        """
+        return sent if reported is None else min(sent, self.clock.to_stream(reported))
+
+    def spend(self, now: float, size: int, seconds: float) -> None:
+        """A packet went out; at most `REPLAY_SPEED` times real time is allowed."""
+        self.sent_bytes += size
         self.last_sent_at = now
-        self.free_at = max(self.free_at, now - _BURST) + seconds / self.options.replay_speed
-
-
-@dataclass(slots=True)
-class Switch:
-    """A change of options on its way.
-
-    Attributes:
-        options: What is to be in force.
-        backoff: Of the tries to make its connection.
-        link: Its connection, once it was asked for.
-        retry_at: When to ask again, after a failure.
-        take_over_at: Its connection is open and takes over now, at the latest.
-    """
-
-    options: PulseOptions
-    backoff: Backoff
-    link: Link | None = None
-    retry_at: float | None = None
-    take_over_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenLink:
-    """To the driver: open a connection with these options to this base URL."""
-
-    link: int
-    options: PulseOptions
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class CloseLink:
-    """To the driver: this connection is not wanted any more."""
-
-    link: int
-    code: int = 1000
+        self.free_at = max(self.free_at, now - _SAVED) + seconds / REPLAY_SPEED

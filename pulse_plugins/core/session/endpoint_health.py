@@ -1,79 +1,83 @@
-"""Which of several base URLs is worth a try: what failed lately is passed over for a while.
+"""Which of several base URLs is worth a try: one that failed lately is passed over for a while.
 
-The memory is the process's, so that a stream that begins now does not find out again what the
-others know. Nothing here reads a clock.
+The memory is shared by the streams of a process, so that a new stream does not have to find out
+what others know. Nothing here reads a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_FIRST = 10.0  # seconds for which a URL is passed over after one failure
-_LONGEST = 300.0
-_PROBE = 15.0  # seconds in which one stream alone finds out whether it works again
-_MOST = 512  # URLs that are remembered
+_FIRST = 10.0  # seconds for which a base URL is passed over after one failure
+_LONGEST = 300.0  # seconds; the time doubles with each failure up to this
+_PROBE = 15.0  # seconds during which one stream alone finds out whether it works again
+_REMEMBERED = 512  # base URLs; the oldest are forgotten
 
 
 @dataclass(slots=True)
-class _Trouble:
-    failures: int = 0
-    until: float = 0.0
+class _Failures:
+    """Of one base URL with one key: a limit of the service belongs to a key."""
+
+    count: int = 0
+    until: float = 0.0  # when the base URL may be tried again
 
 
-class Endpoints:
-    """The health of base URLs, each for the key it was tried with: a limit is a key's affair."""
+class EndpointHealth:
+    """Remembers failures by base URL and account."""
 
     def __init__(self) -> None:
-        self._troubles: dict[tuple[str | None, str], _Trouble] = {}
+        self._failures: dict[tuple[str | None, str], _Failures] = {}
 
-    def choose(self, urls: Sequence[str], key: str | None, now: float) -> str:
-        """The first that is healthy; if none is, the one that may be tried again first.
+    def choose(
+        self, urls: Sequence[str], account_for: Callable[[str], str | None], now: float
+    ) -> str:
+        """The first healthy base URL; if none is, the one that may be tried again first.
 
-        One that failed and has waited for long enough is given to one caller, and to others only
-        after a while: a server that comes back is not met by everybody at once.
+        A base URL that has waited long enough is given to one caller, and to others only after a
+        while, so that a server that comes back is not met by all streams at once.
 
         Args:
             urls: In order of preference, at least one.
-            key: Whose they are tried with.
+            account_for: Identifies the API key of a base URL.
             now: Seconds of the process's steady clock.
         """
         if len(urls) == 1:
             return urls[0]
         best, soonest = urls[0], float("inf")
         for url in urls:
-            trouble = self._troubles.get((key, url))
-            if trouble is None:
+            failures = self._failures.get((account_for(url), url))
+            if failures is None:
                 return url
-            if trouble.until <= now:
-                trouble.until = now + _PROBE
+            if failures.until <= now:
+                failures.until = now + _PROBE
                 return url
-            if trouble.until < soonest:
-                best, soonest = url, trouble.until
+            if failures.until < soonest:
+                best, soonest = url, failures.until
         return best
 
     def failed(
-        self, url: str, key: str | None, now: float, *, retry_after: float | None = None
+        self, url: str, account: str | None, now: float, *, retry_after: float | None = None
     ) -> None:
-        """A connection to it could not be made, or was lost: avoid it, longer every time.
+        """A connection could not be made, or was lost: pass the base URL over.
 
         Args:
             url: The base URL.
-            key: Whose it was tried with.
+            account: Identifies the API key that was used.
             now: Seconds of the process's steady clock.
-            retry_after: Seconds for which the server asked to be left alone.
+            retry_after: Seconds for which the server asked not to be tried.
         """
-        trouble = self._troubles.pop((key, url), None) or _Trouble()
-        trouble.failures += 1
-        pause = min(_FIRST * 2.0 ** min(trouble.failures - 1, 30), _LONGEST)
-        trouble.until = now + max(pause, min(retry_after or 0.0, _LONGEST))
-        self._troubles[(key, url)] = trouble  # the newest is last
-        if len(self._troubles) > _MOST:
-            self._troubles.pop(next(iter(self._troubles)))
+        failures = self._failures.pop((account, url), None) or _Failures()
+        failures.count += 1
+        pause = min(_FIRST * 2.0 ** min(failures.count - 1, 30), _LONGEST)
+        failures.until = now + max(pause, min(retry_after or 0.0, _LONGEST))
+        self._failures[(account, url)] = failures  # the newest is last
+        if len(self._failures) > _REMEMBERED:
+            self._failures.pop(next(iter(self._failures)))
 
-    def worked(self, url: str, key: str | None) -> None:
-        """The server said something: what was held against it is forgotten."""
-        self._troubles.pop((key, url), None)
+    def worked(self, url: str, account: str | None) -> None:
+        """The server recognized words: its failures are forgotten."""
+        self._failures.pop((account, url), None)
 
 
-shared_endpoints = Endpoints()
+shared_health = EndpointHealth()

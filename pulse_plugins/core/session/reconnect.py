@@ -1,117 +1,136 @@
-"""The time without a connection: since when, when to try again, when to give up, and its end.
+"""The retry budget: when to try again, how long trouble may last, and how many handshakes.
 
-Two spans are kept. A server that refuses us is given up when none has *worked* (said anything) for
-`max_outage`. What the owner is told ends later, when all that was held has been sent again. Nothing
-here reads a clock.
+Two rules hold whatever a server answers. Trouble without progress lasts at most
+`Timeouts.max_outage`. Handshakes follow a token bucket: `_BURST` at once, then one a second; a
+`Retry-After` of the server can only make them slower.
 """
 
 from __future__ import annotations
 
 from random import Random
 
-from pulse_plugins.core.base.errors import PulseError, RateLimitError
-from pulse_plugins.core.config.retry import RetryPolicy
-from pulse_plugins.core.session.backoff import Backoff
+from pulse_plugins.core.config.in_force import OptionsInForce
 
-_HURRY = 0.25  # seconds between two tries while the last words wait
+# Handshakes at once. A drop, a second try and a change of options in the same moment are normal;
+# more is a storm.
+_BURST = 4.0
+_REFILL = 1.0  # handshakes a second
+# Seconds. The service asks to begin at 0.5 s and to double after a 429 (docs/protocol.md, section
+# 5). A caller is on the line, so that the delay stays within what `max_outage` leaves.
+_SLOW_BASE = 1.0
+_SLOW_CAP = 5.0
+_RETRY_AFTER_CAP = 30.0
+_HURRY = 0.25  # seconds between two tries while only the last words are waited for
+
+
+class RetryBudget:
+    """Counts failures without progress.
+
+    Args:
+        in_force: The options.
+        random: For the jitter of delays.
+
+    Attributes:
+        failures: Failures in a row since the last progress.
+        since: When trouble without progress began, on the session's clock; None: there is none.
+    """
+
+    def __init__(self, in_force: OptionsInForce, random: Random) -> None:
+        self._in_force = in_force
+        self._random = random
+        self.failures = 0
+        self.since: float | None = None
+        self._tokens = _BURST
+        self._tokens_at: float | None = None
+        self._limited = False  # the server said that there are too many connections
+
+    def progress(self) -> None:
+        """A connection was good: trouble is over."""
+        self.failures, self.since = 0, None
+
+    def failed(self, now: float) -> None:
+        """A connection was lost or could not be made, without progress."""
+        self.failures += 1
+        if self.since is None:
+            self.since = now
+
+    @property
+    def ends_at(self) -> float | None:
+        """When trouble without progress has lasted too long."""
+        if self.since is None:
+            return None
+        return self.since + self._in_force.options.timeouts.max_outage
+
+    def is_spent(self, now: float) -> bool:
+        """Whether no further try is allowed."""
+        most = self._in_force.options.retry.max_attempts
+        if most is not None and self.failures >= most:
+            return True
+        return self.ends_at is not None and now >= self.ends_at
+
+    def delay(self, *, slow: bool, retry_after: float | None) -> float:
+        """Seconds until the next try.
+
+        Args:
+            slow: The server says that there are too many connections.
+            retry_after: Seconds that the server asked to wait, or None.
+        """
+        policy = self._in_force.options.retry
+        self._limited = slow
+        if slow:
+            span = min(_SLOW_BASE * 2.0 ** min(self.failures - 1, 30), _SLOW_CAP)
+            delay = span * self._random.uniform(0.5, 1.0)
+        elif self.failures <= 1:
+            delay = 0.0  # most drops are single: the first retry costs the caller nothing
+        else:
+            span = min(policy.base * 2.0 ** min(self.failures - 2, 30), policy.cap)
+            delay = span * self._random.random()
+        return max(delay, min(retry_after or 0.0, _RETRY_AFTER_CAP))
+
+    def hurried(self, delay: float) -> float:
+        """The delay while only the last words are waited for."""
+        return delay if self._limited else min(delay, _HURRY)
+
+    def wait_for_token(self, now: float) -> float:
+        """Seconds until a handshake is allowed; 0 takes a token."""
+        passed = 0.0 if self._tokens_at is None else now - self._tokens_at
+        self._tokens = min(_BURST, self._tokens + passed * _REFILL)
+        self._tokens_at = now
+        if self._tokens >= 1.0 - 1e-9:
+            self._tokens -= 1.0
+            return 0.0
+        return (1.0 - self._tokens) / _REFILL
 
 
 class Outage:
-    """A stream's failures in a row, and what is being sent again after them.
+    """The time without a connection, for `Recovered`: it ends when all that was held is sent."""
 
-    Args:
-        retry: How fast and how often to try again.
-        random: For the jitter.
-
-    Attributes:
-        retry_at: When to try again, on the session's clock.
-    """
-
-    def __init__(self, retry: RetryPolicy, random: Random) -> None:
-        self._backoff = Backoff(retry, random)
-        self._since: float | None = None  # until a connection works again
-        self._down_since: float | None = None  # until everything held was sent again
-        self._replay = (0, 0)  # what is sent again, from and to a position
-        self._unwanted = False  # the server says that there are too many of us
-        self.retry_at = 0.0
-
-    @property
-    def attempt(self) -> int:
-        """The number of the present try, from 1."""
-        return self._backoff.failures + 1
-
-    @property
-    def failures(self) -> int:
-        """Failures in a row."""
-        return self._backoff.failures
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._replay = (0, 0)
 
     @property
     def is_on(self) -> bool:
-        """Whether something of it remains: no connection, or a replay that is not through."""
-        return self._down_since is not None
-
-    def change(self, retry: RetryPolicy) -> None:
-        """Go on by another policy; the failures so far count."""
-        self._backoff.change(retry)
+        """Whether an outage is not over."""
+        return self._since is not None
 
     def began(self, now: float) -> None:
-        """There is no connection, though one is wanted."""
-        self._since = now if self._since is None else self._since
-        self._down_since = now if self._down_since is None else self._down_since
+        """There is no connection although one is wanted."""
+        if self._since is None:
+            self._since = now
 
-    def slept(self) -> None:
-        """The server closed an idle connection: that is no failure."""
-        self._since = self._down_since = None
-
-    def worked(self) -> None:
-        """The server understands speech."""
-        self._backoff.worked()
+    def forget(self) -> None:
+        """No connection is wanted."""
         self._since = None
 
-    def was_steady(self) -> None:
-        """A connection worked and lasted: the next failure is a first one again."""
-        self._backoff.reset()
-
-    def next_try(
-        self, error: PulseError, now: float, *, refused: bool, max_outage: float
-    ) -> float | None:
-        """Count a failure; seconds until the next try, or None: give up.
-
-        Args:
-            error: What went wrong.
-            now: The session's clock.
-            refused: The server was there and did not want us.
-            max_outage: Seconds for which a refusing server is tried.
-        """
-        outage = now - (now if self._since is None else self._since)
-        if not error.retryable or (refused and outage >= max_outage):
-            return None
-        self._unwanted = isinstance(error, RateLimitError)
-        delay = self._backoff.next(
-            slow=self._unwanted, retry_after=error.retry_after, elapsed=outage
-        )
-        if delay is not None:
-            self.retry_at = now + delay
-        return delay
-
-    def hurry(self, now: float) -> None:
-        """The stream ends soon: try again very soon, unless the server asked us to wait."""
-        if not self._unwanted:
-            self.retry_at = min(self.retry_at, now + _HURRY)
-
     def replays(self, start: int, end: int) -> None:
-        """A connection is there, and is sent again what lies between two positions."""
+        """A connection is open and is sent again what lies between two offsets."""
         self._replay = (start, end)
 
-    def recovered(self, cursor: int, now: float) -> tuple[float, int] | None:
-        """The outage's length in seconds and the bytes sent again, once, when all of them are out.
-
-        Args:
-            cursor: The first position that this connection was not sent.
-            now: The session's clock.
-        """
+    def recovered(self, next_offset: int, now: float) -> tuple[float, int] | None:
+        """Seconds of the outage and bytes that were sent again, once, when all of them are out."""
         start, end = self._replay
-        if self._down_since is None or cursor < end:
+        if self._since is None or next_offset < end:
             return None
-        length, self._down_since = now - self._down_since, None
+        length, self._since = now - self._since, None
         return length, max(0, end - start)

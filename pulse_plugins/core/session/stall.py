@@ -1,61 +1,98 @@
-"""Silent deaths: speech was sent and the server has said nothing for too long.
+"""Stall detection: speech was sent and the server has sent nothing for too long.
 
-Speech is what is as loud as the words heard before; as that may be noise, patience doubles each
-time, until words come again. Nothing here reads a clock.
+Speech is certain speech, as loud as recognized words. Before the first words it may be noise, so
+that the patience doubles with each stall until words come.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections import deque
 
-from pulse_plugins.core.session.connection import Link
-from pulse_plugins.core.transcript.assembler import Recognition
+from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.config.in_force import OptionsInForce
 
-_SPEECH: Final = 0.3  # seconds of loud audio that a healthy server says something about
-_MOST: Final = 60.0  # seconds
+# Seconds of certain speech about which a working server sends something. An interim comes about
+# 0.1 s after each word; 0.3 s is one syllable or more. Shorter: a slammed door is taken for speech.
+_SPEECH = 0.3
+LOOK_EVERY = 0.5  # seconds; what a stall may be noticed late
+_LONGEST_PATIENCE = 60.0  # seconds
+# Seconds after which sent audio without words need not be kept for a replay: audio without possible
+# speech, and twice as late audio without certain speech. Ten times the slowest final that was
+# measured (docs/protocol.md, section 9). Shorter: a replay may miss a late word. Longer: a replay
+# of a quiet line keeps the caller's next words waiting.
+_RELEASE_AFTER = 15.0
 
 
-class Watchdog:
-    """Looks twice in each stall time.
+class StallDetector:
+    """Watches the connection that is heard.
 
     Args:
-        stall: Seconds of silence from a server that was sent speech.
-
-    Attributes:
-        check_at: When to look next, on the session's clock; None: there is nothing to watch.
+        in_force: The options; `Timeouts.stall` is the patience.
+        energy: The loudness of the audio.
     """
 
-    def __init__(self, stall: float) -> None:
-        self._stall = self._patience = stall
-        self._looked = (0, 0)  # the cursor at the last two looks
-        self.check_at: float | None = None
+    def __init__(self, in_force: OptionsInForce, energy: Energy) -> None:
+        self._in_force = in_force
+        self._energy = energy
+        self._doublings = 0
+        self._looked_at = 0.0  # stream_time up to which audio was looked at
+        self._last_look = 0.0  # on the session's clock
+        self._speech = 0.0  # seconds of it since the server sent anything
+        self._since: float | None = None  # when enough of it had been sent
 
-    def watch(self, position: int, now: float) -> None:
-        """A connection is open and is sent audio from this position on."""
-        self._looked = (position, position)
-        self.check_at = now + self._patience / 2
+    def connection_changed(self, sent: float, now: float) -> None:
+        """Another connection is heard; it is sent audio from this stream_time on."""
+        self._looked_at, self._last_look = sent, now
+        self._speech, self._since = 0.0, None
 
-    def rest(self) -> None:
-        """There is no connection."""
-        self.check_at = None
+    def words_came(self) -> None:
+        """The server recognizes speech on this stream."""
+        self._doublings = 0
 
-    def change(self, stall: float) -> None:
-        """Go by another stall time."""
-        self._stall = self._patience = stall
+    def is_stalled(self, sent: float, heard_at: float, now: float) -> bool:
+        """Look again; call it every `LOOK_EVERY` seconds.
 
-    def heard_words(self) -> None:
-        """The server understands what it is sent."""
-        self._patience = self._stall
-
-    def is_dead(self, link: Link, cursor: int, recognition: Recognition, now: float) -> bool:
-        """Look: whether speech went out before the last look but one and nothing has come back."""
-        self.check_at = now + self._patience / 2
-        examined, before = self._looked
-        self._looked = (before, cursor)
-        silent_for = now - max(link.last_heard_at, link.opened_at)
-        if silent_for < self._patience:
+        Args:
+            sent: stream_time up to which the connection was sent audio.
+            heard_at: When the server sent anything last, on the session's clock.
+            now: The session's clock.
+        """
+        if heard_at > self._last_look:
+            self._speech, self._since = 0.0, None
+        else:
+            self._speech += self._energy.certain(self._looked_at, sent)
+        self._looked_at, self._last_look = max(self._looked_at, sent), now
+        if self._since is None and self._speech >= _SPEECH:
+            self._since = now
+        patience = self._in_force.options.timeouts.stall * 2.0**self._doublings
+        if self._since is None or now - self._since < min(patience, _LONGEST_PATIENCE):
             return False
-        if not recognition.is_loud(examined, before, at_least=_SPEECH):
-            return False
-        self._patience = min(2 * self._patience, _MOST)
+        self._doublings = min(self._doublings + 1, 10)
         return True
+
+
+class SentHistory:
+    """Remembers how much audio had been sent at each look, to tell what was sent long ago."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[float, int]] = deque()
+
+    def look(self, now: float, sent: int) -> tuple[int, int]:
+        """Note that audio before the offset `sent` is sent by now.
+
+        Returns:
+            The offset before which audio was sent `_RELEASE_AFTER` seconds ago, and the one before
+            which it was sent twice as long ago; 0 while no look is so old.
+        """
+        looks = self._looks
+        looks.append((now, sent))
+        while len(looks) > 1 and looks[1][0] <= now - 2 * _RELEASE_AFTER:
+            looks.popleft()
+        return self._sent_by(now - _RELEASE_AFTER), self._sent_by(now - 2 * _RELEASE_AFTER)
+
+    def clear(self) -> None:
+        """Another connection was sent nothing yet."""
+        self._looks.clear()
+
+    def _sent_by(self, time: float) -> int:
+        return max((offset for at, offset in self._looks if at <= time), default=0)

@@ -1,307 +1,401 @@
-"""What the server says, put where it belongs: events, settled audio, answered finalize requests.
+"""From the messages of a server to events, acked audio and answered requests.
 
-The question answered here is "does this final complete that request?". `from_finalize` says so
-where a server sends it (one that did so once is held to it). Elsewhere an ordinary final is not
-enough, as the service cuts finals every ten words: it completes a request only when no speech is
-left between its last word and the request's mark; without word times, when it does not come much
-sooner than answers do. Nothing here awaits, reads a clock or knows how
-a connection is made.
+`TranscriptAssembler` asks its parts in one order for each final, and the order matters:
+
+1. `placement` (or `untimed`) says which words are new and which audio they cover.
+2. `energy` learns how loud those words were, while their audio is still held.
+3. `finalize_requests` says which request the final answers, given the speech that is left.
+4. The ack follows: the audio that the words cover, or all audio before the answered mark except a
+   word that is under way there.
+
+The assembler returns what follows from a message; the session applies it. Nothing here acks audio,
+queues an event or reads a clock.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import re
+from dataclasses import dataclass
+from math import inf
 
-from pulse_plugins.core.audio.energy import SpeechLevel
-from pulse_plugins.core.audio.replay_buffer import ConnectionClock, Timeline
-from pulse_plugins.core.base.events import Event, Final, SpeechEnded, SpeechStarted
-from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.core.transcript.finalize_requests import Request, Turns
-from pulse_plugins.core.transcript.placement import Segment, Transcripts
-from pulse_plugins.core.wire.stream_messages import SpeechMark, Transcript
+from pulse_plugins.core.audio.clock import ConnectionClock
+from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.base.events import Event, Final, Interim, Word
+from pulse_plugins.core.config.in_force import OptionsInForce
+from pulse_plugins.core.transcript.coverage import (
+    SHORTEST_SPEECH,
+    SHORTEST_WORD,
+    WORD_END,
+    Coverage,
+)
+from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
+from pulse_plugins.core.transcript.finalize_requests import (
+    GRACE,
+    Answer,
+    FinalFacts,
+    FinalizeRequests,
+)
+from pulse_plugins.core.transcript.finals import FinalBuilder
+from pulse_plugins.core.transcript.placement import Placed, TimedPlacement
+from pulse_plugins.core.transcript.untimed import RACE, UntimedPlacement, keys_of, tokens
+from pulse_plugins.core.wire.stream_messages import Transcript
 
-_UNMISTAKABLE = 0.15  # seconds of loud audio; less is a click
-_DOUBT = 1.0  # seconds; an interim or final comes at most so long after its last word
+_HAS_WORD = re.compile(r"\w")
 
 
-class Recognition:
-    """Turns messages into events; the session owns one for the life of the stream."""
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What follows from one message.
 
-    def __init__(self, options: PulseOptions, timeline: Timeline, events: deque[Event]) -> None:
-        self.options = options
-        self.timeline = timeline
-        self.transcripts = Transcripts(options.language)
-        self.turns = Turns()
-        encoding = options.encoding if options.encoding in _MEASURABLE else "linear16"
-        self._speech = SpeechLevel(timeline, encoding)
-        self._events = events
+    Attributes:
+        events: For the owner of the stream, in order.
+        ack: Offset before which no audio need be heard again, or None.
+    """
 
-    def request(self) -> int:
-        """Ask for the words of all audio so far; returns the request's id."""
-        self.timeline.seal()
-        request_id = self.turns.request(self.timeline.end)
-        if self.timeline.start == self.timeline.end and self._is_next(request_id):
-            # Every byte is covered already: there is nothing to ask the server for.
-            self.turns.answer_all()
-            self._emit_final(self._empty(), request_id, None)
-        return request_id
+    events: tuple[Event, ...] = ()
+    ack: int | None = None
 
-    def wait_for_answers(self) -> None:
-        """Decide until when, for those asked since; they are on their way already."""
-        for request in self.turns.waiting:
-            if request.sent_at is None:
-                break
-            if request.deadline is None:
-                self._speech.listen_until(self.timeline.seconds(request.mark))
-                request.deadline = request.sent_at + self._patience(request.mark)
 
-    def transcript(self, message: Transcript, clock: ConnectionClock, now: float) -> None:
-        """An interim or final came."""
-        timeline = self.timeline
-        sent = timeline.cursor / timeline.bytes_per_second
-        if not (message.is_final or message.is_last):
-            interim = self.transcripts.interim(message, sent=sent, now=now)
-            if interim is not None:
-                self._events.append(interim)
-                if self.turns.waiting:
-                    self._reconsider(now)
-            return
-        waiting = self.turns.oldest()
-        before = self.transcripts.delivered_until
-        answered = waiting if message.from_finalize else None
-        certain = self.turns.is_certain
-        segment = self.transcripts.final(
-            message,
-            clock,
-            sent=sent,
-            until=None if answered is None else timeline.seconds(answered.mark),
-            certain=certain,
-            asked=waiting is not None or self.turns.late > 0 or self.turns.was_answered(now),
-            now=now,
+class TranscriptAssembler:
+    """Assembles the transcript of one stream from the messages of its connections.
+
+    Args:
+        in_force: The options.
+        buffer: The audio.
+        encoding: Of the audio in the buffer.
+
+    Attributes:
+        requests: The finalize requests.
+        energy: The loudness of the audio.
+        open_text: Words of the newest interim that no final has confirmed, or "".
+    """
+
+    def __init__(self, in_force: OptionsInForce, buffer: ReplayBuffer, encoding: str) -> None:
+        self.requests = FinalizeRequests()
+        self.energy = Energy(buffer, encoding)
+        self.open_text = ""
+        self._in_force = in_force
+        self._buffer = buffer
+        self._finals = FinalBuilder(in_force)
+        self._coverage = Coverage(buffer, self.energy)
+        self._delivered = DeliveredWords()
+        self._timed = TimedPlacement(self._delivered)
+        self._untimed = UntimedPlacement(self._delivered)
+        self._open_sent = 0.0  # stream_time up to which audio was sent when the interim came
+        self._last_timed = False  # the newest final had word times
+        self._is_fresh = False  # no interim of the open segment came yet
+        self._words_since_answer = False
+        self._answered_at = -inf  # on the session's clock
+        self._last_answer = ""  # the text of the newest marked final
+        self._cut_at: float | None = None  # mark of an answer whose last word was under way
+
+    # Messages.
+
+    def interim(self, message: Transcript, now: float) -> Interim | None:
+        """The open segment as the server hears it now, or None when it says nothing new."""
+        text = message.text
+        if not _HAS_WORD.search(text):
+            return None
+        if self._is_fresh and self._is_overtaken(text):
+            return None
+        self._is_fresh = False
+        if self._delivered.may_repeat:
+            text = self._without_known(text)
+            if not text:
+                return None
+        self.open_text, self._open_sent = text, self._sent
+        if self.requests.waiting:
+            self._reconsider(now)
+        return Interim(text, self._delivered.until, message.session_id or "")
+
+    def final(self, message: Transcript, clock: ConnectionClock, now: float) -> Assembled:
+        """A final came.
+
+        Args:
+            message: The final.
+            clock: Of the connection.
+            now: The session's clock.
+        """
+        sent = self._sent
+        text = message.text if _HAS_WORD.search(message.text) else ""
+        self._stretch_cut_word()
+        words = self._timed.words(message.words, clock, sent) if text else None
+        placed = self._place(message, text, words, now)
+        if text:
+            self._is_fresh, self.open_text = True, ""
+            self._last_timed = placed.timed
+            self._untimed.note(keys_of(text, self._finals.language), sent, now)
+        if placed.text:
+            self._words_since_answer, self._cut_at = True, None
+            self.energy.learn(placed.start, placed.end if placed.timed else sent)
+        self._coverage.reaches(placed.end if placed.timed else placed.ack)
+        facts = FinalFacts(
+            marked=message.from_finalize and not self._is_answer_again(message, placed),
+            last=message.is_last,
+            empty=not text,
+            repeated=placed.repeated,
+            timed=placed.timed,
+            first_word=self._buffer.offset(words[0].start) if words else None,
         )
-        if segment.words:
-            self._speech.learn(segment.words[0].start, segment.end)
-        elif segment.text:
-            self._speech.learn(before, segment.end)
-        request = self._completed_by(message, segment, now)
-        settled = self._settled_by(segment, request)
-        request_id = None if request is None else self.turns.answer(request, now)
-        timeline.settle(settled)
-        if certain and request is not None and request.id is not None and settled >= request.mark:
-            self.transcripts.settled(timeline.seconds(settled))
-        if segment.text or request_id is not None:
-            self._emit_final(segment, request_id, message)
-        self._reconsider(now, after_final=bool(segment.text))
+        answer = self.requests.on_final(facts, self._left()) or self._covered()
+        ack = self._ack(placed, answer, words)
+        if answer is not None:
+            self._answered_at = now
+        if self.requests.waiting:
+            self._reconsider(now, facts)
+        request_id = None if answer is None else answer.request_id
+        if not placed.text and request_id is None:
+            return Assembled((), ack)
+        return Assembled((self._finals.of_message(message, placed, clock, request_id),), ack)
 
-    def speech_mark(self, message: SpeechMark, clock: ConnectionClock) -> None:
-        """The server's VAD heard speech begin or end."""
-        time = self.timeline.seconds(self.timeline.cursor)
-        if message.timestamp is not None:
-            time = min(time, clock.to_stream(message.timestamp))
-        self._events.append(SpeechStarted(time) if message.started else SpeechEnded(time))
+    # Requests.
 
-    def expire(self, now: float) -> None:
+    def request(self) -> tuple[int, Assembled]:
+        """The owner asks for the words of all audio so far; returns the id and what follows."""
+        request_id = self.requests.add(self._buffer.end)
+        answer = self._covered()
+        return request_id, Assembled(() if answer is None else (self._empty(answer),))
+
+    def sent(self, now: float) -> None:
+        """A request went out: decide how long its answer is worth waiting for."""
+        request = self.requests.due(self._buffer.next_offset)
+        if request is not None:
+            self.requests.sent(request, now, self._patience(self._left_before(request.mark)))
+
+    def expire(self, now: float) -> Assembled:
         """Requests whose answer is overdue are answered with what there is."""
-        while (request := self.turns.oldest()) is not None:
-            if request.deadline is None or request.deadline > now:
-                return
-            is_open = self._is_open_before(request.mark)
-            if not (is_open or request.doubted or self.turns.answers_empty):
-                self.turns.answers_empty = False  # this server says nothing to an empty request
-            request_id = self.turns.give_up(request)
-            if request_id is not None and is_open:
-                self._promote(request.mark, request_id)
-            elif request_id is not None:
-                self._emit_final(self._empty(), request_id, None)
+        events: list[Event] = []
+        while (request := self.requests.overdue(now)) is not None:
+            is_open = self.open_text and self._left_before(request.mark) >= SHORTEST_SPEECH
+            if request.has_text and not is_open:  # quiet after the final: it was the answer
+                mark = self._buffer.seconds(request.mark)
+                self._coverage.reaches(self.energy.word_start(mark))
+            answer = self.requests.completed(request)
+            if answer.request_id is not None:
+                events.append(self._promoted(answer) if is_open else self._empty(answer))
+            self._words_since_answer = False
+        return Assembled(tuple(events))
 
-    def end(self) -> None:
+    # The life of connections.
+
+    def connection_changed(self, language: str) -> None:
+        """Another connection hears the audio again, from the start of the buffer on.
+
+        Args:
+            language: The code that the connection was asked for.
+        """
+        start = self._buffer.seconds(self._buffer.start)
+        self._finals.language = language
+        self.requests.connection_changed()
+        self._delivered.connection_changed(start, language)
+        self._timed.connection_changed(start)
+        self._untimed.connection_changed()
+        self._is_fresh = True
+
+    def end(self) -> tuple[Event, ...]:
         """Nothing more will be heard: answer every request with what there is."""
-        request_id = self.turns.answer_all()
-        if request_id is not None or self.transcripts.open_text:
-            self._promote(self.timeline.end, request_id)
+        answer = self.requests.answer_all()
+        if self.open_text:
+            return (self._promoted(answer or Answer(None, self._buffer.end)),)
+        return () if answer is None or answer.request_id is None else (self._empty(answer),)
 
-    def is_speech_open(self, mark: int) -> bool:
-        """Whether words spoken before this position may still be on their way."""
-        if self.transcripts.open_text:
+    # Questions.
+
+    @property
+    def owes(self) -> bool:
+        """Whether words are still to come: of an interim, of a request or of held speech."""
+        return not self.requests.is_idle or self.owes_speech
+
+    @property
+    def owes_speech(self) -> bool:
+        """Whether the words of an interim or of held speech, sent or not, are still to come."""
+        if self.open_text:
             return True
-        start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
-        return self._speech.has_speech(start, self.timeline.seconds(mark))
+        return self._coverage.certain_before(self._buffer.end) >= SHORTEST_WORD
 
-    def may_hold_words(self, mark: int) -> bool:
-        """The same, for a decision that would give them up: even a quiet word counts."""
-        start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
-        return bool(self.transcripts.open_text) or self._speech.may_have_speech(
-            start, self.timeline.seconds(mark)
-        )
+    @property
+    def owes_at_end(self) -> bool:
+        """Whether audio that is held could bring another word, once the input has ended."""
+        buffer = self._buffer
+        if buffer.end > buffer.high_water or not self.requests.is_idle:
+            return True
+        return self.may_hold_words(buffer.end)
 
-    def is_loud(self, start: int, end: int, *, at_least: float) -> bool:
-        """Whether there are that many seconds of loud audio between two positions."""
-        seconds = self.timeline.seconds
-        return self._speech.is_loud(seconds(start), seconds(end), at_least=at_least)
+    def may_hold_words(self, offset: int) -> bool:
+        """Whether even a quiet word before this offset may not have been delivered."""
+        if self.open_text:
+            return True
+        return self._coverage.possible_before(offset) >= SHORTEST_SPEECH
+
+    def releasable(self, quiet: int, noisy: int) -> int:
+        """Offset before which audio brought no words and need not be kept.
+
+        Args:
+            quiet: Audio before this offset may go if there is no possible speech in it.
+            noisy: Audio before this offset may go if there is no certain speech in it.
+        """
+        start = self._buffer.start
+        if self.open_text or not self.requests.is_idle:
+            return start
+        if quiet > start and self._coverage.possible_before(quiet) < SHORTEST_SPEECH:
+            return quiet
+        if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
+            return noisy
+        return start
 
     def unsaid_from(self) -> int | None:
         """Where speech begins that was sent and whose words did not come, if there is any."""
-        if self.transcripts.open_text:
-            return None  # an interim says what was heard
-        timeline = self.timeline
-        start = max(self.transcripts.delivered_until, timeline.seconds(timeline.start))
-        end = timeline.seconds(timeline.cursor)
-        onset = self._speech.onset(start, end, at_least=_UNMISTAKABLE)
-        return None if onset is None else timeline.position(onset)
-
-    def release_old(self) -> None:
-        """Let go of old audio that was heard and brought no words."""
-        timeline = self.timeline
-        if self.transcripts.open_text or not self.turns.is_answered:
-            return
-        keep = timeline.position(self.options.limits.release_seconds)
-        until, older = timeline.cursor - keep, timeline.cursor - 2 * keep
-        if until > timeline.start and not self.is_loud(timeline.start, until, at_least=0.1):
-            timeline.release(until)
-        elif older > timeline.start:
-            timeline.release(older)
-
-    def _completed_by(self, message: Transcript, segment: Segment, now: float) -> Request | None:
-        """The newest request that this final completes, or None."""
-        turns = self.turns
-        waiting = turns.oldest()
-        is_empty = not (segment.text or segment.repeated)
-        if message.is_last:
-            return turns.newest()
-        if message.from_finalize:
-            turns.flag_seen = True
-            turns.answers_empty = is_empty or turns.answers_empty
-        if waiting is None:
-            if message.from_finalize and turns.late:
-                turns.late -= 1
+        if self.open_text:
+            return None  # the interim tells what was heard
+        start, end = self._coverage.start, self._sent
+        if self.energy.certain(start, end) < SHORTEST_WORD:
             return None
-        if message.from_finalize:
-            words = segment.words
-            first_word = self.timeline.position(words[0].start) if words else None
-            waiting = turns.addressed(first_word) if words else waiting
-            assert waiting is not None  # `oldest` was sent, so `addressed` finds at least it
-            if turns.late and self.is_speech_open(waiting.mark):
-                turns.late -= 1  # the late answer to a request that was given up
-                return None
-            return waiting
-        if turns.flag_seen or self.is_speech_open(waiting.mark):
-            return None
-        if segment.repeated and segment.vague:
-            return None  # the replay says again what was said: its words are before the question
-        if segment.vague and turns.is_too_soon(waiting, now):
-            waiting.doubted = True  # it may say what was cut before, and not how far that reached
-            return None
-        if is_empty:
-            turns.answers_empty = True
-        return waiting
+        onset = self.energy.certain_from(start, end)
+        return None if onset is None else self._buffer.offset(onset)
 
-    def _settled_by(self, segment: Segment, request: Request | None) -> int:
-        """Up to where nothing need be heard again, now that this final completes the request."""
-        covered = segment.covered
-        if segment.vague:
-            if request is not None:  # it came later than what it covers
-                covered = min(covered, self.timeline.seconds(request.mark))
-            covered = self._surely(covered)
-        settled = self.timeline.position(covered)
-        if request is None or request.id is None:
-            return settled  # one of our own can cut a word: the rest of it is replayed
-        return max(settled, self._before_open_word(request.mark))
+    # Parts.
 
-    def _surely(self, covered: float) -> float:
-        """Where a final without word times settles: no word that may follow it lies before."""
-        early = max(0.0, covered - _DOUBT)
-        return early if self._speech.may_have_speech(early, covered) else covered
+    @property
+    def _sent(self) -> float:
+        return self._buffer.seconds(self._buffer.next_offset)
 
-    def _before_open_word(self, mark: int) -> int:
-        """Up to where an answer settles: a word that is being said at the mark is not over."""
-        return self.timeline.position(self._speech.word_at(self.timeline.seconds(mark)))
+    def _left(self) -> float:
+        """Seconds of possible speech before the oldest mark that no final covers."""
+        waiting = self.requests.waiting
+        return self._left_before(waiting[0].mark) if waiting else 0.0
 
-    def _reconsider(self, now: float, *, after_final: bool = False) -> None:
-        """New evidence: how long is the oldest request still worth waiting for?
+    def _left_before(self, mark: int) -> float:
+        return self._coverage.left_before(mark, has_interim=bool(self.open_text))
 
-        Args:
-            now: The session's clock.
-            after_final: A final has just come. Where answers are not marked this may have been it.
+    def _patience(self, left: float) -> float:
+        """Seconds after a request that its answer is worth waiting for."""
+        return self._in_force.options.timeouts.finalize if left >= SHORTEST_SPEECH else GRACE
+
+    def _covered(self) -> Answer | None:
+        """Complete the requests before whose marks every word was delivered.
+
+        Words must have come since the last answer, or no audio: quiet audio alone proves nothing,
+        as the caller may speak below the level that is measured.
         """
-        request = self.turns.oldest()
-        if request is None or request.deadline is None or request.sent_at is None:
-            return
-        if self._is_open_before(request.mark) and not (after_final and self._may_end(request)):
-            request.deadline = request.sent_at + self.options.timeouts.finalize
-        else:
-            patience = self.options.timeouts.finalize_grace
-            request.deadline = min(request.deadline, now + patience)
+        answer = None
+        while self.requests.waiting:
+            request = self.requests.waiting[0]
+            nothing_new = self._buffer.start >= request.mark
+            if not (nothing_new or self._words_since_answer):
+                break
+            if self._left_before(request.mark) >= SHORTEST_SPEECH:
+                break
+            newest = self.requests.completed(request)
+            if newest.request_id is not None or answer is None:
+                answer = newest
+        return answer
 
-    def _patience(self, mark: int) -> float:
-        timeouts = self.options.timeouts
-        if self.is_speech_open(mark):
-            return timeouts.finalize
-        if self.turns.answers_empty is False and not self.may_hold_words(mark):
-            return 0.0
-        return timeouts.finalize_grace
+    def _reconsider(self, now: float, final: FinalFacts | None = None) -> None:
+        left = self._left()
+        self.requests.reconsider(left, now, patience=self._patience(left), final=final)
 
-    def _is_open_before(self, mark: int) -> bool:
-        """The same as `is_speech_open`, where the caller may have gone on after the mark."""
-        if not self.is_speech_open(mark):
+    def _place(
+        self, message: Transcript, text: str, words: list[Word] | None, now: float
+    ) -> Placed:
+        if words is not None:
+            return self._timed.place(words, text, self._finals.gap)
+        until, sent = self._delivered.until, self._sent
+        if not text:
+            return Placed("", (), until, until, 0.0)
+        if self._is_repetition(message, text, now):
+            return Placed("", (), until, until, 0.0, repeated=True)
+        held, mark = self._buffer.seconds(self._buffer.start), inf
+        request = self.requests.oldest()
+        if request is not None and message.from_finalize and self.requests.is_only_one:
+            mark = self._buffer.seconds(request.mark)
+        return self._untimed.place(text, self._finals.language, held, sent, mark)
+
+    def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
+        """Whether a final without word times says again what the final before it said.
+
+        Seen where the server's endpointing races a finalize, and on `is_last` (docs/protocol.md,
+        section 10, N4). An interim in between shows that the words are new.
+        """
+        if not self._is_fresh:
             return False
-        start = max(self.transcripts.delivered_until, self.timeline.seconds(self.timeline.start))
-        at, until = self.timeline.seconds(mark), self.timeline.seconds(self.timeline.cursor)
-        return self._speech.has_speech(start, at) or not self._speech.has_speech(at, until)
+        keys = keys_of(text, self._finals.language)
+        if message.is_last:
+            return self._untimed.says_again(keys) and not self._can_hold(keys)
+        may_race = self.requests.expects_answer or now - self._answered_at < RACE
+        return may_race and self._untimed.is_duplicate(keys, self._sent, now)
 
-    def _may_end(self, request: Request) -> bool:
-        """Whether the words until now can be all: they may sound longer than their times say."""
-        if self.turns.flag_seen or self.transcripts.open_text:
-            return False
-        seconds = self.timeline.seconds
-        start = max(self.transcripts.delivered_until, seconds(self.timeline.start))
-        return not self._speech.has_word(start, seconds(request.mark))
+    def _is_answer_again(self, message: Transcript, placed: Placed) -> bool:
+        """Whether a marked final is only the last marked one, sent twice; notes the present one."""
+        before, self._last_answer = self._last_answer, message.text
+        return placed.repeated and message.text == before
 
-    def _promote(self, mark: int, request_id: int | None) -> None:
-        text = self.transcripts.promote(self.timeline.seconds(mark))
-        if not text and request_id is None:
-            return
-        start = self.transcripts.delivered_until
-        end = max(start, self.timeline.seconds(mark)) if text else start
-        self._events.append(Final(text, start, end, finalize_id=request_id, promoted=bool(text)))
+    def _is_overtaken(self, text: str) -> bool:
+        """Whether the first interim after a final only repeats that final.
 
-    def _is_next(self, request_id: int) -> bool:
-        oldest = self.turns.due(self.timeline.end)
-        return oldest is not None and oldest.id == request_id and self.turns.oldest() is None
+        It left the server before the final did. It is new when the audio since then has room for
+        its words.
+        """
+        keys = keys_of(text, self._finals.language)
+        return self._untimed.says_again(keys) and not self._can_hold(keys)
 
-    def _empty(self) -> Segment:
-        at = self.transcripts.delivered_until
-        return Segment("", (), at, at, covered=at)
+    def _can_hold(self, keys: list[str]) -> bool:
+        """Whether the certain speech since the newest final is long enough for these words."""
+        start = self._coverage.start
+        if not self._last_timed:
+            start = max(start, self._untimed.last_sent)
+        rate = FASTEST * (1 if self._finals.gap else 3)
+        return self.energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)
 
-    def _emit_final(
-        self, segment: Segment, request_id: int | None, message: Transcript | None
-    ) -> None:
-        if message is None:
-            self._events.append(Final("", segment.start, segment.end, finalize_id=request_id))
-            return
-        self._events.append(
-            Final(
-                segment.text,
-                segment.start,
-                segment.end,
-                words=segment.words,
-                finalize_id=request_id,
-                speech_final=message.speech_final,
-                language=message.language,
-                languages=tuple(message.languages or ()),
-                speaker=_speaker(segment),
-                utterances=segment.utterances,
-                redacted_entities=tuple(message.redacted_entities or ()),
-                emotion=message.emotion,
-                gender=message.gender,
-                session_id=message.session_id or "",
-            )
-        )
+    def _without_known(self, text: str) -> str:
+        words = tokens(text, self._finals.language)
+        start = self._buffer.seconds(self._buffer.start)
+        known, _ = self._delivered.overlap_of_text(keys_of(text, self._finals.language), start)
+        return self._finals.gap.join(words[known:]) if known else text
 
+    def _ack(self, placed: Placed, answer: Answer | None, words: list[Word] | None) -> int:
+        """Offset before which no audio need be heard again."""
+        acked = placed.ack
+        if placed.text and words and (mark := self._mark_at(words[-1].end)) is not None:
+            # The server was asked in the middle of its last word. That word must be heard whole by
+            # a connection that is to transcribe the rest of it.
+            self._cut_at = mark
+            acked = min(acked, self.energy.word_start(mark))
+        if answer is not None and answer.request_id is not None:  # the session's own may cut a word
+            word_start = self.energy.word_start(self._buffer.seconds(answer.mark))
+            self._coverage.reaches(word_start)
+            self._words_since_answer = False
+            acked = max(acked, word_start)
+        return self._buffer.offset(acked)
 
-_MEASURABLE = frozenset({"linear16", "linear32", "mulaw", "alaw"})
+    def _mark_at(self, end: float) -> float | None:
+        """The request in whose moment a word ended while its sound went on, if there is one."""
+        for offset in self.requests.sent_marks:
+            mark = self._buffer.seconds(offset)
+            if abs(end - mark) <= WORD_END and self.energy.word_start(mark) < mark:
+                return mark
+        return None
 
+    def _stretch_cut_word(self) -> None:
+        """The word under way at a finalize may come again with a later start.
 
-def _speaker(segment: Segment) -> str | None:
-    """The speaker of most of the segment's words."""
-    speakers = [w.speaker for w in segment.words if w.speaker is not None]
-    return max(set(speakers), key=speakers.count) if speakers else None
+        Vendor's probe (docs/protocol.md, section 10, N1): the word is in both finals, the second
+        time 0 to 0.3 s later. It is one word while its sound goes on without a break.
+        """
+        if self._cut_at is not None:
+            self._delivered.stretch_last(self.energy.word_end(self._cut_at))
+
+    def _promoted(self, answer: Answer) -> Final:
+        """The newest interim as the final that did not come."""
+        text, self.open_text = self.open_text, ""
+        start = self._delivered.until
+        end = max(start, self._buffer.seconds(answer.mark))
+        held = self._buffer.seconds(self._buffer.start)
+        keys = keys_of(text, self._finals.language)
+        self._delivered.add_promoted(keys, held, max(end, self._open_sent))
+        return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
+
+    def _empty(self, answer: Answer) -> Final:
+        self._words_since_answer = False
+        at = self._delivered.until
+        return self._finals.of_request("", at, at, answer.request_id)

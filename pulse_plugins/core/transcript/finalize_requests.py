@@ -1,79 +1,168 @@
-"""Finalize requests: what each waits for, what answers it, and until when.
+"""Finalize requests: marks in the audio, what answers each, and until when to wait.
 
-Requests are marks in the timeline and are answered in order. A request that is outstanding when
-a connection is lost is asked again after the replay, at the same place in the audio.
+Every request is answered exactly once. The evidence, strongest first:
+
+1. `is_last`: the server has nothing more to say. It answers the newest request.
+2. `from_finalize`: the server marks the final as an answer. Some servers always mark, some only
+   with `itn_normalize`, some never (docs/protocol.md, section 4.3).
+3. The words: no possible speech is left before the mark that no final covers. This completes a
+   request at once, also on a server that marks; its marked answer then comes late and is dropped.
+4. An ordinary final on a server that was never seen to mark. The service cuts finals by word
+   count, so such a final may end before the mark. Word times tell (case 3); without them, quiet
+   after the last final does (`_UNTIMED_QUIET`).
+5. Nothing comes until the deadline: the newest interim is promoted.
+
+A request that is outstanding when a connection is lost is sent again on the next connection, after
+the audio before its mark.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from math import inf
 from typing import Final
 
-_MOMENT: Final = 0.4  # seconds; what was on its way when an answer left is here by then
-_TOO_SOON: Final = 0.5  # of the time that the answer before took
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD
+
+# Seconds to wait for a final that may never come: no speech is left before the mark, but no word
+# of this turn was delivered either. The answer of a server that gives one takes about 0.2 s after
+# the request; a longer wait delays the end of each turn without words.
+GRACE: Final = 0.3
+# Seconds without text after which an unmarked server without word times has said everything.
+_UNTIMED_QUIET: Final = 0.3
+# Seconds that the first such answer may take: the 95th percentile of the service's finals is
+# 0.53 s (docs/protocol.md, section 9, point 6). Less: a final that was cut by word count before
+# the request is taken for the answer. More: the end of the first turn is later.
+_FIRST_ANSWER: Final = 0.6
+_REMEMBERED: Final = 16  # marks; an answer is at most a few requests late
 
 
 @dataclass(slots=True)
 class Request:
-    """One finalize: everything before `mark` (a timeline position) is asked for.
+    """One finalize: everything before `mark` is asked for.
 
     Attributes:
-        id: What the owner was given, or None for one of the session's own; requests at one mark
-            share a message on the wire.
+        id: What the owner was given, or None for a request of the session's own.
+        mark: Offset in the replay buffer.
         sent_at: When this connection was asked, on the session's clock; None: not yet.
-        deadline: When to stop waiting, on the session's clock; None while that is not decided.
-        doubted: A final came that may have been the answer.
+        deadline: When to stop waiting, on the session's clock; None until it was sent.
+        has_text: An unmarked final without word times came since, which may be the answer.
     """
 
     id: int | None
     mark: int
     sent_at: float | None = None
     deadline: float | None = None
-    doubted: bool = False
+    has_text: bool = False
 
 
-class Turns:
-    """The requests that wait for their answer.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was completed.
 
     Attributes:
-        waiting: Oldest first.
+        request_id: The newest request of the owner that is answered, with all older ones; None
+            when there were only the session's own.
+        mark: Everything before this offset was asked for.
+    """
+
+    request_id: int | None
+    mark: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinalFacts:
+    """What a final says about the requests that wait.
+
+    Attributes:
+        marked: `from_finalize` is set.
+        last: `is_last` is set.
+        empty: It has no text.
+        repeated: Its words had been delivered before.
+        timed: Its words have times.
+        first_word: Offset at which its first word starts, or None.
+    """
+
+    marked: bool = False
+    last: bool = False
+    empty: bool = False
+    repeated: bool = False
+    timed: bool = False
+    first_word: int | None = None
+
+
+class FinalizeRequests:
+    """The requests of one stream, oldest first.
+
+    Attributes:
+        waiting: Those without an answer.
+        sent_marks: Marks of the newest requests that were sent on any connection.
     """
 
     def __init__(self) -> None:
         self.waiting: deque[Request] = deque()
+        self.sent_marks: deque[int] = deque(maxlen=_REMEMBERED)
         self._last_id = 0
-        self.late = 0  # sent and given up: their answers may still come on this connection
-        self.flag_seen = False  # this server marks its answers with from_finalize
-        self.answers_empty: bool | None = None  # whether it answers when nothing is pending
-        self._answered_at = -inf
-        self._took = 0.0  # seconds, from the newest request that was answered to its answer
+        self._late: deque[int] = deque()  # marks that were sent and completed without an answer
+        self._server_marks = False  # it was seen to set from_finalize
+        # How long an unmarked answer without word times may take: learned from the last one.
+        self._answer_seconds = _FIRST_ANSWER
+        self._text_after = 0.0  # seconds from the oldest request to the newest text
 
-    def request(self, mark: int) -> int:
-        """Ask for everything before `mark`; returns the request's id."""
+    # The owner and the wire.
+
+    def add(self, mark: int) -> int:
+        """Ask for everything before `mark`; returns the id. Equal marks share one message."""
         self._last_id += 1
-        newest = self.waiting[-1] if self.waiting else None
-        if newest is not None and newest.mark == mark:
-            newest.id = self._last_id  # nothing was said in between: one answer serves both
+        if self.waiting and self.waiting[-1].mark == mark:
+            self.waiting[-1].id = self._last_id
         else:
             self.waiting.append(Request(self._last_id, mark))
         return self._last_id
 
-    def request_own(self, mark: int) -> None:
-        """Ask for everything before `mark`, the audio sent so far, on the session's behalf."""
-        for index, waiting in enumerate(self.waiting):
-            if waiting.mark == mark:
-                return
-            if waiting.mark > mark:
-                self.waiting.insert(index, Request(None, mark))
+    def add_own(self, mark: int) -> None:
+        """Ask for everything before `mark` on behalf of the session; nobody is told the answer."""
+        for index, request in enumerate(self.waiting):
+            if request.mark >= mark:
+                if request.mark > mark:
+                    self.waiting.insert(index, Request(None, mark))
                 return
         self.waiting.append(Request(None, mark))
 
+    def due(self, next_offset: int) -> Request | None:
+        """The next request to send, if all audio before its mark was sent."""
+        for request in self.waiting:
+            if request.sent_at is None:
+                return request if request.mark <= next_offset else None
+        return None
+
+    def connection_changed(self) -> None:
+        """A new connection was asked nothing yet; wishes of the session itself are void."""
+        self._late.clear()
+        self.waiting = deque(request for request in self.waiting if request.id is not None)
+        for request in self.waiting:
+            request.sent_at = request.deadline = None
+            request.has_text = False
+
+    # What is known.
+
     @property
-    def is_answered(self) -> bool:
-        """Whether nothing is waited for."""
+    def is_idle(self) -> bool:
+        """Whether no request waits."""
         return not self.waiting
+
+    @property
+    def expects_answer(self) -> bool:
+        """Whether an answer may be on its way, so that two finals may say the same."""
+        return bool(self._late) or self.oldest() is not None
+
+    @property
+    def is_only_one(self) -> bool:
+        """Whether an answer that comes now can only be that of the oldest request.
+
+        A server that says nothing to an empty request leaves open which of several it answers.
+        """
+        return not self._late and (len(self.waiting) < 2 or self.waiting[1].sent_at is None)
 
     def is_answered_until(self, mark: int) -> bool:
         """Whether no request at or before `mark` waits."""
@@ -81,89 +170,133 @@ class Turns:
 
     def oldest(self) -> Request | None:
         """The request whose answer is due first, if it was sent."""
-        if self.waiting and self.waiting[0].sent_at is not None:
-            return self.waiting[0]
-        return None
+        first = self.waiting[0] if self.waiting else None
+        return first if first is not None and first.sent_at is not None else None
 
-    @property
-    def is_certain(self) -> bool:
-        """Whether an answer that comes now can only be that of the oldest request.
+    def deadline(self) -> float | None:
+        """When the oldest request is given up."""
+        return self.waiting[0].deadline if self.waiting else None
 
-        A server that says nothing to an empty request leaves open which of several it answers.
+    # Evidence.
+
+    def on_final(self, facts: FinalFacts, left: float) -> Answer | None:
+        """A final came: what it answers, or None.
+
+        Args:
+            facts: About the final.
+            left: Seconds of possible speech before the oldest mark that no final covers, the
+                present one included.
         """
-        if self.late:
-            return False
-        if self.answers_empty:
-            return True
-        return len(self.waiting) < 2 or self.waiting[1].sent_at is None
-
-    def is_too_soon(self, request: Request, now: float) -> bool:
-        """Whether a final comes much sooner after this request than the newest answer did."""
-        return request.sent_at is not None and now - request.sent_at < _TOO_SOON * self._took
-
-    def was_answered(self, now: float) -> bool:
-        """Whether the server answered one at this moment."""
-        return now - self._answered_at < _MOMENT
-
-    def newest(self) -> Request | None:
-        """The request that was sent last."""
-        return next((r for r in reversed(self.waiting) if r.sent_at is not None), None)
-
-    def due(self, cursor: int) -> Request | None:
-        """The next request to send, if all audio before its mark went out."""
-        for request in self.waiting:
-            if request.sent_at is None:
-                return request if request.mark <= cursor else None
+        if facts.last:
+            return self._close(self._newest_sent())
+        if facts.marked:
+            self._server_marks = True
+            return self._close(self._marked(facts, left))
+        oldest = self.oldest()
+        if oldest is None or self._server_marks:
+            return None  # the words may complete it (case 3); the mark of this final does not
+        if facts.empty and not facts.repeated:
+            return self._close(oldest)  # nothing but a finalize makes a server say nothing
         return None
 
-    def addressed(self, position: int | None) -> Request | None:
-        """The request that an answer with words from `position` on belongs to.
+    def completed(self, request: Request) -> Answer:
+        """The words cover everything before this mark: the request needs no other answer."""
+        if request.sent_at is not None:
+            self._late.append(request.mark)
+        answer = self._close(request)
+        assert answer is not None
+        return answer
 
-        Requests that the server passed over are left behind: the next one is answered, or the
-        newest of them when no other was sent.
+    def sent(self, request: Request, now: float, patience: float) -> None:
+        """The request went out; its answer is waited for so many seconds."""
+        request.sent_at = now
+        request.deadline = now + patience
+        self.sent_marks.append(request.mark)
+
+    def reconsider(
+        self, left: float, now: float, *, patience: float, final: FinalFacts | None = None
+    ) -> None:
+        """Text came: until when is the oldest request still worth waiting for?
+
+        Args:
+            left: Seconds of possible speech before its mark that no final covers.
+            now: The session's clock.
+            patience: Seconds after the request that are waited while speech is left.
+            final: The final that came; None: it was an interim.
+        """
+        request = self.oldest()
+        if request is None or request.sent_at is None:
+            return
+        longest = request.sent_at + patience
+        request.deadline = longest
+        if final is None or final.empty or self._server_marks:
+            return
+        if final.repeated and not final.timed:
+            return  # a replay says again what was said before the request
+        if not final.timed:
+            quiet = max(now + _UNTIMED_QUIET, request.sent_at + self._answer_seconds)
+            request.deadline = min(longest, quiet)
+            request.has_text = True
+            self._text_after = now - request.sent_at
+        elif left < SHORTEST_WORD:
+            request.deadline = min(longest, now + GRACE)
+
+    def overdue(self, now: float) -> Request | None:
+        """The oldest request, if its deadline has passed; `completed` gives it up."""
+        request = self.oldest()
+        if request is None or request.deadline is None or request.deadline > now:
+            return None
+        if request.has_text:
+            # Half as long again: latencies of one connection vary by less than this around the
+            # median (docs/protocol.md, section 9, point 6: median 0.40 s, 95th percentile 0.53 s).
+            self._answer_seconds = 1.5 * self._text_after
+        return request
+
+    def answer_all(self) -> Answer | None:
+        """The stream ends: the newest request stands for all of them."""
+        return self._close(self.waiting[-1]) if self.waiting else None
+
+    # Parts.
+
+    def _marked(self, facts: FinalFacts, left: float) -> Request | None:
+        """The request that a marked final belongs to, or None: to one that is completed."""
+        if facts.first_word is None:
+            if self._late and (left >= SHORTEST_SPEECH or self.oldest() is None):
+                self._late.popleft()
+                return None
+            return self.oldest()
+        while self._late and self._late[0] <= facts.first_word:
+            self._late.popleft()  # the server never answered that one
+        if self._late:
+            self._late.popleft()
+            return None
+        return self._addressed(facts.first_word)
+
+    def _addressed(self, position: int) -> Request | None:
+        """The first sent request whose mark is behind this position, else the newest sent one.
+
+        A server that says nothing to an empty request passes over it.
         """
         found = None
         for request in self.waiting:
             if request.sent_at is None:
                 break
             found = request
-            if position is None or request.mark > position:
+            if request.mark > position:
                 break
         return found
 
-    def answer(self, request: Request, now: float) -> int | None:
-        """The server answers this request, and with it all older ones; the newest id, if any."""
-        self._took = 0.0 if request.sent_at is None else now - request.sent_at
-        self._answered_at = now
-        return self._close(request)
+    def _newest_sent(self) -> Request | None:
+        return next((r for r in reversed(self.waiting) if r.sent_at is not None), None)
 
-    def _close(self, request: Request) -> int | None:
+    def _close(self, request: Request | None) -> Answer | None:
+        """Answer this request, and with it all older ones."""
+        if request is None:
+            return None
         newest = None
         while self.waiting:
-            popped = self.waiting.popleft()
-            newest = popped.id if popped.id is not None else newest
-            if popped is request:
+            closed = self.waiting.popleft()
+            newest = closed.id if closed.id is not None else newest
+            if closed is request:
                 break
-        return newest
-
-    def give_up(self, request: Request) -> int | None:
-        """No answer came in time; one may still come."""
-        self.late += not request.doubted
-        self._took = 0.0
-        return self._close(request)
-
-    def rewind(self) -> None:
-        """A new connection was asked nothing yet, and the session's own wishes are void."""
-        self.late = 0
-        self.waiting = deque(r for r in self.waiting if r.id is not None)
-        for request in self.waiting:
-            request.sent_at = request.deadline = None
-            request.doubted = False
-
-    def answer_all(self) -> int | None:
-        """The stream ends: the id of the newest request, which answers all of them."""
-        return self._close(self.waiting[-1]) if self.waiting else None
-
-    def deadline(self) -> float | None:
-        """When the oldest request is given up."""
-        return self.waiting[0].deadline if self.waiting else None
+        return Answer(newest, request.mark)

@@ -22,6 +22,7 @@ Nothing here reads a clock: `now` is any steady clock in seconds, and `deadline`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pulse_plugins.core.base.events import Final, Interim
@@ -59,11 +60,13 @@ class Released:
         final: The closed utterance. Its text is empty when a request was answered without words.
         complete: The final answers the newest finalize request with everything that was said.
             False for a promoted interim, whose own words may still follow.
+        segments: The segments that `final` joins, for adapters that label each by itself.
     """
 
     interim: Interim | None = None
     final: Final | None = None
     complete: bool = False
+    segments: tuple[Final, ...] = ()
 
 
 NOTHING = Released()
@@ -112,6 +115,11 @@ class UtteranceAssembler:
         if self._open is not None:
             texts.append(self._open.text)
         return self.join(*texts)
+
+    @property
+    def closed_text(self) -> str:
+        """The words of the closed segments, which redaction has reached."""
+        return self.join(*(segment.text for segment in self._segments))
 
     def join(self, *texts: str) -> str:
         """Texts in a row, as the language writes them."""
@@ -190,8 +198,12 @@ class UtteranceAssembler:
         """Nothing more will come: what is closed leaves."""
         self._awaited = None
         self._open = None
-        joined = self._take()
-        return Released(final=joined) if joined is not None else NOTHING
+        segments = self._take()
+        return Released(final=self._joined(segments), segments=segments)
+
+    def discard(self) -> None:
+        """What was said so far is not wanted."""
+        self._segments, self._open, self._awaited = [], None, None
 
     @property
     def deadline(self) -> float | None:
@@ -224,12 +236,14 @@ class UtteranceAssembler:
                 if each is not answer and each.words and each.start >= mark - _AT_MARK
             ]
         self._segments = [each for each in self._segments if each not in newer]
-        joined = self._take() or replace(answer, text="", words=())
+        segments = self._take()
+        joined = self._joined(segments) or replace(answer, text="", words=())
         self._segments = newer
         self._began_at = now
         complete = not (answer.promoted and answer.text)
         shown = self._shown().interim if newer else None
-        return Released(shown, replace(joined, finalize_id=answer.finalize_id), complete)
+        joined = replace(joined, finalize_id=answer.finalize_id)
+        return Released(shown, joined, complete, segments)
 
     def _came_after_its_answer(self, final: Final) -> bool:
         """Whether a segment belongs before a request that is answered already.
@@ -262,21 +276,24 @@ class UtteranceAssembler:
 
     def _release_closed(self, now: float) -> Released:
         """The closed segments leave as one final; an open interim begins the next utterance."""
-        joined = self._take()
-        if joined is None:
+        segments = self._take()
+        if not segments:
             return NOTHING
         self._began_at = now
         shown = self._shown() if self._open is not None else NOTHING
-        return Released(shown.interim, joined)
+        return Released(shown.interim, self._joined(segments), segments=segments)
 
-    def _take(self) -> Final | None:
-        segments, self._segments = self._segments, []
+    def _take(self) -> tuple[Final, ...]:
+        segments, self._segments = tuple(self._segments), []
+        return segments
+
+    def _joined(self, segments: Sequence[Final]) -> Final | None:
         if len(segments) < 2:
             return segments[0] if segments else None
         return joined_final(segments, self.join(*(segment.text for segment in segments)))
 
 
-def joined_final(segments: list[Final], text: str) -> Final:
+def joined_final(segments: Sequence[Final], text: str) -> Final:
     """Several segments in a row as one final.
 
     Args:

@@ -1,38 +1,48 @@
-"""What the pre-recorded endpoint answers, as a typed transcript or as an error.
+"""Answers of the pre-recorded endpoint: a typed transcript, or an error.
 
-Source: protocol page, section 6. Documents disagree on names and types of the fields, so what
-cannot be read costs only itself.
+Documents disagree on names and types of the fields, so a field that cannot be read is left out and
+the others are used.
+
+Source: docs/protocol.md, section 6.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
-import msgspec
-
-from pulse_plugins.core.base.errors import PulseError, ServerError, from_message, from_status
+from pulse_plugins.core.base.errors import (
+    PulseError,
+    RegionError,
+    ServerError,
+    from_message,
+    from_status,
+)
 from pulse_plugins.core.base.events import Utterance, Word
+from pulse_plugins.core.base.text import printable
+from pulse_plugins.core.wire.error_fields import read_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchTranscript:
-    """What the service says about a recording; times in seconds from its start.
+    """The transcript of a recording; times are seconds from its start.
 
     Attributes:
-        text: All of it; "" while `status` is `processing`, before a webhook is called.
+        text: The whole text; "" while `status` is `processing`, before a webhook is called.
         words: Empty unless `word_timestamps` is on.
         utterances: Sentences; empty unless `word_timestamps` is on.
-        language: Detected, where the model says so.
-        gender: Of the speaker, with `gender_detection`.
-        emotions: Name to probability, with `emotion_detection`.
-        age: Where the service still estimates it.
+        language: The detected language, from models that detect it.
+        gender: The speaker's gender, with `gender_detection`.
+        emotions: Each emotion's probability, with `emotion_detection`.
+        age: The speaker's age, from deployments that estimate it.
         duration: Seconds of audio.
-        metadata: As it came.
-        request_id: For questions to the service's support.
-        status: `success`, or `processing` when a webhook gets the result.
-        extra: Fields that this class does not know.
+        metadata: The service's own object of that name.
+        request_id: Name it when you ask the service's support.
+        status: `success`, or `processing` when a webhook will get the result.
+        extra: Fields of the answer that are not named above.
     """
 
     text: str
@@ -50,43 +60,60 @@ class BatchTranscript:
 
 
 def read(
-    status: int, body: bytes, *, request_id: str | None = None, retry_after: float | None = None
+    status: int,
+    body: bytes,
+    *,
+    language: str = "",
+    request_id: str | None = None,
+    retry_after: float | None = None,
 ) -> BatchTranscript:
-    """The transcript in an answer.
+    """Read the transcript in an answer.
 
     Args:
         status: The HTTP status.
         body: The whole body.
-        request_id: From the `x-request-id` header; one in the body goes first.
+        language: The language that was asked for, for advice on a refusal.
+        request_id: The `x-request-id` header; an id in the body is preferred.
         retry_after: Seconds from the `Retry-After` header.
 
     Raises:
         PulseError: The answer is a refusal, or cannot be read.
     """
     try:
-        fields: object = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        # Not msgspec: some servers write NaN for an unknown number.
+        fields: object = json.loads(body, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
         fields = None
     answer: dict[str, Any] = fields if isinstance(fields, dict) else {}
-    request_id = _text(answer.get("request_id")) or request_id
-    try:
-        if status != 200:
-            raise from_status(
-                status,
-                detail=_detail(answer)[:500],
-                error_code=_code(answer),
-                retry_after=retry_after,
-            )
-        heard = "transcription" in answer or "transcript" in answer
-        if answer.get("status") == "error" or ("error" in answer and not heard):
-            raise from_message(_detail(answer)[:500], error_code=_code(answer))
-        if not heard and answer.get("status") != "processing":
-            raise ServerError("the service's answer is no transcript", code="unreadable")
-    except PulseError as error:
-        if request_id:
-            error.add_note(f"request id, for the service's support: {request_id}")
-        raise
-    return _transcript(answer, request_id)
+    request_id = printable(_text(answer.get("request_id")) or request_id or "", 128) or None
+    error = _error(status, answer, language, retry_after)
+    if error is None:
+        return _transcript(answer, request_id)
+    if request_id:
+        error.add_note(f"request id, for the service's support: {request_id}")
+    raise error
+
+
+def _error(
+    status: int, answer: dict[str, Any], language: str, retry_after: float | None
+) -> PulseError | None:
+    found = read_error(answer)
+    if status != 200:
+        return from_status(
+            status,
+            detail=found.detail,
+            error_code=found.code,
+            parameter=found.parameter,
+            language=language,
+            retry_after=retry_after,
+        )
+    has_text = "transcription" in answer or "transcript" in answer
+    if answer.get("status") == "error" or ("error" in answer and not has_text):
+        error = from_message(found.detail, error_code=found.code, parameter=found.parameter)
+        return error.about(language) if isinstance(error, RegionError) else error
+    if not has_text and answer.get("status") != "processing":
+        return ServerError("the service's answer is no transcript", code="unreadable")
+    return None
 
 
 _KNOWN = frozenset(
@@ -138,17 +165,6 @@ def _transcript(answer: dict[str, Any], request_id: str | None) -> BatchTranscri
     )
 
 
-def _detail(answer: dict[str, Any]) -> str:
-    """What the server wrote: `error`, then `message`, then `errors`, protocol page section 6."""
-    found = next((answer[key] for key in ("error", "message", "errors") if answer.get(key)), "")
-    return found if isinstance(found, str) else str(found)
-
-
-def _code(answer: dict[str, Any]) -> str:
-    """The word for programs; documents call it by either name."""
-    return _text(answer.get("error_code") or answer.get("code")) or ""
-
-
 def _objects(value: object) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
@@ -158,12 +174,16 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    """A number, also one written as text; documents and servers differ."""
+    """Read a finite number, which some servers write as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
     try:
-        return float(value) if isinstance(value, int | float | str) else None
+        number = float(value)
     except (ValueError, OverflowError):
         return None
+    return number if isfinite(number) else None
 
 
 def _label(value: object) -> str | None:
-    return str(value) if isinstance(value, int | str) else None
+    """A speaker, which documents write as a number or as `speaker_0`."""
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None

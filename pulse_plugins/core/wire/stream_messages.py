@@ -1,9 +1,11 @@
-"""Wire JSON to typed messages: forgiving in, so that one bad field never costs the other ones.
+"""Messages of a stream: JSON text to typed structs.
 
-Nothing else of the client knows a JSON key. The fast path decodes straight into a struct; a
-message that does not fit its types is read again field by field, and what cannot be read is named
-in `problems`. Sources: protocol page, sections 4.2 to 4.5; where documents disagree on a name
-(`transcript` / `transcription`, utterance `text` / `transcript`) either is read.
+No other part of the engine knows a JSON key. `parse` decodes a message into a struct in one step.
+If a field has an unexpected type, the message is read again field by field, the unreadable fields
+are named in `problems`, and the other fields are used. Where documents disagree on a name
+(`transcript` and `transcription`, utterance `text` and `transcript`), both names are read.
+
+Source: docs/protocol.md, sections 4.2 to 4.5.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from pulse_plugins.core.base.errors import PulseError, from_message
+from pulse_plugins.core.base.text import printable
+from pulse_plugins.core.wire.error_fields import read_error
+
+_MOST_SESSION_ID = 128  # characters; the service's ids have at most 36
 
 
 class WireWord(msgspec.Struct, frozen=True):
-    """One entry of `words`; times in seconds from the connection's first audio byte."""
+    """One entry of `words`; times are seconds from the connection's first audio byte."""
 
     word: str
     start: float | None = None
@@ -38,11 +44,18 @@ class WireUtterance(msgspec.Struct, frozen=True):
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """An interim or a final; the type field is absent in two dialects."""
+    """An interim or a final; two dialects send it without a `type`.
+
+    Attributes:
+        session_id: Printable and bounded, because it goes into events and logs.
+        full_transcript: All finals of the connection so far, from servers that send it.
+        problems: Names of fields that could not be read.
+    """
 
     session_id: str | None = None
     transcript: str | None = None
     transcription: str | None = None
+    full_transcript: str | None = None
     is_final: bool = False
     is_last: bool = False
     from_finalize: bool = False
@@ -58,24 +71,26 @@ class Transcript(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The segment's text without the separator space that some finals carry."""
+        """The text of the segment, without the space that separates some finals."""
         return (self.transcript or self.transcription or "").strip()
 
 
 class _Envelope(Transcript, frozen=True):
-    """A transcript plus the fields that tell which message it is."""
+    """Any message: a transcript and the fields that tell which message it is."""
 
     type: str | None = None
     status: Any = None
     error: Any = None
     errors: Any = None
     error_code: Any = None
+    code: Any = None
+    status_code: Any = None
     message: Any = None
     timestamp: float | None = None
 
 
 class SpeechMark(msgspec.Struct, frozen=True):
-    """`speech_started` or `speech_ended`, in seconds from the first audio byte."""
+    """`speech_started` or `speech_ended`; the timestamp is seconds from the first audio byte."""
 
     started: bool
     timestamp: float | None
@@ -86,13 +101,19 @@ class Pong(msgspec.Struct, frozen=True):
 
 
 class ErrorReport(msgspec.Struct, frozen=True):
-    """An error message inside the stream."""
+    """An error message inside the stream, after which a server may close or go on.
+
+    The class of `error` tells what it is about: `AuthenticationError`, `PaymentRequiredError` and
+    `AccessDeniedError` for the account; `RegionError` for the language; `RateLimitError` for too
+    many streams; `RequestRejectedError` for an option; and `ServerError` for everything else. A
+    timeout, after which the legacy server goes on, has the code `error_timeout` (N2).
+    """
 
     error: PulseError
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """Not a message of this protocol; `reason` holds none of its content."""
+    """Not a message of this protocol; `reason` holds none of the content."""
 
     reason: str
 
@@ -103,7 +124,7 @@ _decode = msgspec.json.Decoder(_Envelope).decode
 
 
 def parse(data: str | bytes) -> Message:
-    """The message in one WebSocket frame; never raises."""
+    """Read one WebSocket message; never raises."""
     if not isinstance(data, str):
         return Unreadable("binary")
     try:
@@ -116,85 +137,96 @@ def parse(data: str | bytes) -> Message:
 
 def _parse_by_field(data: str) -> Message:
     try:
-        # More lenient than the fast path: a server that writes NaN means that it does not know.
+        # Some servers write NaN for an unknown number. The fast path refuses NaN.
         fields = json.loads(data, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return Unreadable("not_json")
     if not isinstance(fields, dict):
         return Unreadable("not_an_object")
     problems: list[str] = []
-    values: dict[str, Any] = {}
-    for name, kind in _FIELD_TYPES.items():
-        if name not in fields:
-            continue
-        value = fields[name]
-        if value is None and name in _FLAGS:
-            continue
-        if name in ("words", "utterances") and isinstance(value, list):
-            entry = WireWord if name == "words" else WireUtterance
-            values[name] = [e for raw in value if (e := _entry(raw, entry, name, problems))]
-            continue
-        try:
-            values[name] = msgspec.convert(value, kind, strict=False)
-        except (msgspec.ValidationError, UnicodeError, RecursionError):
-            problems.append(name)
+    lists = {name: fields.pop(name) for name in _ENTRIES if isinstance(fields.get(name), list)}
+    given = {key: raw for key, raw in fields.items() if raw is not None or key not in _FLAGS}
+    values = _readable(given, _FIELD_TYPES, "", problems)
+    for name, entries in lists.items():
+        read = (_entry(raw, _ENTRIES[name], name, problems) for raw in entries)
+        values[name] = [entry for entry in read if entry is not None]
     return _classify(_Envelope(**values), tuple(problems))
 
 
 def _entry(
     raw: object, kind: type[WireWord] | type[WireUtterance], name: str, problems: list[str]
 ) -> Any:
-    """One word or utterance, without those of its fields that cannot be read."""
+    """Read one word or utterance, without its unreadable fields; None: there is no text."""
     if isinstance(raw, dict):
-        # Of other keys msgspec would want UTF-8, which a lone surrogate is not.
-        kept = {key: value for key, value in raw.items() if key in kind.__struct_fields__}
-        while True:
-            try:
-                return msgspec.convert(kept, kind, strict=False)
-            except msgspec.ValidationError as error:
-                bad = str(error).rpartition("$.")[2].rstrip("`")
-                if kept.pop(bad, None) is None:
-                    break
-                problems.append(f"{name}.{bad}")
-            except (UnicodeError, RecursionError):
-                break
+        values = _readable(raw, _ENTRY_TYPES[kind], f"{name}.", problems)
+        if kind is WireUtterance or "word" in values:
+            return kind(**values)
     problems.append(name)
     return None
+
+
+def _readable(
+    fields: dict[str, Any], types: dict[str, Any], prefix: str, problems: list[str]
+) -> dict[str, Any]:
+    """The fields that can be read as their types; the names of the others go to `problems`."""
+    values = {}
+    for name, kind in types.items():
+        if name not in fields:
+            continue
+        try:
+            values[name] = msgspec.convert(fields[name], kind, strict=False)
+        except (msgspec.ValidationError, UnicodeError, RecursionError):
+            problems.append(f"{prefix}{name}")
+    return values
 
 
 def _classify(envelope: _Envelope, problems: tuple[str, ...]) -> Message:
     kind = envelope.type
     has_text = envelope.transcript is not None or envelope.transcription is not None
-    if (
-        kind == "error"
-        or envelope.status == "error"
-        or (envelope.error is not None and not has_text)
-    ):
+    # Interims come first, because nearly all messages are interims.
+    if has_text and kind not in _OTHER_TYPES and envelope.status != "error":
+        session = envelope.session_id
+        if not problems and (
+            session is None or (len(session) <= _MOST_SESSION_ID and session.isprintable())
+        ):
+            return envelope
+        return _mended(envelope, problems)
+    # The rule of section 4.5 for error messages.
+    is_bare_error = envelope.error is not None and not has_text
+    if kind == "error" or envelope.status == "error" or is_bare_error:
         return ErrorReport(_error(envelope))
     if kind in ("speech_started", "speech_ended"):
         return SpeechMark(kind == "speech_started", envelope.timestamp)
     if kind == "pong":
         return Pong()
-    if has_text or envelope.is_last or envelope.is_final:
-        if not problems:
-            return envelope
-        return msgspec.structs.replace(envelope, problems=tuple(dict.fromkeys(problems)))
+    if envelope.is_last or envelope.is_final:
+        return _mended(envelope, problems)
     return Unreadable("unknown_type" if not problems else "bad_fields")
 
 
+def _mended(envelope: _Envelope, problems: tuple[str, ...]) -> Transcript:
+    """A transcript whose session id is safe to show, with the names of unreadable fields."""
+    session = envelope.session_id and printable(envelope.session_id, _MOST_SESSION_ID)
+    named = tuple(dict.fromkeys(problems))
+    return msgspec.structs.replace(envelope, session_id=session, problems=named)
+
+
 def _error(envelope: _Envelope) -> PulseError:
-    # Read `error`, then `message`, then `errors`: protocol page, sections 4.5 and 6.
-    for value in (envelope.error, envelope.message, envelope.errors):
-        if value:
-            detail = value if isinstance(value, str) else str(value)
-            break
-    else:
-        detail = ""
-    code = envelope.error_code if isinstance(envelope.error_code, str) else ""
-    return from_message(detail[:500], error_code=code)
+    fields = {name: getattr(envelope, name) for name in _ERROR_FIELDS}
+    found = read_error(fields)
+    return from_message(found.detail, error_code=found.code, parameter=found.parameter)
 
 
-_FIELD_TYPES: dict[str, Any] = {
-    each.name: each.type for each in msgspec.structs.fields(_Envelope) if each.name != "problems"
+def _types(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {each.name: each.type for each in msgspec.structs.fields(kind)}
+
+
+_FIELD_TYPES = {name: kind for name, kind in _types(_Envelope).items() if name != "problems"}
+_ENTRIES: dict[str, type[WireWord] | type[WireUtterance]] = {
+    "words": WireWord,
+    "utterances": WireUtterance,
 }
+_ENTRY_TYPES = {kind: _types(kind) for kind in _ENTRIES.values()}
 _FLAGS = frozenset({"is_final", "is_last", "from_finalize", "speech_final"})
+_OTHER_TYPES = frozenset({"error", "speech_started", "speech_ended", "pong"})
+_ERROR_FIELDS = ("error", "message", "errors", "error_code", "code", "status_code")

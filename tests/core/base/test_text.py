@@ -1,10 +1,10 @@
-"""Which texts say the same."""
+"""Comparing texts by their words, and showing a server's text safely."""
 
 from __future__ import annotations
 
 import pytest
 
-from pulse_plugins.core.base.text import plain, plain_words
+from pulse_plugins.core.base.text import plain, plain_words, printable
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,20 @@ def test_letters_signs_and_digits_do(one: str, other: str) -> None:
 
 def test_punctuation_alone_is_no_word() -> None:
     assert plain_words(" ?! … 。") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("sess_7d0c-1", "sess_7d0c-1"),
+        ("naïve 你好", "naïve 你好"),
+        ("a\r\nb", "a??b"),
+        ("\x1b[31mred", "?[31mred"),
+        ("\u202eabc", "?abc"),
+        ("\ud800", "?"),
+        ("\u2028", "?"),
+        ("12345678901234567890", "1234567890123456"),
+    ],
+)
+def test_text_of_a_server_is_shown_without_controls_and_bounded(given: str, shown: str) -> None:
+    assert printable(given, 16) == shown

@@ -21,7 +21,7 @@ from pulse_plugins.core.client.websocket import WebSocket
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.scripted import speak
+from pulse_plugins.local.recognizers.scripted import speak
 
 
 async def nothing(socket: ServerConnection) -> None:

@@ -26,13 +26,3 @@ def test_redaction_that_has_no_effect(
     found = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert len(found) == warned
     assert all("redact" in text for text in found)
-
-
-@pytest.mark.parametrize(("boost", "warned"), [(None, 0), (5.0, 0), (5.5, 1), (26.0, 1)])
-def test_a_boost_that_makes_words_up(
-    boost: float | None, warned: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    PulseOptions(base_url=URL, keywords=["Tamsin" if boost is None else ("Tamsin", boost)])
-    found = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert len(found) == warned
-    assert "Tamsin" not in "".join(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pulse_plugins.core.base.errors import ConnectionLostError
 from pulse_plugins.core.base.events import (
-    Admitted,
     AudioLost,
     Connected,
     Disconnected,
@@ -13,15 +12,16 @@ from pulse_plugins.core.base.events import (
     MessageIgnored,
     Reconnecting,
     Recovered,
+    ServerReported,
+    SpeechStarted,
 )
-from pulse_plugins.core.observe.metrics import StreamMetrics, Tally
+from pulse_plugins.core.observe.metrics import Counters, StreamMetrics
 
 
 def test_every_event_is_counted_where_it_belongs() -> None:
-    tally = Tally()
+    counters = Counters()
     gone = ConnectionLostError("gone")
     for event in (
-        Admitted(1.5),
         Connected(1, 0.1),
         Interim("a", 0.0),
         Interim("a b", 0.0),
@@ -35,16 +35,18 @@ def test_every_event_is_counted_where_it_belongs() -> None:
         Recovered(2.5, 1.0),
         AudioLost(3.0, 0.5, "why"),
         MessageIgnored("binary"),
+        ServerReported(gone),
+        SpeechStarted(1.0),
     ):
-        tally.count(event)
-    assert tally.snapshot(10.0, 11.0, 1.0, 0.2) == StreamMetrics(
+        counters.count(event)
+    counters.discarded()
+    assert counters.snapshot(10.0, 11.0, 1.0, 0.2) == StreamMetrics(
         audio_seconds=10.0,
         sent_seconds=11.0,
         replayed_seconds=1.0,
         silence_seconds=0.2,
         lost_seconds=0.5,
         outage_seconds=2.5,
-        queue_seconds=1.5,
         connects=2,
         failovers=1,
         recoveries=1,
@@ -52,18 +54,20 @@ def test_every_event_is_counted_where_it_belongs() -> None:
         interims=2,
         promoted=1,
         ignored=1,
+        reported=1,
+        unread=1,
         retries={"reset": 2, "http_503": 1},
     )
 
 
 def test_an_empty_answer_is_no_final() -> None:
-    tally = Tally()
-    tally.count(Final("", 0.0, 0.0, finalize_id=1))
-    assert tally.snapshot(0, 0, 0, 0).finals == 0
+    counters = Counters()
+    counters.count(Final("", 0.0, 0.0, finalize_id=1))
+    assert counters.snapshot(0, 0, 0, 0).finals == 0
 
 
 def test_a_snapshot_does_not_change_afterwards() -> None:
-    tally = Tally()
-    before = tally.snapshot(0, 0, 0, 0)
-    tally.count(Reconnecting(1, "reset", 0.0, ConnectionLostError("gone")))
+    counters = Counters()
+    before = counters.snapshot(0, 0, 0, 0)
+    counters.count(Reconnecting(1, "reset", 0.0, ConnectionLostError("gone")))
     assert before.retries == {}

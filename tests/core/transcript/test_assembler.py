@@ -7,13 +7,13 @@ import struct
 import pytest
 
 from pulse_plugins.core.base.events import Disconnected, Final, Interim, SpeechStarted
-from pulse_plugins.core.config.timing import Limits, Timeouts
+from pulse_plugins.core.config.timing import Timeouts
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
 
 
 def test_an_interim_after_a_finalize_makes_it_worth_the_whole_wait() -> None:
-    call = Call(timeouts=Timeouts(finalize=2.0, finalize_grace=0.3))
+    call = Call()
     server = call.connect()
     call.say(0, 0)
     request = call.finalize()  # nothing loud was said
@@ -119,42 +119,37 @@ def test_an_answer_that_is_taken_for_an_older_one_is_not_said_twice() -> None:
     assert call.words == ["w1", "w2", "w3"]
 
 
-def test_a_final_that_is_too_soon_for_an_answer_is_none() -> None:
+def test_a_cut_by_word_count_is_not_taken_for_the_answer() -> None:
     call = Call(timed=False, flags=False)
     server = call.connect()
-    call.say(1)
-    call.finalize()
-    call.pass_time(0.12)
-    call.hear(server.answer())
-    call.say(2, 3, 4, 5)
-    call.drop()
-    call.pass_time(0.1)
-    server = call.connect()
-    call.pass_time(1.0)  # for the replay
+    call.say(1, 2, 3, 4, 5)
     request = call.finalize()
-    call.pass_time(0.02)
-    call.hear(server.final(server.words()[:2]))  # its own, as it counts words
+    call.pass_time(0.05)
+    call.hear(server.final(server.words()[:2]))
+    call.pass_time(0.35)
     assert request not in call.answered
-    call.pass_time(0.1)
     call.hear(server.answer())
-    assert call.finals[-1].finalize_id == request
+    assert call.answered == []
+    call.pass_time(0.31)
+    assert call.answered == [request]
     assert call.words == ["w1", "w2", "w3", "w4", "w5"]
 
 
-def test_a_server_that_has_become_quicker_is_doubted_once() -> None:
+@pytest.mark.parametrize(("first", "second"), [(0.2, 0.2), (0.2, 0.9), (0.9, 0.2)])
+def test_an_unmarked_answer_without_times_is_known_by_the_quiet_after_it(
+    first: float, second: float
+) -> None:
     call = Call(timed=False, flags=False)
     server = call.connect()
-    for number, seconds in enumerate((0.3, 0.1, 0.1), 1):
+    for number, seconds in enumerate((first, second), 1):
         call.say(number)
         began, request = call.now, call.finalize()
         call.pass_time(seconds)
         call.hear(server.answer())
-        if number != 2:
-            assert call.answered[-1] == request
-        call.pass_time(1.0)
+        call.pass_time(1.35)
         assert call.answered[-1] == request
-        assert call.now - began < 1.5
-    assert call.words == ["w1", "w2", "w3"]
+        assert call.now - began < 2.3
+    assert call.words == ["w1", "w2"]
 
 
 def answers(call: Call, text: str) -> Final:
@@ -230,7 +225,7 @@ def test_an_interim_that_the_servers_own_final_has_overtaken_is_not_promoted(tim
     stale = server.interim()
     call.hear(server.final())
     call.hear(stale)
-    call.pass_time(0.5)
+    call.pass_time(2.0)
     assert call.words == ["w9", "w1", "w2", "w3"]
     assert call.answered[-1] == request
     call.end()
@@ -282,12 +277,12 @@ def test_two_short_words_of_one_chunk_are_two() -> None:
     call.hear(server.final(server.words()[:1]))
     call.hear(server.final(server.words()[:1]))
     call.end()
-    call.hear({"transcript": "w1", "is_final": True, "is_last": True})
-    assert call.words == ["w1", "w1", "w1"]
+    call.hear({"transcript": "w1", "is_final": True, "is_last": True})  # no audio is left for it
+    assert call.words == ["w1", "w1"]
 
 
 def test_a_short_answer_after_a_drop_is_no_part_of_a_long_sentence_before() -> None:
-    call = Call(timed=False)
+    call = Call(timed=False, timeouts=Timeouts(stall=60.0))
     server = call.connect()
     call.say(*range(1, 21))
     call.say(0, 0, 0, 0)
@@ -317,7 +312,8 @@ def test_a_turn_may_begin_as_the_one_before_it_ended_though_the_line_drops(
     call.say(number, 0)
     call.finalize()
     call.say(0)
-    call.hear(server.answer())
+    while server.finalizes:
+        call.hear(server.answer())
     assert call.words == ["w1", "w2", f"w{number}"]
 
 
@@ -331,6 +327,7 @@ def test_one_word_over_the_noise_of_the_line_does_not_make_speech_of_it() -> Non
     request = call.finalize()
     call.pass_time(0.12)
     call.hear({"transcript": "w1", "is_final": True})
+    call.pass_time(0.6)
     assert call.answered == [request]
     for _ in range(5):
         call.feed(noise)
@@ -338,25 +335,8 @@ def test_one_word_over_the_noise_of_the_line_does_not_make_speech_of_it() -> Non
     assert server.finalizes
 
 
-def test_an_answer_that_was_doubted_teaches_nothing() -> None:
-    call = Call(timed=False, flags=False)
-    server = call.connect()
-    call.say(1)
-    call.finalize()
-    call.pass_time(1.0)
-    call.hear(server.answer())
-    call.say(2)
-    second = call.finalize()
-    call.pass_time(0.3)
-    call.hear(server.answer())  # much sooner than the one before
-    call.pass_time(0.4)
-    assert call.answered[-1] == second
-    assert call.session._recognition.turns.late == 0
-    assert call.session._recognition.turns.answers_empty is None
-
-
 def test_speech_after_an_empty_finalize_does_not_answer_it() -> None:
-    call = Call(timeouts=Timeouts(finalize=2.0, finalize_grace=0.3))
+    call = Call()
     server = call.connect()
     call.say(1)
     call.hear(server.final())
@@ -406,7 +386,7 @@ def test_a_word_that_would_end_far_ahead_ends_where_the_audio_does(end: float) -
             "words": [{"word": "w1", "start": 0.0, "end": end}],
         }
     )
-    assert call.session.timeline.start <= call.session.timeline.end
+    assert call.session.buffer.start <= call.session.buffer.end
     call.say(2, 3)
     call.hear(server.final())
     assert [w.text for w in call.finals[-1].words][-2:] == ["w2", "w3"]
@@ -456,22 +436,22 @@ def test_a_replay_of_what_an_interim_has_said_says_nothing_twice() -> None:
     assert call.words == ["w1", "w2", "w3"]
 
 
-def test_silence_that_was_heard_is_not_kept() -> None:
-    call = Call(limits=Limits(release_seconds=4.0))
+def test_silence_that_was_sent_long_ago_is_not_kept() -> None:
+    call = Call()
     call.connect()
-    call.say(*[0] * 100)
-    count = call.session.audio_count
-    assert count.released >= 12 * 16_000
+    call.say(*[0] * 200)
+    count = call.session.buffer.count
+    assert count.held <= 16 * 16_000
     assert count.lost == 0
 
 
 def test_noise_is_kept_twice_as_long_and_then_let_go() -> None:
-    call = Call(limits=Limits(release_seconds=4.0), timeouts=Timeouts(stall=2.0))
+    call = Call()
     call.connect()
-    noise = spoken(1) * 5
-    for _ in range(20):
+    noise = struct.pack("<4h", 40, -40, 0, 0) * (RATE // 8) + bytes(RATE)  # not like words
+    for _ in range(45):
         call.feed(noise)
         call.hear({"type": "speech_started", "timestamp": 0.0})  # alive, but without words
-    count = call.session.audio_count
-    assert 7 * 16_000 <= count.held <= 11 * 16_000
+    count = call.session.buffer.count
+    assert 28 * 16_000 <= count.held <= 32 * 16_000
     assert count.lost == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse_plugins.core.base.errors import AuthenticationError, PulseError
+from pulse_plugins.core.base.errors import AuthenticationError, PulseError, RegionError
 from pulse_plugins.core.wire.stream_messages import (
     ErrorReport,
     Pong,
@@ -23,6 +23,7 @@ FINAL = {
     "type": "transcription",
     "session_id": "sess",
     "transcript": "hello there ",
+    "full_transcript": "so hello there",
     "is_final": True,
     "is_last": False,
     "from_finalize": True,
@@ -54,6 +55,7 @@ def test_a_final_in_full() -> None:
     assert final.utterances is not None
     assert final.utterances[0].text == "hello there"
     assert (final.languages, final.redacted_entities) == (["en", "hi"], ["[FIRSTNAME_1]"])
+    assert final.full_transcript == "so hello there"
     assert final.problems == ()
 
 
@@ -141,6 +143,45 @@ def test_errors_in_every_shape(message: dict[str, object]) -> None:
     assert "Invalid" not in str(report.error)
 
 
+@pytest.mark.parametrize("name", ["error_code", "code"])
+def test_the_code_of_an_error_is_read_by_either_name(name: str) -> None:
+    message = {"type": "error", "message": "no", name: "LANGUAGE_NOT_ENABLED_IN_REGION"}
+    report = parse(json.dumps(message))
+    assert isinstance(report, ErrorReport)
+    assert isinstance(report.error, RegionError)
+
+
+def test_an_error_in_the_stream_names_the_refused_parameter() -> None:
+    wrong = [{"path": "language", "message": "the words of the caller"}]
+    report = parse(json.dumps({"type": "error", "message": "Invalid query", "errors": wrong}))
+    assert isinstance(report, ErrorReport)
+    assert "the parameter language" in str(report.error)
+    assert "caller" not in str(report.error)
+
+
+def test_a_timeout_that_the_server_reports_is_told_apart() -> None:
+    report = parse('{"status": "error", "message": "The request timed out"}')
+    assert isinstance(report, ErrorReport)
+    assert report.error.code == "error_timeout"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("sess_1", "sess_1"),
+        ("a\nb", "a?b"),
+        ("\x1b[2J", "?[2J"),
+        ("\ud800x", "?x"),
+        ("a" * 5000, "a" * 128),
+        ("", ""),
+    ],
+)
+def test_a_session_id_is_safe_to_show(given: str, kept: str) -> None:
+    assert transcript({"session_id": given, "transcript": "hi"}).session_id == kept
+    # The same on the slow path, which a field of another type takes.
+    assert transcript({"session_id": given, "transcript": "hi", "words": 1}).session_id == kept
+
+
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
@@ -201,3 +242,18 @@ def test_a_lone_surrogate_in_a_field_that_is_no_text_costs_that_field() -> None:
     assert isinstance(found, Transcript)
     assert found.text == "hi"
     assert set(found.problems) == {"is_final", "timestamp"}
+
+
+def test_a_field_of_a_word_that_cannot_be_read_costs_only_itself() -> None:
+    word = '{"word": "hi", "start": "\\ud800", "end": 0.5, "speaker": {"a": 1}}'
+    found = parse(f'{{"transcript": "hi", "words": [{word}, {{"start": 1}}]}}')
+    assert isinstance(found, Transcript)
+    assert [(w.word, w.start, w.end, w.speaker) for w in found.words or ()] == [
+        ("hi", None, 0.5, None)
+    ]
+    assert set(found.problems) == {"words.start", "words.speaker", "words"}
+
+
+def test_an_estimate_that_is_too_deep_to_read_is_no_message() -> None:
+    found = parse('{"transcript": "hi", "emotion": ' + "[" * 5000 + "]" * 5000 + "}")
+    assert found == Unreadable("not_json")

@@ -1,0 +1,81 @@
+"""Why a recording cannot be read, in words that name the cause instead of a decoder's error."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from pathlib import Path
+
+from pulse_plugins.cli.media.location import is_url
+
+_HEAD = 512  # bytes; enough to recognize a web page or a container
+_PATIENCE = 10.0  # seconds for a second look at a URL
+
+
+def reason(location: str, error: Exception) -> str:
+    """Say why this file or URL cannot be read.
+
+    Args:
+        location: The path or URL that was opened.
+        error: What the decoder raised.
+    """
+    head = _head(location)
+    start = head.lstrip().lower()
+    if head == b"" and not is_url(location) and _is_empty(location):
+        return "the file is empty"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "it is a web page (HTML), not a recording"
+    if head[4:8] == b"ftyp":
+        return (
+            "the recording is unfinished: its index is missing, because the recorder was stopped "
+            "before it closed the file"
+        )
+    if head and not head.strip(b"\0"):
+        return "it holds zero bytes only, as a download that did not finish"
+    if head and _is_text(head):
+        return "it is text, not a recording"
+    # FFmpeg's own text repeats the name.
+    return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def is_cut_short(path: Path) -> bool:
+    """Whether a WAV file is shorter than its header says: the recorder or a copy was stopped."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return False
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return False
+    said = int.from_bytes(head[4:8], "little")
+    # A WAV that was written to a pipe has no size: 0 or the largest number stands there.
+    return 0 < said < 0xFFFF_FF00 and size + 1 < said + 8
+
+
+def _head(location: str) -> bytes:
+    try:
+        if is_url(location):
+            asked = urllib.request.Request(location, headers={"Range": f"bytes=0-{_HEAD - 1}"})
+            with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:
+                found: bytes = answer.read(_HEAD)
+            return found
+        with open(location, "rb") as file:
+            return file.read(_HEAD)
+    except (OSError, ValueError):
+        return b""
+
+
+def _is_empty(location: str) -> bool:
+    try:
+        return os.stat(location).st_size == 0
+    except (OSError, ValueError):
+        return False
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)

@@ -1,0 +1,1 @@
+"""`transcribe`: recordings to text, captions or JSON, many at once and resumable."""

@@ -1,0 +1,49 @@
+"""How long packets of live audio are.
+
+A word waits half a packet on average before it leaves, and each packet costs the process a system
+call. While few streams are live the delay counts, with many streams the cost does. The service
+takes any length of 20 ms and more and advises 50 to 100 ms (docs/protocol.md, section 3).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from weakref import WeakSet
+
+# Streams of this process, and seconds of audio in a packet up to that many.
+TIERS = ((20, 0.02), (40, 0.05))
+LONGEST = 0.1
+
+
+class Packets(Protocol):
+    """What is told when the length changes."""
+
+    packet_seconds: float
+
+
+_live: WeakSet[Packets] = WeakSet()
+
+
+def packet_seconds(streams: int) -> float:
+    """Seconds of audio in a packet while so many streams of this process are live."""
+    return next((seconds for most, seconds in TIERS if streams <= most), LONGEST)
+
+
+def started(packets: Packets) -> None:
+    """A stream is live: its packets have the length for as many streams as there are now."""
+    _live.add(packets)
+    _follow()
+
+
+def ended(packets: Packets) -> None:
+    """A stream is over; calling again is harmless."""
+    if packets in _live:
+        _live.discard(packets)
+        _follow()
+
+
+def _follow() -> None:
+    seconds = packet_seconds(len(_live))
+    for each in _live:
+        if each.packet_seconds != seconds:
+            each.packet_seconds = seconds

@@ -1,0 +1,70 @@
+"""The end of a stream: how long the last words are waited for.
+
+After the input ended, everything that is held may have to be sent, perhaps once more on another
+connection, and its words need time to come back. Both are bounded.
+"""
+
+from __future__ import annotations
+
+from pulse_plugins.core.config.in_force import OptionsInForce
+from pulse_plugins.core.session.connection import REPLAY_SPEED
+
+# Seconds to wait for `is_last` when no words are owed. The service was seen to leave the socket
+# open without `is_last` after silence; other clients wait 2 s (docs/protocol.md, section 5).
+_QUIET = 2.0
+
+
+class Closing:
+    """The end of one stream.
+
+    Args:
+        in_force: The options; `Timeouts.close` is the time for the last words.
+
+    Attributes:
+        began: The input has ended.
+    """
+
+    def __init__(self, in_force: OptionsInForce) -> None:
+        self._in_force = in_force
+        self.began = False
+        self._held = 0.0
+        self._ends_at = 0.0
+        self._latest = 0.0
+        self._goodbyes = 0
+
+    @property
+    def seconds(self) -> float:
+        """What the end may take: twice the time for the last words, and all held audio."""
+        return 2 * self._in_force.options.timeouts.close + self._held
+
+    def begin(self, held: float, now: float) -> None:
+        """The input has ended while `held` seconds of audio are not acked."""
+        self.began = True
+        self._held = held
+        self._ends_at = now + self._in_force.options.timeouts.close + held / REPLAY_SPEED
+        self._latest = now + self.seconds
+
+    def sent(self, now: float) -> None:
+        """Something went out: its words need time too."""
+        ends_at = now + self._in_force.options.timeouts.close
+        self._ends_at = min(max(self._ends_at, ends_at), self._latest)
+
+    def said_goodbye(self) -> bool:
+        """A connection closed with 1000 after the closing word; whether it is not the first.
+
+        A server that closes without `is_last` may have lost the last words, so that a second one
+        is asked. When it does the same, there are no more words.
+        """
+        self._goodbyes += 1
+        return self._goodbyes > 1
+
+    def ends_at(self, quiet_since: float | None) -> float:
+        """When to stop waiting.
+
+        Args:
+            quiet_since: When the server was heard last after the closing word, if no words are
+                owed; else None.
+        """
+        if quiet_since is None:
+            return self._ends_at
+        return min(self._ends_at, quiet_since + _QUIET)

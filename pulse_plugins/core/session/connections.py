@@ -1,0 +1,400 @@
+"""The life of a stream's connections: made, lost, replaced, and changed to other options.
+
+`Connections` notes facts and carries verdicts out. Whether to try again, when and where is decided
+by `verdicts`, `reconnect` and `endpoint_health`; how options change by `option_switch`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.base.errors import ConnectTimeoutError, PulseError, from_close
+from pulse_plugins.core.base.events import (
+    Connected,
+    Disconnected,
+    Event,
+    OptionsApplied,
+    OptionsRefused,
+    Reconnecting,
+    Recovered,
+)
+from pulse_plugins.core.config.in_force import OptionsInForce
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.session.closing import Closing
+from pulse_plugins.core.session.commands import CloseConnection, Command, OpenConnection
+from pulse_plugins.core.session.connection import Connection
+from pulse_plugins.core.session.deadlines import Deadlines, Timer
+from pulse_plugins.core.session.endpoint_health import EndpointHealth
+from pulse_plugins.core.session.option_history import OptionHistory
+from pulse_plugins.core.session.option_switch import DRAIN_SECONDS, OptionSwitch
+from pulse_plugins.core.session.reconnect import Outage, RetryBudget
+from pulse_plugins.core.session.state import State
+from pulse_plugins.core.session.verdicts import (
+    Achieved,
+    Ended,
+    Phase,
+    Verdict,
+    how_it_ended,
+    verdict,
+)
+from pulse_plugins.core.transcript.assembler import TranscriptAssembler
+
+
+class Connections:
+    """The connections of one stream: the one that is heard, and one with changed options.
+
+    Args:
+        in_force: The options.
+        buffer: The audio; a lost connection rewinds it.
+        assembler: Is told when another connection is heard.
+        closing: The end of the stream.
+        deadlines: Where the timers of this class are kept.
+        events: Where what happens is written.
+        random: For the jitter of delays.
+        health: What is known of the base URLs.
+
+    Attributes:
+        state: Where the stream is.
+        current: The connection that is heard or is being made for it, or None.
+        switch: A change of options on its way, or None.
+        history: What is known of the options in force.
+        failure: The newest error, until a connection is open.
+        verdict: FINISH or FAIL once nothing more can be done, for the session to carry out.
+    """
+
+    def __init__(
+        self,
+        in_force: OptionsInForce,
+        buffer: ReplayBuffer,
+        assembler: TranscriptAssembler,
+        closing: Closing,
+        deadlines: Deadlines,
+        events: deque[Event],
+        random: Random,
+        health: EndpointHealth,
+    ) -> None:
+        self.state = State.IDLE
+        self.current: Connection | None = None
+        self.switch: OptionSwitch | None = None
+        self.history = OptionHistory(in_force)
+        self.failure: PulseError | None = None
+        self.verdict: Verdict | None = None
+        self.commands: list[Command] = []
+        self._in_force = in_force
+        self._buffer = buffer
+        self._assembler = assembler
+        self._closing = closing
+        self._deadlines = deadlines
+        self._events = events
+        self._budget = RetryBudget(in_force, random)
+        self._outage = Outage()
+        self._health = health
+        self._last_id = 0
+        self._refused_regions: set[str] = set()  # base URLs that do not serve the language
+        self._failed_url: str | None = None  # of the last try, until a connection is open
+
+    # Connections are made.
+
+    def connect(self, now: float) -> None:
+        """Open a connection, or wait until a handshake is allowed."""
+        wait = self._budget.wait_for_token(now)
+        if wait:
+            self.state = State.WAITING
+            self._deadlines.set(Timer.RETRY, now + wait)
+        else:
+            self._deadlines.set(Timer.RETRY, None)
+            self.state = State.CONNECTING
+            self.current = self._open(self._in_force.options, now)
+
+    def find(self, connection_id: int) -> Connection | None:
+        """The connection of this id, unless it is gone."""
+        if self.current is not None and self.current.id == connection_id:
+            return self.current
+        standby = None if self.switch is None else self.switch.connection
+        return standby if standby is not None and standby.id == connection_id else None
+
+    def opened(self, connection: Connection, now: float, seconds: float) -> bool:
+        """A handshake is done; whether the connection is the one that is heard now."""
+        connection.open(now)
+        if connection is not self.current:
+            return self._drain(now)
+        failed_over = self._failed_url not in (None, connection.url)
+        self._failed_url = self.failure = None
+        attempt = self._budget.failures + 1
+        self._events.append(Connected(attempt, seconds, connection.url, failed_over))
+        self._begin(connection, now)
+        return True
+
+    def close(self, connection: Connection) -> None:
+        """Close a connection that is not wanted any more."""
+        connection.is_open = False
+        self.commands.append(CloseConnection(connection.id))
+
+    def ack_came(self) -> None:
+        """The ack offset moved: the connection is good and trouble is over."""
+        if self.current is not None:
+            self.current.acked = True
+            self.history.ack_came()
+            self._budget.progress()
+            url = self.current.url
+            self._health.worked(url, self.current.options.account_for(url))
+
+    def packet_sent(self, now: float) -> None:
+        """Audio went out: perhaps all that was held is sent again."""
+        if self._outage.is_on:
+            self._report_recovery(now)
+
+    def hurry(self, now: float) -> None:
+        """The input ended while no connection is open: the next try is soon."""
+        at = self._deadlines.at(Timer.RETRY)
+        if at is not None:
+            self._deadlines.set(Timer.RETRY, now + self._budget.hurried(at - now))
+
+    # Connections are lost.
+
+    def lost(self, connection: Connection, error: PulseError | None, now: float) -> None:
+        """A connection is gone, or could not be made.
+
+        Args:
+            connection: Which one.
+            error: Why; None after an orderly close with 1000.
+            now: The session's clock.
+        """
+        was_open, connection.is_open = connection.is_open, False
+        # A connection that reported an error and then went down says with it why.
+        if connection.reported is not None and (error is None or error.retryable):
+            error = self.history.believed(connection.reported)
+        self._blame(connection, error, now)
+        if connection is not self.current:
+            self._standby_lost(error or from_close(1000), now)
+            return
+        ended = how_it_ended(error)
+        achieved = self._achieved(connection, ended, was_open)
+        if was_open:
+            self._events.append(Disconnected(error))
+        self._let_go()
+        if was_open and achieved in (Achieved.SOME, Achieved.ALL):
+            self._budget.progress()
+        self._failed_url, self.failure = connection.url, error or from_close(1000)
+        phase = Phase.LIVE if self.switch is None else Phase.SWITCHING
+        decided = verdict(Phase.ENDING if self._closing.began else phase, ended, achieved)
+        self._carry_out(decided, self.failure, connection, now)
+
+    @property
+    def trouble_ends_at(self) -> float | None:
+        """When trouble without progress has lasted too long, while there is no connection."""
+        is_down = self.state in (State.WAITING, State.CONNECTING)
+        return self._budget.ends_at if is_down else None
+
+    def give_up(self) -> None:
+        """Trouble without progress has lasted for `max_outage`."""
+        self.failure = self.failure or ConnectTimeoutError("no connection could be made in time")
+        self.verdict = Verdict.FAIL
+
+    # Options are changed.
+
+    def update(self, options: PulseOptions, now: float) -> None:
+        """Go on with other options."""
+        current = self._in_force.options
+        if self.switch is not None and options.same_connection(self.switch.options):
+            self.switch.options = options
+            return
+        self.drop_switch()
+        if self._closing.began or options.same_connection(current):
+            self._adopt(options, revertible=False)
+        elif self.state is State.OPEN:
+            self.switch = OptionSwitch(options)
+            self.open_standby(now)
+        else:
+            self._adopt(options, revertible=self.state is not State.IDLE)
+            if self.current is not None:  # it is still connecting: nothing was sent on it
+                self.close(self.current)
+                self.connect(now)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether audio from here on belongs to the connection with changed options."""
+        return self.switch is not None and self.switch.draining
+
+    def open_standby(self, now: float) -> None:
+        """Open the second connection, or wait until a handshake is allowed."""
+        assert self.switch is not None
+        wait = self._budget.wait_for_token(now)
+        if wait:
+            self._deadlines.set(Timer.SWITCH_RETRY, now + wait)
+        else:
+            self.switch.connection = self._open(self.switch.options, now)
+
+    def take_over_if_drained(self, now: float) -> bool:
+        """Take the new options over once the old connection has answered; whether it did."""
+        sent = self._buffer.next_offset
+        if self.is_draining and self._assembler.requests.is_answered_until(sent):
+            self.take_over(now)
+            return True
+        return False
+
+    def take_over(self, now: float) -> None:
+        """The new options are in force for what no final covers and for all that follows."""
+        switch, self.switch = self.switch, None
+        assert switch is not None
+        self._deadlines.clear(Timer.SWITCH_RETRY, Timer.TAKE_OVER)
+        old = self.current
+        if old is not None:
+            self.close(old)
+            self._let_go()
+        self._adopt(switch.options, revertible=True)
+        self.current = switch.connection
+        if self.current is None:
+            self.connect(now)
+        elif not self.current.is_open:
+            self.state = State.CONNECTING
+        else:
+            if old is None:
+                self._events.append(Connected(self._budget.failures + 1, 0.0, self.current.url))
+            self._begin(self.current, now)
+
+    def drop_switch(self) -> None:
+        """Forget a change of options that is on its way."""
+        switch, self.switch = self.switch, None
+        if switch is not None and switch.connection is not None:
+            self.close(switch.connection)
+        self._deadlines.clear(Timer.SWITCH_RETRY, Timer.TAKE_OVER)
+
+    def close_all(self, error: PulseError | None) -> None:
+        """The stream is over."""
+        self.drop_switch()
+        if self.current is not None:
+            if self.current.is_open:
+                self._events.append(Disconnected(error))
+            self.close(self.current)
+            self.current = None
+        self.state = State.CLOSED
+
+    # Parts.
+
+    def _open(self, options: PulseOptions, now: float) -> Connection:
+        self._last_id += 1
+        urls = [url for url in options.urls if url not in self._refused_regions] or options.urls
+        url = self._health.choose(urls, options.account_for, now)
+        self.commands.append(OpenConnection(self._last_id, options, url))
+        return Connection(self._last_id, options, url)
+
+    def _begin(self, connection: Connection, now: float) -> None:
+        """This connection is the one that is heard, from the start of the buffer on."""
+        buffer = self._buffer
+        self.state = State.OPEN
+        connection.begin(buffer.seconds(buffer.start))
+        self._assembler.connection_changed(connection.options.language)
+        self._outage.replays(buffer.start, buffer.high_water)
+        self._report_recovery(now)
+
+    def _let_go(self) -> None:
+        """No connection is heard: the next one hears everything that no final covers."""
+        self.current = None
+        self._buffer.rewind()
+        self._assembler.connection_changed(self._in_force.options.language)
+
+    def _report_recovery(self, now: float) -> None:
+        recovered = self._outage.recovered(self._buffer.next_offset, now)
+        if recovered is not None:
+            outage, replayed = recovered
+            self._events.append(Recovered(outage, self._buffer.seconds(replayed)))
+
+    def _achieved(self, connection: Connection, ended: Ended, was_open: bool) -> Achieved:
+        assembler = self._assembler
+        if self._closing.began:
+            owed = assembler.owes_at_end
+            if connection.closing_at is not None and ended is Ended.CLEAN:
+                owed = assembler.owes_speech and not self._closing.said_goodbye()
+            if not owed:
+                return Achieved.ALL
+        elif was_open and not assembler.owes:
+            return Achieved.ALL
+        if not was_open:
+            return Achieved.NOT_OPENED
+        return Achieved.SOME if connection.acked else Achieved.NOTHING
+
+    def _carry_out(
+        self, decided: Verdict, error: PulseError, connection: Connection, now: float
+    ) -> None:
+        match decided:
+            case Verdict.RETRY_NOW | Verdict.RETRY | Verdict.RETRY_SLOW:
+                self._retry(error, decided is Verdict.RETRY_SLOW, now)
+            case Verdict.SLEEP:
+                self.state = State.DORMANT
+                self._outage.forget()
+            case Verdict.TAKE_OVER:
+                self._outage.began(now)
+                self.take_over(now)
+            case Verdict.OTHER_URL if self._other_region(connection.url):
+                self._wait(error, 0.0, now)
+            case Verdict.REVERT_OPTIONS if self.history.can_revert:
+                self.history.revert()
+                self._refused_regions.clear()
+                self._events.append(OptionsRefused(error))
+                self.connect(now)
+            case Verdict.FINISH:
+                self.verdict = Verdict.FINISH
+            case _:
+                self.verdict = Verdict.FAIL
+
+    def _retry(self, error: PulseError, slow: bool, now: float) -> None:
+        self._budget.failed(now)
+        if self._budget.is_spent(now):
+            self.verdict = Verdict.FAIL
+            return
+        delay = self._budget.delay(slow=slow, retry_after=error.retry_after)
+        self._wait(error, self._budget.hurried(delay) if self._closing.began else delay, now)
+
+    def _wait(self, error: PulseError, delay: float, now: float) -> None:
+        self._outage.began(now)
+        self.state = State.WAITING
+        self._deadlines.set(Timer.RETRY, now + delay)
+        self._events.append(Reconnecting(self._budget.failures, error.code, delay, error))
+
+    def _other_region(self, url: str) -> bool:
+        """Whether a base URL is left that has not refused the language; this one has."""
+        self._refused_regions.add(url)
+        return not self._refused_regions.issuperset(self._in_force.options.urls)
+
+    def _blame(self, connection: Connection, error: PulseError | None, now: float) -> None:
+        """What another base URL may do better is remembered against this one."""
+        if error is not None and error.retryable:
+            url, retry_after = connection.url, error.retry_after
+            key = connection.options.account_for(url)
+            self._health.failed(url, key, now, retry_after=retry_after)
+
+    def _adopt(self, options: PulseOptions, *, revertible: bool) -> None:
+        self.history.adopt(options, revertible=revertible)
+        self._refused_regions.clear()
+        sent = self._buffer.seconds(self._buffer.next_offset)
+        self._events.append(OptionsApplied(sent))
+
+    def _standby_lost(self, error: PulseError, now: float) -> None:
+        switch = self.switch
+        assert switch is not None
+        self._deadlines.set(Timer.TAKE_OVER, None)
+        delay = switch.refused(error)
+        if switch.alone:
+            self._drain(now)
+        elif delay is not None:
+            self._deadlines.set(Timer.SWITCH_RETRY, now + delay)
+        else:
+            self.switch = None
+            self._events.append(OptionsRefused(error))
+
+    def _drain(self, now: float) -> bool:
+        """Ask the old connection for the words of all audio that it was sent.
+
+        Returns whether nothing was to be waited for, so that the new connection is heard.
+        """
+        assert self.switch is not None
+        self.switch.draining = True
+        self._deadlines.set(Timer.TAKE_OVER, now + DRAIN_SECONDS)
+        sent = self._buffer.next_offset
+        can_ask = self._in_force.options.row.finalize is not None
+        if can_ask and self._assembler.may_hold_words(sent):
+            self._assembler.requests.add_own(sent)
+        return self.take_over_if_drained(now)

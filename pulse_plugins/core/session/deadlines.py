@@ -1,0 +1,78 @@
+"""The one place where future moments of a session are kept.
+
+`TIMERS` says what each timer is for; docs/architecture.md prints it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Timer(enum.Enum):
+    """What may be due."""
+
+    RETRY = "retry"
+    OUTAGE = "outage"
+    ANSWER = "answer"
+    SWITCH_RETRY = "switch_retry"
+    TAKE_OVER = "take_over"
+    CLOSE = "close"
+    STALL = "stall"
+    KEEPALIVE = "keepalive"
+    PACE = "pace"
+
+
+TIMERS: dict[Timer, tuple[str, str]] = {
+    Timer.RETRY: ("a connection is wanted and none is open", "open the next one"),
+    Timer.OUTAGE: ("trouble without progress began", "fail with the newest error"),
+    Timer.ANSWER: ("a finalize request was sent", "answer it with the newest interim, or empty"),
+    Timer.SWITCH_RETRY: ("a connection with changed options was refused", "try it again"),
+    Timer.TAKE_OVER: ("changed options wait for the last words", "take the new options over"),
+    Timer.CLOSE: ("the input ended", "stop waiting for the last words"),
+    Timer.STALL: ("a connection is open", "look whether speech was sent without any answer"),
+    Timer.KEEPALIVE: ("a connection is open", "send a keepalive or a little silence"),
+    Timer.PACE: ("audio waits and the connection was fed faster than its pace", "send the next"),
+}
+
+
+class Deadlines:
+    """When each timer is due, on the session's clock."""
+
+    def __init__(self) -> None:
+        self._at: dict[Timer, float] = {}
+        self._next: float | None = None
+
+    def set(self, timer: Timer, at: float | None) -> None:
+        """Let a timer be due at a moment; None clears it."""
+        before = self._at.get(timer)
+        if before == at:
+            return
+        if at is None:
+            del self._at[timer]
+        else:
+            self._at[timer] = at
+        self._next = min(self._at.values(), default=None)
+
+    def clear(self, *timers: Timer) -> None:
+        """These timers are not due any more; without arguments, none is."""
+        for timer in timers or Timer:
+            self._at.pop(timer, None)
+        self._next = min(self._at.values(), default=None)
+
+    def at(self, timer: Timer) -> float | None:
+        """When this timer is due, or None."""
+        return self._at.get(timer)
+
+    def next(self) -> float | None:
+        """The earliest moment, or None."""
+        return self._next
+
+    def take_due(self, now: float) -> list[Timer]:
+        """The timers that are due by now, in the order of `Timer`; they are cleared."""
+        if self._next is None or self._next > now:
+            return []
+        due = [timer for timer in Timer if self._at.get(timer, now + 1.0) <= now]
+        for timer in due:
+            del self._at[timer]
+        self._next = min(self._at.values(), default=None)
+        return due

@@ -1,0 +1,36 @@
+"""The states of a stream and how it gets from one to the other."""
+
+from __future__ import annotations
+
+import enum
+
+
+class State(enum.Enum):
+    """Where the stream is."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    OPEN = "open"
+    WAITING = "waiting"
+    DORMANT = "dormant"
+    CLOSED = "closed"
+
+
+# docs/architecture.md draws this table, and the random calls of the tests make no other step.
+TRANSITIONS: dict[tuple[State, State], str] = {
+    (State.IDLE, State.CONNECTING): "start",
+    (State.CONNECTING, State.OPEN): "the handshake is done",
+    (State.CONNECTING, State.WAITING): "no connection could be made",
+    (State.OPEN, State.WAITING): "the connection is lost and words are owed or audio comes",
+    (State.OPEN, State.DORMANT): "closed with 1000, and nothing is owed",
+    (State.OPEN, State.CONNECTING): "changed options are tried alone",
+    (State.WAITING, State.CONNECTING): "the timer RETRY is due",
+    (State.WAITING, State.OPEN): "changed options take over, and their connection is open",
+    (State.DORMANT, State.CONNECTING): "audio or a finalize request comes",
+    (State.DORMANT, State.WAITING): "the same, and no handshake is allowed yet",
+    (State.IDLE, State.CLOSED): "end without audio, or abort",
+    (State.CONNECTING, State.CLOSED): "no way on, or the end",
+    (State.OPEN, State.CLOSED): "every word is here, or abort",
+    (State.WAITING, State.CLOSED): "no way on, or the end",
+    (State.DORMANT, State.CLOSED): "end or abort",
+}

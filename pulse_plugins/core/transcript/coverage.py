@@ -1,0 +1,72 @@
+"""Which audio has words already: the speech that is left before an offset.
+
+Decisions that would cost words when they are wrong look at possible speech; decisions that would
+cost a connection look at certain speech (see `audio.energy`).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+
+# Seconds. Word times are this coarse (one to three steps of a decoder's 20 ms): sound right after
+# the end of a word belongs to that word. Smaller: the end of a word counts as speech without words
+# and delays the turn. Larger: a short word right after it goes unnoticed.
+WORD_END: Final = 0.06
+# Seconds. Speech that is shorter is a click or the rounding of a word's end.
+SHORTEST_SPEECH: Final = 0.06
+# Seconds. No word is shorter ("a" in fast speech is about 0.1), so that less speech than this may
+# be the rest of a word whose end the server reported early.
+SHORTEST_WORD: Final = 0.12
+
+
+class Coverage:
+    """How far the words of one stream reach.
+
+    Args:
+        buffer: The audio.
+        energy: Its loudness.
+
+    Attributes:
+        until: stream_time before which all words were delivered or answered for.
+    """
+
+    def __init__(self, buffer: ReplayBuffer, energy: Energy) -> None:
+        self.until = 0.0
+        self._buffer = buffer
+        self._energy = energy
+
+    @property
+    def start(self) -> float:
+        """stream_time from which on speech counts as being without words."""
+        held = self._buffer.seconds(self._buffer.start)
+        return max(self.until + WORD_END if self.until else 0.0, held)
+
+    def reaches(self, time: float) -> None:
+        """All words before this stream_time were delivered."""
+        self.until = max(self.until, time)
+
+    def possible_before(self, offset: int) -> float:
+        """Seconds of possible speech without words before an offset."""
+        return self._energy.possible(self.start, self._buffer.seconds(offset))
+
+    def certain_before(self, offset: int) -> float:
+        """Seconds of certain speech without words before an offset."""
+        return self._energy.certain(self.start, self._buffer.seconds(offset))
+
+    def left_before(self, mark: int, *, has_interim: bool) -> float:
+        """Seconds of possible speech before a mark that no final covers.
+
+        Args:
+            mark: Offset of a finalize request.
+            has_interim: An interim is open. Its words were said before the mark, unless speech
+                after the mark may be what the interim tells.
+        """
+        left = self.possible_before(mark)
+        if has_interim and left < SHORTEST_SPEECH:
+            at, sent = self._buffer.seconds(mark), self._buffer.seconds(self._buffer.next_offset)
+            after = self._energy.possible(at, sent)
+            return SHORTEST_WORD if after < SHORTEST_SPEECH else left
+        return left

@@ -1,0 +1,94 @@
+"""Where a final without word times belongs: best effort, apart from the guarantee.
+
+Such a final does not say which audio it covers. It acks late, so that no word is lost: a replay
+after a lost connection then hears delivered words again, and `DeliveredWords` removes them by
+their text. docs/reliability.md states what can still go wrong.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from pulse_plugins.core.base.languages import spaceless
+from pulse_plugins.core.base.text import plain
+from pulse_plugins.core.transcript.delivered import DeliveredWord, DeliveredWords
+from pulse_plugins.core.transcript.placement import Placed
+
+# Seconds from the end of a word to the final that contains it, at most. The service's 95th
+# percentile is 0.53 s and its 99th 1.6 s (docs/protocol.md, section 9, point 6). A smaller value
+# loses words that were said while a final was on its way, when a drop follows; a larger one only
+# replays more.
+MAX_LATENCY = 1.0
+# Seconds within which two equal finals are one utterance that the server reported twice: its
+# endpointing raced a finalize. The vendor's cookbook removes such duplicates within 0.2 s. Nobody
+# says a sentence again in a third of a second.
+RACE = 0.35
+
+
+def keys_of(text: str, language: str) -> list[str]:
+    """The keys of a text's words."""
+    return [plain(word) for word in tokens(text, language)]
+
+
+def tokens(text: str, language: str) -> list[str]:
+    """The words of a text; its characters in a script without spaces."""
+    return list(text) if spaceless(language) else text.split()
+
+
+class UntimedPlacement:
+    """Places finals by the audio that was sent when they came.
+
+    Args:
+        delivered: The memory of the stream.
+
+    Attributes:
+        last_sent: stream_time up to which audio was sent when the newest final came.
+    """
+
+    def __init__(self, delivered: DeliveredWords) -> None:
+        self._delivered = delivered
+        self._last_keys: list[str] = []  # of the newest final on this connection
+        self.last_sent = -inf  # stream_time up to which the connection was sent audio by then
+        self._last_at = -inf
+
+    def connection_changed(self) -> None:
+        """A connection never repeats the finals of another one by itself."""
+        self.last_sent = self._last_at = -inf
+        self._last_keys = []
+
+    def note(self, keys: list[str], sent: float, now: float) -> None:
+        """A final with these words came, with times or without."""
+        self._last_keys, self.last_sent, self._last_at = keys, sent, now
+
+    def says_again(self, keys: list[str]) -> bool:
+        """Whether these are the words of the newest final, or its first or last ones."""
+        last = self._last_keys
+        return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
+
+    def is_duplicate(self, keys: list[str], sent: float, now: float) -> bool:
+        """Whether a final came at the same moment as an equal one."""
+        soon = sent - self.last_sent < RACE and now - self._last_at < RACE
+        return soon and keys == self._last_keys
+
+    def place(self, text: str, language: str, ack: float, sent: float, mark: float) -> Placed:
+        """Place a final.
+
+        Args:
+            text: The final's own text.
+            language: Its code; decides how the text is cut into words.
+            ack: stream_time before which nothing need be heard again so far.
+            sent: stream_time up to which the connection was sent audio.
+            mark: stream_time of the finalize request that it answers; infinite for none.
+        """
+        words = tokens(text, language)
+        keys = [plain(word) for word in words]
+        known, replayed = self._delivered.overlap_of_text(keys, ack)
+        again = [DeliveredWord(key, ack, sent) for key in keys[:known]]
+        self._delivered.heard_again(again, is_all=known == len(words), replayed=replayed)
+        start = max(ack, self._delivered.until)
+        covered = max(start, min(sent - MAX_LATENCY, mark))
+        latest = min(sent, mark)
+        new = [DeliveredWord(key, ack, latest) for key in keys[known:]]
+        self._delivered.add(new, covered)
+        joined = ("" if spaceless(language) else " ").join(words[known:]) if known else text
+        return Placed(joined, (), start, covered, covered, repeated=not new)

@@ -1,0 +1,79 @@
+"""The fields of a refusal, in the shapes that a handshake, a request and a stream use for it.
+
+Sources: docs/protocol.md, sections 4.5, 5, 6 and 10 (N6, N7).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+_MOST_DETAIL = 500  # characters; an error is kept in memory and shown in a debugger
+_MOST_PARAMETERS = 5
+_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+
+
+class ErrorFields(NamedTuple):
+    """What a refusal says.
+
+    Attributes:
+        detail: The server's text, which can repeat user content.
+        code: The server's error code, or "".
+        parameter: The query parameters that were refused, joined by commas, or "".
+    """
+
+    detail: str = ""
+    code: str = ""
+    parameter: str = ""
+
+
+def read_error(fields: Mapping[str, object]) -> ErrorFields:
+    """Read a refusal from decoded JSON.
+
+    The text stands in `error`, in `message` or in `errors`. The code is called `error_code` or
+    `code`. A refused query parameter stands in `errors[].path`, beside a generic `message`.
+    """
+    errors = fields.get("errors")
+    text = fields.get("error") or fields.get("message") or errors or ""
+    parts = [text if isinstance(text, str) else str(text)]
+    if isinstance(errors, list) and errors is not text:
+        parts += [str(each.get("message", "")) for each in errors if isinstance(each, dict)]
+    return ErrorFields(
+        "; ".join(part for part in parts if part)[:_MOST_DETAIL],
+        _code(fields),
+        _parameter(errors),
+    )
+
+
+def read_error_body(body: bytes | bytearray | None) -> ErrorFields:
+    """Read a refusal from the body of an HTTP response; a body in another format says nothing."""
+    try:
+        fields = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        return ErrorFields()
+    return read_error(fields) if isinstance(fields, dict) else ErrorFields()
+
+
+def _code(fields: Mapping[str, object]) -> str:
+    """The first code among the names in use: a word such as `NoAudio`, or an HTTP status."""
+    for name in ("error_code", "code", "status_code"):
+        value = fields.get(name)
+        if isinstance(value, str | int) and value and not isinstance(value, bool):
+            return str(value)[:100]
+    return ""
+
+
+def _parameter(errors: object) -> str:
+    """The names in `errors[].path`. A path is a name or a list of names."""
+    if not isinstance(errors, list):
+        return ""
+    names: list[str] = []
+    for each in errors[:_MOST_PARAMETERS]:
+        path = each.get("path") if isinstance(each, dict) else None
+        steps = path if isinstance(path, list) else [path]
+        name = ".".join(step for step in steps if isinstance(step, str))
+        if _NAME.fullmatch(name) and name not in names:
+            names.append(name)
+    return ", ".join(names)

@@ -1,0 +1,1 @@
+"""One WebSocket connection of the local server: its rules, its driver and its record."""

@@ -1,0 +1,1 @@
+"""What the local server does to recognized words: formatting, redaction, simulated features."""

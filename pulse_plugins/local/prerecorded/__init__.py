@@ -1,0 +1,1 @@
+"""The pre-recorded endpoint of the local server: one upload, one answer."""

@@ -1,0 +1,1 @@
+"""Recorded sessions: a proxy that writes them, and a server that answers from them."""

@@ -1,0 +1,173 @@
+"""The constructor's arguments as the engine's options and as settings; nothing here awaits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from inspect import signature
+from typing import Any, Literal
+
+from pipecat import version
+from pipecat.services.settings import STTSettings
+
+from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config.dialects import DialectName
+from pulse_plugins.core.config.encodings import OPUS_RATES, SAMPLE_RATES
+from pulse_plugins.core.config.options import PulseOptions
+
+TurnDetection = Literal["vad", "server"]
+
+_TELEPHONY = ("mulaw", "alaw")
+_PLAIN_RATE = 16_000  # Hz; what speech needs, where the pipeline's own rate is not one of the wire
+
+
+def wire_rate(
+    encoding: str, asked: int | None, pipeline: int, *, upsample_telephony: bool = False
+) -> int:
+    """The sample rate to send, in Hz.
+
+    Args:
+        encoding: The encoding on the wire.
+        asked: The caller's choice, or None: the pipeline's rate where the service takes it.
+        pipeline: The rate of the audio that comes.
+        upsample_telephony: Send 8 kHz audio as 16 kHz.
+    """
+    if asked is not None:
+        return asked
+    if encoding in _TELEPHONY:
+        return 8000
+    if pipeline == 8000 and upsample_telephony:
+        return _PLAIN_RATE
+    native = OPUS_RATES if encoding in ("opus", "ogg_opus") else SAMPLE_RATES
+    return pipeline if pipeline in native else _PLAIN_RATE
+
+
+def base_options(
+    options: PulseOptions | None,
+    *,
+    api_key: str | None,
+    base_url: str | tuple[str, ...] | None,
+    dialect: DialectName | None,
+    encoding: str | None,
+    sample_rate: int | None,
+    upsample_telephony: bool,
+    keepalive_timeout: float | None,
+    extra_headers: Mapping[str, str] | None,
+    socket: dict[str, Any],
+) -> PulseOptions:
+    """The options that are no settings; arguments that are given win over `options`.
+
+    Args:
+        options: What the application gave as a whole.
+        api_key: As for the service, and so are the arguments after it.
+        base_url: Where the service is.
+        dialect: Which of its endpoints is spoken.
+        encoding: What is sent.
+        sample_rate: Hz on the wire.
+        upsample_telephony: Send 8 kHz audio as 16 kHz.
+        keepalive_timeout: Seconds without audio before a keepalive goes out.
+        extra_headers: HTTP headers of each connection.
+        socket: What `take_socket_arguments` took.
+
+    Raises:
+        ConfigurationError: They cannot work together; the text says what to change.
+    """
+    if encoding is None:
+        encoding = options.encoding if options else "linear16"
+    if upsample_telephony and encoding in _TELEPHONY:
+        raise ConfigurationError(
+            f"upsample_telephony sends 16 kHz, but encoding={encoding!r} is 8 kHz: choose one"
+        )
+    rate = wire_rate(encoding, sample_rate, options.sample_rate if options else _PLAIN_RATE)
+    given: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "dialect": dialect}
+    given = {name: value for name, value in given.items() if value is not None}
+    given |= {"encoding": encoding, "sample_rate": rate}
+    made = options.changed(**given) if options else PulseOptions(**given)
+    headers = {"X-Source": "pipecat", "X-Pipecat-Version": version(), **made.headers}
+    headers |= extra_headers or {}
+    timeouts = made.timeouts
+    if keepalive_timeout is not None:
+        timeouts = replace(timeouts, keepalive=keepalive_timeout)
+    return made.changed(headers=headers, timeouts=timeouts, retry=_retry(made, socket))
+
+
+def take_socket_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Take the arguments of the framework's `WebsocketSTTService` out of these.
+
+    `ws_close_timeout` and `ws_send_timeout` have nothing to bound here: no frame waits for the
+    socket, and closing is bounded by `Timeouts`.
+    """
+    return {
+        name: arguments.pop(name)
+        for name in (
+            "reconnect_on_error",
+            "reconnect_backoff_min_wait",
+            "reconnect_backoff_max_wait",
+            "ws_close_timeout",
+            "ws_send_timeout",
+        )
+        if name in arguments
+    }
+
+
+def take_settings(
+    arguments: dict[str, Any], kind: type[STTSettings], given: STTSettings | None
+) -> STTSettings | None:
+    """Take the arguments that are settings out of these: `language="hi"` means what it says.
+
+    Args:
+        arguments: What is left of the constructor's keyword arguments.
+        kind: The settings class.
+        given: The `settings` argument.
+
+    Raises:
+        ConfigurationError: A setting is given twice.
+    """
+    names = {each.name for each in fields(kind)} - {"extra"}
+    found = {name: arguments.pop(name) for name in sorted(names & arguments.keys())}
+    if not found:
+        return given
+    merged = kind(**found)
+    if given is not None:
+        twice = sorted(found.keys() & given.given_fields().keys())
+        if twice:
+            raise ConfigurationError(f"given twice, as an argument and in settings: {twice[0]}")
+        merged.apply_update(given)
+    return merged
+
+
+def refuse_unknown(arguments: Mapping[str, object], service: type) -> None:
+    """Refuse arguments that no base class of the service takes.
+
+    The framework's own classes swallow what they do not know, so that a misspelled `redact_pii`
+    would leave the transcript as it is.
+
+    Raises:
+        ConfigurationError: One is unknown; the text names the argument that was probably meant.
+    """
+    known = {
+        parameter.name
+        for base in service.__mro__
+        if "__init__" in vars(base)
+        for parameter in signature(vars(base)["__init__"]).parameters.values()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    }
+    settings = {each.name for each in fields(getattr(service, "Settings"))}  # noqa: B009
+    for name in arguments:
+        if name in known:
+            continue
+        near = get_close_matches(name, sorted(known | settings), n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"{service.__name__} has no argument {name!r}{meant}")
+
+
+def _retry(options: PulseOptions, socket: dict[str, Any]) -> Any:
+    retry = options.retry
+    if not socket.get("reconnect_on_error", True):
+        retry = replace(retry, max_attempts=1)
+    if "reconnect_backoff_max_wait" in socket:
+        retry = replace(retry, cap=socket["reconnect_backoff_max_wait"])
+    if "reconnect_backoff_min_wait" in socket:
+        retry = replace(retry, base=socket["reconnect_backoff_min_wait"])
+    return retry

@@ -1,0 +1,46 @@
+"""An interim that only repeats the end of the turn that was just completed.
+
+It was on its way when the turn's words came, and would open a new turn and interrupt the bot. Only
+interims are judged here: whatever somebody really says again still comes as a final. Nothing here
+awaits or reads a clock.
+"""
+
+from __future__ import annotations
+
+from pulse_plugins.core.base.languages import spaceless
+from pulse_plugins.core.base.text import plain_words
+
+_SOON = 1.0  # seconds of audio; what comes later was not on its way
+
+
+class LateInterims:
+    """From a completed turn until speech starts again."""
+
+    def __init__(self) -> None:
+        self._said = ""
+        self._until = 0.0
+
+    def completed(self, text: str, now: float, language: str) -> None:
+        """A turn has its last words.
+
+        Args:
+            text: What was just pushed of it.
+            now: Seconds of stream_time.
+            language: The code of its language.
+        """
+        self._said = _plain(text, language)
+        self._until = now + _SOON
+
+    def speech_started(self) -> None:
+        """Whatever comes now may be new."""
+        self._said = ""
+
+    def repeats(self, text: str, now: float, language: str) -> bool:
+        """Whether an interim that comes now says nothing but the end of the completed turn."""
+        said = self._said if now < self._until else ""
+        return bool(said) and said.endswith(_plain(text, language))
+
+
+def _plain(text: str, language: str) -> str:
+    """Without case and punctuation; a space before each word, so that an end is whole words."""
+    return ("" if spaceless(language) else " ").join(["", *plain_words(text)])

@@ -1,0 +1,306 @@
+"""One stream over a service's life: opened, fed, revived after an error, drained, torn down.
+
+Everything but `drain` and `close` only enqueues. One task takes the engine's events. The engine
+itself reconnects, so what is told here of connections is for handlers to see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, assert_never
+
+from loguru import logger
+from pipecat.utils.errors import ErrorCategory
+
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import (
+    AudioLost,
+    Connected,
+    Disconnected,
+    Final,
+    Interim,
+    MessageIgnored,
+    OptionsApplied,
+    OptionsRefused,
+    Reconnecting,
+    Recovered,
+    ServerReported,
+    SpeechEnded,
+    SpeechStarted,
+)
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.pipecat.emitter import Emitter
+from pulse_plugins.pipecat.errors import ErrorThrottle, category, passing_category
+from pulse_plugins.pipecat.settings import voice_of
+from pulse_plugins.pipecat.sink import TranscriptSink
+
+_DRAIN_MARGIN = 0.5  # seconds beyond the engine's own bound
+_CLOSE = 2.0  # seconds for an aborted stream to be gone
+
+
+# Events that are about the connection and not about words.
+ConnectionEvent: TypeAlias = (
+    Connected
+    | Disconnected
+    | Reconnecting
+    | Recovered
+    | AudioLost
+    | OptionsApplied
+    | OptionsRefused
+    | MessageIgnored
+    | ServerReported
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioUsage:
+    """Seconds of audio that the server was sent.
+
+    Attributes:
+        speech: Audio of the pipeline, each second once.
+        replayed: Audio that was sent again after a lost connection.
+        silence: Silence that kept an idle connection alive.
+    """
+
+    speech: float = 0.0
+    replayed: float = 0.0
+    silence: float = 0.0
+
+    def plus(self, other: AudioUsage) -> AudioUsage:
+        """The sum of both."""
+        return AudioUsage(
+            self.speech + other.speech,
+            self.replayed + other.replayed,
+            self.silence + other.silence,
+        )
+
+
+class StreamHost(TranscriptSink, Protocol):
+    """What a runner needs of its service."""
+
+    @property
+    def name(self) -> str:
+        """The service's name, for logs."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the framework takes the service for usable."""
+
+    async def push_error(
+        self,
+        error_msg: str,
+        exception: Exception | None = ...,
+        *,
+        category: ErrorCategory | None = ...,
+        force_treat_as_permanent: bool = ...,
+    ) -> None:
+        """Push an error frame."""
+
+    async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
+        """Note that the service refused changed settings."""
+
+
+class StreamRunner:
+    """A stream, the task that reads it, and the emitter that pushes what it heard.
+
+    Args:
+        host: The service whose handlers are called and whose frames are pushed.
+        options: Returns what a stream that is opened now is asked to do.
+        source: What the frames hold until one says otherwise.
+        proposes_turns: The server's VAD decides the turns.
+    """
+
+    def __init__(
+        self,
+        host: StreamHost,
+        options: Callable[[], PulseOptions],
+        source: AudioFormat,
+        *,
+        proposes_turns: bool,
+    ) -> None:
+        self._host = host
+        self._options = options
+        self._proposes_turns = proposes_turns
+        self._connected = False
+        self._over = False
+        self._now = asyncio.get_running_loop().time
+        self.source = source
+        self._former = AudioUsage()  # of streams before this one
+        self._open()
+
+    def _open(self) -> None:
+        self._asked = self._options()
+        self.stream = PulseStream(self._asked, source=self.source, name=self._host.name)
+        self._emitter = Emitter(
+            self._host, self.stream, voice_of(self._asked), proposes_turns=self._proposes_turns
+        )
+        self._throttle = ErrorThrottle()
+        self.stream.start()
+        self._pump_task = self._host.create_task(
+            self._pump(self.stream, self._emitter), "pulse_events"
+        )
+
+    @property
+    def usage(self) -> AudioUsage:
+        """What the server was sent so far."""
+        metrics = self.stream.metrics
+        speech = metrics.sent_seconds - metrics.replayed_seconds
+        return self._former.plus(
+            AudioUsage(speech, metrics.replayed_seconds, metrics.silence_seconds)
+        )
+
+    @property
+    def interleaves(self) -> bool:
+        """Whether audio of several people alternates."""
+        return self._emitter.people.interleaves
+
+    def idles(self, seconds: float) -> bool:
+        """Whether no audio came for so long."""
+        return self._now() - self._emitter.audio_at > seconds
+
+    def live(self) -> Emitter | None:
+        """Return the emitter of the open stream; None after the end and while there is none.
+
+        After an error the service is unusable until its settings change or the application says
+        otherwise; then a new stream begins.
+        """
+        if self._over:
+            return None
+        if not self.stream.closed:
+            return self._emitter
+        if self._host.is_usable and self._pump_task.done():
+            self._former = self.usage
+            self._open()
+            return self._emitter
+        return None
+
+    def push(self, audio: bytes, user_id: str) -> None:
+        """Give this user's audio to the engine."""
+        emitter = self.live()
+        if emitter is not None:
+            emitter.audio_at = self._now()
+            if user_id != emitter.people.newest:
+                emitter.people.heard(user_id, self.stream.stream_time)
+            if emitter.eager is not None:
+                emitter.eager.audio(audio, self.source)
+            self.stream.push(audio)
+
+    def follow(self, source: AudioFormat) -> None:
+        """Note what the frames hold from now on."""
+        if source != self.source:
+            self.source = source
+            if self.live() is not None:
+                self.stream.change_source(self.source)
+
+    def update(self, options: PulseOptions) -> None:
+        """Ask the stream for changed options, unless it has them."""
+        if self.live() is not None and options != self._asked:
+            self._asked = options
+            self.stream.update(options)
+
+    async def drain(self) -> None:
+        """End the input and push the last words, for a bounded time."""
+        self._over = True
+        self.stream.end()
+        bound = self.stream.close_seconds + _DRAIN_MARGIN
+        await asyncio.wait({self._pump_task}, timeout=bound)
+        await self._emitter.flush()
+
+    async def end(self) -> None:
+        """Push the last words, and leave nothing running."""
+        await self.drain()
+        await self.close()
+
+    async def close(self) -> None:
+        """End at once and leave nothing running."""
+        self._over = True
+        self.stream.abort()
+        await self._host.cancel_task(self._pump_task)
+        await self._emitter.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE):
+                await self.stream.wait_closed()
+        await self._set_connected(False)
+
+    async def _pump(self, stream: PulseStream, emitter: Emitter) -> None:
+        try:
+            async for event in stream:
+                if isinstance(event, (Interim, Final, SpeechStarted, SpeechEnded)):
+                    self._note_words(event)
+                    await emitter.take(event)
+                else:
+                    await self._handle(event, emitter)
+        except PulseError as error:
+            await emitter.flush()
+            await self._set_connected(False)
+            await self._failed(error)
+
+    async def _handle(self, event: ConnectionEvent, emitter: Emitter) -> None:
+        match event:
+            case Connected():
+                self._throttle.connected(self._now())
+                await self._set_connected(True)
+            case Disconnected():
+                self._throttle.disconnected(self._now())
+                await self._set_connected(False)
+                emitter.disconnected()
+            case Reconnecting():
+                await self._trouble(event)
+            case Recovered():
+                await self._host.tell("on_recovered", event)
+            case AudioLost():
+                self._warn(f"{event.duration:.2f} s of audio lost ({event.reason})")
+                await self._host.tell("on_audio_lost", event)
+            case OptionsApplied():
+                emitter.voice_from(event.time, voice_of(self.stream.options))
+            case OptionsRefused():
+                self._asked = self.stream.options
+                await self._host.take_back_settings(self._asked, event.error)
+            case MessageIgnored():
+                logger.debug(f"{self._host.name}: {event.reason}")
+            case ServerReported():
+                logger.debug(f"{self._host.name}: the server reports {event.error.code}")
+            case _:
+                assert_never(event)
+
+    def _warn(self, text: str) -> None:
+        logger.warning(f"{self._host.name}: {text}")
+
+    def _note_words(self, event: Any) -> None:
+        match event:
+            case Interim() | Final(promoted=False) if event.text:
+                self._throttle.heard_words()  # a promoted final's come from before the trouble
+
+    async def _trouble(self, event: Reconnecting) -> None:
+        if not self._throttle.is_news(self._now()):
+            return
+        await self._host.tell("on_connection_error", str(event.error))
+        await self._host.push_error(
+            f"{event.error}; trying again", category=passing_category(event.error)
+        )
+
+    async def _failed(self, error: PulseError) -> None:
+        """Report that the stream is over for good."""
+        is_news = self._throttle.is_news(self._now())
+        if is_news:
+            await self._host.tell("on_connection_error", str(error))
+        # The engine tried all there is to try, so that only new settings or a restart can help;
+        # unless the input had ended, and with it the time to try: the next call may fare better.
+        is_hopeless = not (self._over and error.retryable)
+        if is_news or is_hopeless:
+            await self._host.push_error(
+                str(error),
+                exception=error,
+                category=category(error),
+                force_treat_as_permanent=is_hopeless,
+            )
+
+    async def _set_connected(self, connected: bool) -> None:
+        if connected != self._connected:
+            self._connected = connected
+            await self._host.tell("on_connected" if connected else "on_disconnected")

@@ -1,0 +1,172 @@
+"""The part of the service that pushes transcripts: tracing, metrics, usage, event handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from pipecat.frames.frames import TranscriptionFrame
+from pipecat.metrics.metrics import STTUsage
+from pipecat.services.stt_service import STTService
+from pipecat.transcriptions.language import Language
+from pipecat.turns.eager_end_of_turn_mixin import EagerEndOfTurnSTTServiceMixin
+from pipecat.utils.tracing.service_decorators import traced_stt
+
+from pulse_plugins.pipecat.latency import LatencyMeter
+from pulse_plugins.pipecat.runner import AudioUsage
+from pulse_plugins.pipecat.settings import PulseSTTSettings
+
+_EVENTS = (
+    "on_recovered",
+    "on_audio_lost",
+    "on_speech_started",
+    "on_speech_ended",
+    "on_turn_started",
+    "on_end_of_turn",
+    "on_eager_end_of_turn",
+    "on_turn_resumed",
+)
+
+
+class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
+    """What emitters call of a service."""
+
+    _settings: PulseSTTSettings
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Register the event handlers; the arguments are those of `STTService`."""
+        super().__init__(**kwargs)
+        self._awaiting: set[object] = set()  # emitters whose final is to come
+        self._reported = 0.0  # seconds of usage
+        self._confidence: float | None = None  # of the transcript that is being pushed
+        self._bot_speaks = False
+        self.latency = LatencyMeter()
+        for name in _EVENTS:
+            self._register_event_handler(name)
+
+    @property
+    def settings(self) -> PulseSTTSettings:
+        """What is in force, for reading; a settings frame changes it."""
+        return self._settings
+
+    @property
+    def usage(self) -> AudioUsage:
+        """What the server was sent since the pipeline was set up."""
+        raise NotImplementedError
+
+    @property
+    def measured_ttfs_p99(self) -> float | None:
+        """Seconds, measured on this service's own turns; None before 20 of them."""
+        return self.latency.percentile(0.99)
+
+    async def push_transcription(self, frame: TranscriptionFrame) -> None:
+        """Push a transcript, for the tracing's sake with the call that it looks for."""
+        await self._handle_transcription(frame.text, True, frame.language)
+        self._confidence = frame.metadata.get("confidence")
+        timer: asyncio.Task[None] | None = None
+        if frame.finalized:
+            # The base class would wait until this task has ended, and the transcript with it.
+            timer, self._ttfb_timeout_task = self._ttfb_timeout_task, None
+            if timer is not None:
+                timer.cancel()
+        await self.push_frame(frame)
+        if timer is not None:
+            await self.cancel_task(timer)
+
+    async def stop_ttfb_metrics(self, *, end_time: float | None = None) -> None:
+        """Note the confidence in the open tracing span; the framework knows no such attribute."""
+        span = getattr(self, "_stt_span_state", {}).get("span")
+        if span is not None and self._confidence is not None:
+            span.set_attribute("stt.confidence", self._confidence)
+        await super().stop_ttfb_metrics(end_time=end_time)
+
+    async def forget_finalize(self) -> None:
+        """Measure no time to a transcript: the turn has no words.
+
+        The base class offers no public way; a test fails when one of these names is gone.
+        """
+        await self.cancel_ttfb_metrics()  # type: ignore[no-untyped-call]
+        await self._cancel_ttfb_timeout()  # type: ignore[no-untyped-call]
+
+    def expect_final(self, emitter: object) -> None:
+        """Note that the words of a turn were asked for."""
+        self._awaiting.add(emitter)
+
+    def is_last_final(self, emitter: object) -> bool:
+        """Note that they came; return whether no other participant's are still to come."""
+        self._awaiting.discard(emitter)
+        return not self._awaiting
+
+    async def speech_ended_at(self, ended: float) -> None:
+        """Begin to measure the time to the final transcript."""
+        await self.start_ttfb_metrics(start_time=ended)
+
+    @property
+    def predicts_ends(self) -> bool:
+        """Whether ends of turns are predicted."""
+        return self.eager_end_of_turn_enabled
+
+    async def predict_end(self, text: str, user_id: str, language: Language | None) -> None:
+        """Say that the turn has probably ended."""
+        await self._push_eager_end_of_turn(text, user_id=user_id, language=language)
+        await self.tell("on_eager_end_of_turn", text)
+
+    async def withdraw_prediction(self) -> None:
+        """Say that the caller goes on, if an end was predicted."""
+        if self.eager_end_of_turn_pending:
+            await self._cancel_eager_end_of_turn()  # type: ignore[no-untyped-call]
+            await self.tell("on_turn_resumed")
+
+    def confirm_prediction(self) -> None:
+        """Note that the turn has ended."""
+        self._clear_eager_end_of_turn()  # type: ignore[no-untyped-call]
+
+    async def report_usage(self) -> None:
+        """Report the audio that the server was sent since the last report."""
+        seconds = self.usage.speech
+        if seconds > self._reported:
+            seconds, self._reported = seconds - self._reported, seconds
+            await self.start_stt_usage_metrics(STTUsage(audio_seconds=seconds))
+
+    async def emit_stt_usage_metrics(self) -> None:
+        """Report usage; the base class calls this at the end."""
+        await self.report_usage()
+
+    async def tell(self, event_name: str, *args: object) -> None:
+        """Call the application's handlers of an event."""
+        await self._call_event_handler(event_name, *args)
+
+    @property
+    def joins_speakers(self) -> bool:
+        """Whether an utterance of several speakers must be one frame, so that no word is lost.
+
+        While the bot speaks, `MinWordsUserTurnStartStrategy` drops each frame with too few words.
+        Later than the published latency after the end of speech, the stop strategies end the turn
+        with the first frame. Otherwise each speaker has frames of their own.
+        """
+        ended, latency = self.latency.ended, self._ttfs_p99_latency or 0.0
+        is_late = ended is not None and time.time() - ended >= latency
+        return self._bot_speaks or is_late
+
+    def note_bot(self, *, speaks: bool) -> None:
+        """Note that the bot begins or stops to speak."""
+        self._bot_speaks = speaks
+
+    def expect_nothing(self) -> None:
+        """Note that the user goes on: what was asked for ends no turn."""
+        self._awaiting.clear()
+        self.latency.ended = None
+
+    def begin_usage(self) -> None:
+        """Count the usage of another call."""
+        self._reported = 0.0
+
+    def _record_stt_audio_usage(self, audio: bytes | bytearray) -> None:
+        """Count nothing here: what the server was sent is counted where it is sent."""
+
+    @traced_stt
+    async def _handle_transcription(
+        self, transcript: str, is_final: bool, language: Language | None = None
+    ) -> None:
+        """Does nothing; tracing hangs on it."""

@@ -1,0 +1,74 @@
+"""Each program of the examples ends at Ctrl-C, without a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.peer import peer
+
+ROOT = Path(__file__).parents[2]
+AGENT = ("-m", "examples.phone_agent", "--port", "0")
+PROGRAMS = {
+    "agent": (AGENT, b"answers at"),
+    "worker": (("-m", "examples.phone_agent.livekit_worker", "--call"), b"stand-in"),
+    "livekit": (("examples/livekit_agent.py", "--file"), b""),
+    "pipecat": (("examples/pipecat_pipeline.py", "--file"), b""),
+}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", PROGRAMS)
+async def test_ctrl_c_ends_it_without_a_traceback(name: str, tmp_path: Path) -> None:
+    arguments, ready = PROGRAMS[name]
+    async with peer() as server:
+        running = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            env={
+                **os.environ,
+                "PULSE_URL": server.url,
+                "DATABASE_URL": f"sqlite:///{tmp_path}/b.db",
+                "PYTHONUNBUFFERED": "1",
+            },
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert running.stdout is not None
+        try:
+            async with asyncio.timeout(50):
+                while ready and ready not in (line := await running.stdout.readline()):
+                    assert line, "the program ended"
+                if not ready:
+                    await server.until(lambda: bool(server.links))
+                running.send_signal(signal.SIGINT)
+                output = await running.stdout.read()
+                code = await running.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                running.kill()
+            await running.wait()
+    assert b"Traceback" not in output, output.decode()
+    assert code in (0, 130), output.decode()
+
+
+@pytest.mark.process
+async def test_the_agent_says_what_is_missing_to_listen_beyond_this_machine() -> None:
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, *AGENT, "--host", "0.0.0.0"),
+        env={**os.environ, "TWILIO_AUTH_TOKEN": ""},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(running.communicate(), 50)
+    assert running.returncode == 1
+    assert b"without TWILIO_AUTH_TOKEN" in errors
+    assert b"Traceback" not in errors

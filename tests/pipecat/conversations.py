@@ -1,0 +1,311 @@
+"""The conversations that every STT service must bring to the LLM whole: once, in order, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipecat.frames.frames import STTUpdateSettingsFrame
+
+from pulse_plugins.pipecat import PulseSTTService
+from tests.pipecat.conversation import Conversation, Cough, Do, End, Gone, Say, Wait
+from tests.pipecat.tone_server import Habits
+
+LATENCIES = (0.05, 0.2, 0.4, 0.6, 0.9)  # seconds
+STARTS = (
+    "vad+transcription",
+    "vad",
+    "transcription",
+    "final",
+    "3 words",
+    "3 final words",
+    "wake phrase+vad+transcription",
+)
+STOPS = ("timeout", "analyzer", "completion")
+
+_THREE_TURNS = (Say(5), End(), Say(12), End(), Say(23), End())
+_LONG_TURN = (Say(14), End())
+
+
+def conversations() -> list[Conversation]:
+    """All of them; their names are unique."""
+    made = [
+        *_strategies(),
+        *_lengths(),
+        *_pauses(),
+        *_soft_callers(),
+        *_server_habits(),
+        *_speakers_and_secrets(),
+        *_interruptions(),
+        *_faults(),
+        *_mutes(),
+        *_server_turns(),
+        *_ends(),
+    ]
+    names = [each.name for each in made]
+    assert len(set(names)) == len(names), "two conversations have one name"
+    return made
+
+
+def _strategies() -> Iterator[Conversation]:
+    for start in STARTS:
+        for stop in STOPS:
+            for latency in (0.2, 0.9):
+                yield Conversation(
+                    f"{start}, {stop}, {latency:g} s",
+                    _THREE_TURNS,
+                    Habits(latency=latency),
+                    start=start,
+                    stop=stop,
+                )
+
+
+def _lengths() -> Iterator[Conversation]:
+    for latency in LATENCIES:
+        for words in (1, 9, 10, 11, 20, 31):
+            yield Conversation(
+                f"turn of {words} words, {latency:g} s",
+                (Say(words), End(), Say(words), End()),
+                Habits(latency=latency),
+            )
+
+
+def _pauses() -> Iterator[Conversation]:
+    for latency in LATENCIES:
+        for pause in (0.15, 0.3, 0.45):
+            yield Conversation(
+                f"pause of {pause:g} s, {latency:g} s",
+                (Say(4), Wait(pause), Say(4), Wait(pause), Say(8), End(), Say(3), End()),
+                Habits(latency=latency),
+            )
+        for pause in (0.45, 0.7, 1.2, 2.0):
+            yield Conversation(
+                f"pause of {pause:g} s, analyzer, {latency:g} s",
+                (Say(4), Wait(pause), Say(4), Wait(pause), Say(8), End(), Say(3), End()),
+                Habits(latency=latency),
+                stop="analyzer",
+            )
+
+
+def _soft_callers() -> Iterator[Conversation]:
+    for latency in LATENCIES:
+        for stop in ("timeout", "analyzer"):
+            yield Conversation(
+                f"soft caller, {stop}, {latency:g} s",
+                (Say(6, soft=True), End(4.5), Say(13, soft=True), End(4.5)),
+                Habits(latency=latency),
+                stop=stop,
+            )
+        yield Conversation(
+            f"soft caller pauses, {latency:g} s",
+            (Say(6, soft=True), Wait(0.4), Say(6, soft=True), End(4.5)),
+            Habits(latency=latency),
+        )
+        yield Conversation(
+            f"caller grows soft, {latency:g} s",
+            (Say(6), Say(6, soft=True), End(8.0), Say(3), End()),
+            Habits(latency=latency),
+            stop="analyzer",
+        )
+
+
+def _server_habits() -> Iterator[Conversation]:
+    for latency in (0.05, 0.2, 0.6, 0.9):
+        for flag in (True, False):
+            for empty in (True, False):
+                for timed in (True, False):
+                    if flag and empty and timed:
+                        continue
+                    habits = Habits(latency=latency, flag=flag, answers_empty=empty, timed=timed)
+                    name = ", ".join(
+                        text
+                        for text, holds in (
+                            ("unmarked", not flag),
+                            ("no empty answers", not empty),
+                            ("no word times", not timed),
+                        )
+                        if holds
+                    )
+                    yield Conversation(
+                        f"{name}, {latency:g} s",
+                        (Say(5), End(), Say(10), End(), Say(12), Wait(0.4), Say(9), End()),
+                        habits,
+                    )
+        yield Conversation(
+            f"no answers, {latency:g} s",
+            (Say(5), End(6.0), Say(12), End(6.0)),
+            Habits(latency=latency, answers=False, window=9.0),
+        )
+        yield Conversation(
+            f"fast endpointing, {latency:g} s",
+            (Say(5), Wait(0.45), Say(12), End(), Say(3), End()),
+            Habits(latency=latency, window=0.3),
+        )
+        yield Conversation(
+            f"cough before the turn, {latency:g} s",
+            (Cough(), Wait(1.0), Say(5), End(), Cough(), Wait(0.4), Say(12), End()),
+            Habits(latency=latency),
+            stop="analyzer",
+        )
+
+
+def _speakers_and_secrets() -> Iterator[Conversation]:
+    speakers = {number: number // 4 % 2 for number in range(60)}
+    secrets = frozenset({2, 7, 12, 19, 20, 30})
+    for latency in (0.2, 0.6):
+        for start in STARTS[:-1]:
+            yield Conversation(
+                f"two speakers, {start}, {latency:g} s",
+                (Say(6), End(), Say(14), End()),
+                Habits(latency=latency, speakers=speakers),
+                {"diarize": True},
+                start=start,
+                stop="analyzer",
+            )
+            yield Conversation(
+                f"redacted, {start}, {latency:g} s",
+                (Say(6), End(), Say(14), End()),
+                Habits(latency=latency, secrets=secrets),
+                {"redact_pii": True},
+                start=start,
+                stop="analyzer",
+                bot=8.0,
+            )
+
+
+def _interruptions() -> Iterator[Conversation]:
+    for latency in (0.2, 0.6):
+        for start in STARTS[:-1]:
+            for stop in ("timeout", "analyzer"):
+                yield Conversation(
+                    f"bot interrupted, {start}, {stop}, {latency:g} s",
+                    (Say(4), End(2.5), Say(14), End(2.5), Say(5), End()),
+                    Habits(latency=latency),
+                    start=start,
+                    stop=stop,
+                    bot=8.0,
+                )
+
+
+def _faults() -> Iterator[Conversation]:
+    turns = (Say(8), End(5.0), Say(12), End(5.0))
+    for start in ("vad+transcription", "final", "3 final words"):
+        for at in (1.65, 2.75, 3.1, 3.3, 9.6, 11.3):
+            for outage in (0.0, 1.5):
+                yield Conversation(
+                    f"drop at {at:g} s for {outage:g} s, {start}",
+                    turns,
+                    Habits(drop_at=at, outage=outage),
+                    start=start,
+                )
+    yield Conversation(
+        "server falls silent",
+        (Say(8), Wait(0.3), Say(20), End(12.0), Say(3), End(6.0)),
+        Habits(deaf_from=1.65),
+        stop="analyzer",
+    )
+    changed = Do(
+        lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2"))
+    )
+    for latency in LATENCIES:
+        yield Conversation(
+            f"options changed in mid-speech, {latency:g} s",
+            (Say(5), changed, Say(9), End(), Say(3), End()),
+            Habits(latency=latency),
+        )
+        yield Conversation(
+            f"options changed in mid-word, {latency:g} s",
+            (Say(5), Wait(0.0), changed, Say(9), End(), Say(3), End()),
+            Habits(latency=latency, doubles=True),
+        )
+
+
+def _mutes() -> Iterator[Conversation]:
+    muted = (Say(3, unheard=True), Wait(1.5), Say(4), End(), Say(12), End())
+    for latency in (0.05, 0.2, 0.6, 0.9):
+        for mute in ("first speech", "until first", "always"):
+            yield Conversation(
+                f"muted by '{mute}', {latency:g} s",
+                muted,
+                Habits(latency=latency),
+                mute=mute,
+                greeting=2.3,
+            )
+            yield Conversation(
+                f"muted by '{mute}', untimed, {latency:g} s",
+                muted,
+                Habits(latency=latency, timed=False),
+                mute=mute,
+                greeting=2.3,
+            )
+        yield Conversation(
+            f"speech begins muted and goes on, {latency:g} s",
+            (Say(4, unheard=True), Say(6), End(), Say(12), End()),
+            Habits(latency=latency),
+            mute="first speech",
+            greeting=0.5 + 4 * 0.3 + 0.02,
+        )
+        yield Conversation(
+            f"muted by a function call, {latency:g} s",
+            (Say(4), End(2.0), Say(3, unheard=True), Wait(2.0), Say(5), End()),
+            Habits(latency=latency),
+            mute="function call",
+            function_call=4.0,
+        )
+
+
+def _server_turns() -> Iterator[Conversation]:
+    for latency in LATENCIES:
+        server = Conversation("", (), Habits(latency=latency), server_turns=True)
+        yield replace(server, name=f"server turns, {latency:g} s", steps=_THREE_TURNS)
+        yield replace(
+            server,
+            name=f"server turns, pause, {latency:g} s",
+            steps=(Say(4), Wait(0.4), Say(9), End(), Say(3), End()),
+        )
+        yield replace(
+            server,
+            name=f"server turns, bot interrupted, {latency:g} s",
+            steps=(Say(4), End(2.5), Say(14), End()),
+            bot=8.0,
+        )
+        yield replace(
+            server,
+            name=f"server turns, audio stops in mid-speech, {latency:g} s",
+            steps=(Say(4), End(0.0), Gone(6.0), Wait(0.5), Say(12), End()),
+        )
+        yield replace(
+            server,
+            name=f"server turns, muted, {latency:g} s",
+            steps=(Say(3, unheard=True), Wait(1.5), Say(4), End(), Say(12), End()),
+            mute="first speech",
+            greeting=2.3,
+        )
+        yield replace(
+            server,
+            name=f"server turns, speech begins muted and goes on, {latency:g} s",
+            steps=(Say(4, unheard=True), Say(6), End(), Say(12), End()),
+            mute="first speech",
+            greeting=0.5 + 4 * 0.3 + 0.02,
+        )
+        yield replace(
+            server,
+            name=f"server turns, drop, {latency:g} s",
+            steps=(Say(8), End(5.0), Say(12), End(5.0)),
+            habits=Habits(latency=latency, drop_at=1.65),
+        )
+        yield replace(
+            server,
+            name=f"server turns, outage, {latency:g} s",
+            steps=(Say(8), End(5.0), Say(12), End(5.0)),
+            habits=Habits(latency=latency, drop_at=1.65, outage=1.5),
+        )
+
+
+def _ends() -> Iterator[Conversation]:
+    for latency in LATENCIES:
+        yield Conversation(
+            f"hung up after the last word, {latency:g} s",
+            (Say(4), End(), Say(13), End(0.0)),
+            Habits(latency=latency),
+        )
