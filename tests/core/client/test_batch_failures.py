@@ -262,6 +262,23 @@ async def test_an_answer_that_does_not_come_is_given_up(peer: Peer) -> None:
     peer.hold.set()
 
 
+@pytest.mark.parametrize(
+    ("audio", "seconds"),
+    [
+        pytest.param(bytes(32_000 * 10), 70, id="a minute, and as long as 16-bit audio plays"),
+        pytest.param("https://files.example/a.wav", 660, id="a minute, and the longest recording"),
+    ],
+)
+async def test_the_default_timeout_leaves_time_to_send_and_recognize(
+    peer: Peer, audio: bytes | str, seconds: int
+) -> None:
+    peer.hold = asyncio.Event()
+    async with PulseBatch(peer.options(), attempts=1) as batch, failing(StalledError) as found:
+        await batch.transcribe(audio)
+    peer.hold.set()
+    assert f"within {seconds} s" in str(found[0])
+
+
 async def test_an_unreachable_host_is_a_lost_connection_and_the_next_host_is_asked(
     peer: Peer, unused_tcp_port: int
 ) -> None:

@@ -386,23 +386,57 @@ async def test_the_close_code_is_the_ending(code: int, kind: type) -> None:
     assert "caller" not in str(web.ending)
 
 
-async def test_hanging_up_ends_in_time_when_the_server_does_not_answer() -> None:
-    async def deaf(socket: ServerConnection) -> None:
-        socket.transport.pause_reading()
-        await asyncio.sleep(30)
+async def deaf(socket: ServerConnection) -> None:
+    """Read nothing, and answer nothing."""
+    socket.transport.pause_reading()
+    await asyncio.sleep(60)
 
+
+async def test_a_server_that_answers_no_ping_is_noticed_after_13_seconds() -> None:
+    """A ping after 5 s, and 8 s for its answer: mobile networks pause for several seconds."""
     async with serving(deaf, close_timeout=0.1) as url:
         web = await open_websocket(options(url), url, "a.1")
-        async with asyncio.timeout(5):
-            await web.hang_up()
+        now = asyncio.get_running_loop().time
+        began = now()
+        await web.converse(lambda _: None)
+        assert 12.9 <= now() - began <= 14.5  # a second for the closing handshake
         assert isinstance(web.ending, ConnectionLostError)
 
 
-async def test_hanging_up_can_be_cancelled() -> None:
-    async def deaf(socket: ServerConnection) -> None:
-        socket.transport.pause_reading()
-        await asyncio.sleep(30)
+async def test_hanging_up_ends_within_a_second_when_the_server_does_not_answer() -> None:
+    async with serving(deaf, close_timeout=0.1) as url:
+        web = await open_websocket(options(url), url, "a.1")
+        now = asyncio.get_running_loop().time
+        began = now()
+        await web.hang_up()
+        assert 0.9 <= now() - began <= 1.1
+        assert isinstance(web.ending, ConnectionLostError)
 
+
+@pytest.mark.parametrize(("size", "heard"), [(4 * 2**20, True), (4 * 2**20 + 1, False)])
+async def test_a_message_of_4_mb_is_read_and_a_longer_one_ends_the_connection(
+    size: int, heard: bool
+) -> None:
+    async def tell(socket: ServerConnection) -> None:
+        await socket.send("x" * size)
+        await socket.wait_closed()
+
+    async with serving(tell) as url:
+        web = await open_websocket(options(url), url, "a.1")
+        sizes: list[int] = []
+
+        def take(message: str | bytes) -> None:
+            sizes.append(len(message))
+            leaving.append(asyncio.ensure_future(web.hang_up()))
+
+        leaving: list[asyncio.Future[None]] = []
+        async with asyncio.timeout(10):
+            await web.converse(take)
+        await asyncio.gather(*leaving)
+    assert sizes == ([size] if heard else [])
+
+
+async def test_hanging_up_can_be_cancelled() -> None:
     async with serving(deaf, close_timeout=0.1) as url:
         web = await open_websocket(options(url), url, "a.1")
         leaving = asyncio.create_task(web.hang_up())
