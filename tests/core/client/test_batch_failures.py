@@ -289,3 +289,23 @@ async def test_an_unreachable_host_is_a_lost_connection_and_the_next_host_is_ask
     async with PulseBatch(peer.options(base_url=(nobody, peer.url))) as batch:
         assert (await batch.transcribe(b"x")).text
     assert len(peer.seen) == 1
+
+
+async def test_a_language_that_one_host_does_not_serve_is_asked_of_the_next(peer: Peer) -> None:
+    async with recording_peer() as other:
+        peer.answers = [refusal(400, {"code": "LANGUAGE_NOT_ENABLED_IN_REGION"})]
+        async with PulseBatch(peer.options(base_url=(peer.url, other.url))) as batch:
+            assert (await batch.transcribe(b"x")).text
+        assert (len(peer.seen), len(other.seen)) == (1, 1)
+
+
+async def test_a_language_that_no_host_serves_is_refused_after_one_request_each(
+    peer: Peer,
+) -> None:
+    async with recording_peer() as other:
+        for each in (peer, other):
+            each.answers = [refusal(400, {"code": "LANGUAGE_NOT_ENABLED_IN_REGION"})]
+        options = peer.options(base_url=(peer.url, other.url))
+        async with PulseBatch(options) as batch, failing(RegionError):
+            await batch.transcribe(b"x")
+        assert (len(peer.seen), len(other.seen)) == (1, 1)
