@@ -130,7 +130,7 @@ class Settings:
         if rate is not None:
             wire["sample_rate"] = rate
         if isinstance(wire.get("external_session_id"), str):
-            key = wire.get("api_key") or self.options.api_key or ""
+            key = wire.get("api_key") or self.options.key_for(self.options.urls[0]) or ""
             wire["external_session_id"] = session_id_of(wire["external_session_id"], key)
         if "keepalive_interval" in told:
             every = told["keepalive_interval"] or _NEVER
@@ -169,6 +169,7 @@ def first_settings(given: Mapping[str, Any]) -> Settings:
         raise ConfigurationError("region and base_url exclude each other: each names the host")
     base: dict[str, Any] = {"base_url": told.pop("base_url", _REGIONS[region or "auto"])}
     base["api_key"] = told.pop("api_key", None)
+    base["api_keys"] = told.pop("api_keys", {})
     base.update(
         _endpoint(base["base_url"], told.pop("stream_path", None), told.pop("dialect", None))
     )
