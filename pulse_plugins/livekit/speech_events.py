@@ -231,8 +231,7 @@ class SpeechEvents:
             self._asked_quiet_at = now + _POLL
             self._resumed_until = inf
         self._pass(self._utterance.final(final, now), now)
-        if self.speaking and self._holds_for == 0.0 and not self._resumed:
-            self._end_if_whole(now)
+        self._all_may_be_heard(now)
 
     def _speech_started(self, at: float, now: float) -> None:
         self._start(at, now)
@@ -254,6 +253,8 @@ class SpeechEvents:
             self._resumed_until = now + _RESUMED
         elif self._holds_for == 0.0:
             self._close(now)
+        else:
+            self._all_may_be_heard(now)
 
     # When an utterance is over.
 
@@ -269,6 +270,15 @@ class SpeechEvents:
         if not self.speaking or waits or self._vad_open or self._down:
             return None
         return max(self._changed_at + self._holds_for, self._asked_quiet_at)
+
+    def _all_may_be_heard(self, now: float) -> None:
+        """If all words of a speech that the server has ended are final, act on it at once."""
+        if not self.speaking or self._resumed or self._vad_end is None:
+            return
+        if self._holds_for == 0.0:
+            self._end_if_whole(now)
+        elif self._is_over_and_quiet():
+            self._send_preflight(self.eager.complete())
 
     def _close_if_quiet(self, now: float) -> None:
         """Nothing was heard for a while: that ends the speech unless the caller still speaks.

@@ -26,6 +26,8 @@ from pulse_plugins.core.observe.metrics import StreamMetrics
 from pulse_plugins.telemetry.measuring import Measuring
 from pulse_plugins.telemetry.prometheus import Readings
 
+pytestmark = pytest.mark.unit
+
 PAGE = Path(__file__).parents[2] / "pulse_plugins/telemetry/grafana.json"
 DASHBOARD = json.loads(PAGE.read_text(encoding="utf-8"))
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]

@@ -24,7 +24,7 @@ from collections import deque
 from random import Random
 
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
-from pulse_plugins.core.base.errors import ConfigurationError, PulseError, StalledError
+from pulse_plugins.core.base.errors import ConfigurationError, PulseError, RegionError, StalledError
 from pulse_plugins.core.base.events import (
     AudioLost,
     Event,
@@ -302,6 +302,8 @@ class Session:
         Key, credit, access and region end the connection. After any other error the server may go
         on (docs/protocol.md, section 10, N2): it ends when the server closes it or goes silent.
         """
+        if isinstance(error, RegionError):
+            error = error.about(connection.options.language)
         connection.reported = error
         if how_it_ended(error) in (Ended.DENIED, Ended.REGION):
             self._connections.commands.append(CloseConnection(connection.id))
@@ -391,7 +393,7 @@ class Session:
         self._history.clear()
         self.deadlines.set(Timer.STALL, None if connection is None else now + LOOK_EVERY)
         if connection is not None:
-            self._stall.connection_changed(self.buffer.seconds(self.buffer.start))
+            self._stall.connection_changed(self.buffer.seconds(self.buffer.start), now)
             self._report_lost("more audio waited than limits.replay_seconds keeps")
 
     def _set_deadlines(self) -> None:
