@@ -6,7 +6,7 @@ import os
 import urllib.request
 from pathlib import Path
 
-from pulse_plugins.cli.media.location import is_url
+from pulse_plugins.cli.media.location import host_of, is_url
 
 _HEAD = 512  # bytes; enough to recognize a web page or a container
 _PATIENCE = 10.0  # seconds for a second look at a URL
@@ -34,8 +34,10 @@ def reason(location: str, error: Exception) -> str:
         return "it holds zero bytes only, as a download that did not finish"
     if head and _is_text(head):
         return "it is text, not a recording"
-    # FFmpeg's own text repeats the name.
-    return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
+    why = getattr(error, "strerror", None) or error  # FFmpeg's own text repeats the name
+    if is_url(location) and not head and isinstance(error, OSError):
+        return f"no recording comes from {host_of(location)}: check the URL and the network ({why})"
+    return f"it cannot be read: {why}"
 
 
 def is_cut_short(path: Path) -> bool:
