@@ -129,7 +129,8 @@ class Recording:
 
     def _why_nothing(self) -> str:
         if self._damaged:
-            return f"nothing in it can be decoded: all {self._damaged} packets are damaged"
+            packets = "packet" if self._damaged == 1 else "packets"
+            return f"nothing in it can be decoded: {self._damaged} damaged {packets}"
         if self._selection.start and self.end:
             return f"--start is after the end: the recording has {self.end:.1f} s"
         return "the audio track is empty"
@@ -152,17 +153,22 @@ class Recording:
         import av
 
         failures = 0
-        while True:
+        while failures <= _FAILURES:
             try:
                 for packet in container.demux(stream):
                     failures = 0
                     yield from self._decoded(packet)
                 return
-            except av.error.InvalidDataError:  # the demuxer goes on at the next packet
-                failures += 1
+            except (av.error.InvalidDataError, av.error.BlockingIOError):
+                failures += 1  # the demuxer goes on at the next packet
                 self._damaged += 1
-                if failures > _FAILURES:
-                    return
+            except IndexError:  # PyAV does not know a stream that begins in the middle
+                failures += 1
+            except av.error.FFmpegError as error:
+                if is_url(self.location) or not self.end:
+                    raise
+                self._notes.append(f"reading stopped after {self.end:.1f} s: {error.strerror}")
+                return
 
     def _decoded(self, packet: Any) -> list[av.AudioFrame]:
         import av
@@ -317,7 +323,7 @@ def open_container(location: str, selection: Selection) -> AbstractContextManage
     import av
 
     if selection.encoding is None:
-        return av.open(opened(location), timeout=_OPEN_TIMEOUT)
+        return av.open(opened(location), timeout=_OPEN_TIMEOUT, metadata_errors="replace")
     return av.open(
         opened(location),
         format=RAW_FORMATS[selection.encoding],
