@@ -66,6 +66,7 @@ class Recording:
         self.heard = 0.0
         self._rate = rate
         self._selection = selection or Selection()
+        self._decoded_to = 0.0  # seconds; also of what is not selected
         self._notes: list[str] = []
         self._damaged = 0
         self._damaged_seconds = 0.0
@@ -131,8 +132,8 @@ class Recording:
         if self._damaged:
             packets = "packet" if self._damaged == 1 else "packets"
             return f"nothing in it can be decoded: {self._damaged} damaged {packets}"
-        if self._selection.start and self.end:
-            return f"--start is after the end: the recording has {self.end:.1f} s"
+        if self._selection.start and self._decoded_to:
+            return f"--start is after the end: the recording has {self._decoded_to:.1f} s"
         return "the audio track is empty"
 
     def _track(self, container: InputContainer) -> AudioStream:
@@ -165,9 +166,10 @@ class Recording:
             except IndexError:  # PyAV does not know a stream that begins in the middle
                 failures += 1
             except av.error.FFmpegError as error:
-                if is_url(self.location) or not self.end:
+                if is_url(self.location) or not self._decoded_to:
                     raise
-                self._notes.append(f"reading stopped after {self.end:.1f} s: {error.strerror}")
+                at = f"{self._decoded_to:.1f} s"
+                self._notes.append(f"reading stopped after {at}: {error.strerror}")
                 return
 
     def _decoded(self, packet: Any) -> list[av.AudioFrame]:
@@ -200,7 +202,7 @@ class Recording:
                     yield from run.flush()
                 run = _Run(frame, time, self._rate, separate=self._selection.separate)
             yield from run.take(frame)
-            self.end = clock.now
+            self._decoded_to = clock.now
         if run is not None:
             yield from run.flush()
 
@@ -237,6 +239,7 @@ class Recording:
         """Count a piece, and mix it where the channels are not kept apart."""
         samples = piece.samples
         self.heard += len(samples) / self._rate
+        self.end = piece.time + len(samples) / self._rate
         self._peak = max(self._peak, int(np.abs(samples.astype(np.int32)).max(initial=0)))
         if not self._selection.separate and samples.shape[1] > 1:
             samples = self._mixed(samples)

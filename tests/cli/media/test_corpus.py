@@ -272,6 +272,8 @@ async def test_a_part_is_read_with_its_place(
     assert pieces[0].time == pytest.approx(start)
     assert await heard(mono(pieces)) == words(1, 6)[expected]
     assert recording.notes == ()
+    end = SECONDS if duration is None else start + duration
+    assert recording.end == pytest.approx(end, abs=0.01)
     left = SECONDS - start if duration is None else duration
     assert header(str(path), selection).seconds == pytest.approx(left, abs=0.01)
 
