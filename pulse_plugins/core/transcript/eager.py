@@ -139,7 +139,7 @@ class EagerText:
 
     def complete(self) -> str | None:
         """The text, if it is made of finals that are known to hold all words of the speech."""
-        return self._pass_on() if self._is_closed and self._is_worth_it else None
+        return self._pass_on() if self._is_closed and self._is_new else None
 
     def _pass_on_if_quiet(self, now: float) -> str | None:
         if not self._is_worth_it:
@@ -171,11 +171,17 @@ class EagerText:
         return loudness(stretch, "linear16") <= QUIET * self._speech
 
     @property
+    def _is_new(self) -> bool:
+        return bool(self._text) and self._text != self._passed_on
+
+    @property
     def _is_worth_it(self) -> bool:
-        if not self._text or self._text == self._passed_on:
-            return False
+        if self._is_closed:
+            # As long as the lag is not known, a server that cuts finals for their length may have
+            # more words on the way and show none of them.
+            return self._is_new and self._lag is not None
         share = self._shares[self.exact]
-        return self._is_closed or (share is not None and share >= WORTH)
+        return self._is_new and share is not None and share >= WORTH
 
     def _newest(self, seconds: float) -> bytes:
         pieces: list[bytes] = []
