@@ -100,9 +100,9 @@ class TranscriptAssembler:
         if self._is_fresh and self._is_overtaken(text):
             return None
         self._is_fresh = False
-        if self._delivered.may_repeat or self._cut_at is not None:
-            if not (text := self._without_known(text)):
-                return None
+        may_repeat = self._delivered.may_repeat or self._cut_at is not None
+        if may_repeat and not (text := self._without_known(text)):
+            return None
         self.open_text, self._open_sent = text, self._sent
         if self.requests.waiting:
             self._reconsider(now)
@@ -273,7 +273,7 @@ class TranscriptAssembler:
     def _covered(self) -> Answer | None:
         """Complete the requests before whose marks every word was delivered.
 
-        Words must have come since the last answer, or no audio: a caller may be too soft to measure.
+        Words must have come since the last answer, or no audio: a caller may speak too softly.
         """
         answer = None
         while self.requests.waiting:
