@@ -152,6 +152,12 @@ def _server_habits() -> Iterator[Conversation]:
 def _speakers_and_secrets() -> Iterator[Conversation]:
     speakers = {number: number // 4 % 2 for number in range(60)}
     secrets = frozenset({2, 7, 12, 19, 20, 30})
+    yield Conversation(
+        "cough before a redacted turn, no empty answers",
+        (Cough(), Wait(1.6), Say(9), End()),
+        Habits(answers_empty=False, secrets=secrets),
+        {"redact_pii": True},
+    )
     for latency in (0.2, 0.6):
         for start in STARTS[:-1]:
             yield Conversation(
