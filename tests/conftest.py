@@ -1,17 +1,19 @@
-"""What holds for every test: room on the machine, no secret in a log, and no task left behind."""
+"""What holds for every test: its clock, no secret in a log, and no task left behind."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import os
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from tests.support.machine import Machine
 from tests.support.privacy import API_KEY, Watch, watching
 from tests.support.virtual_time import VirtualLoop
 
@@ -35,50 +37,61 @@ _DECIDES = (
     "TWILIO_SHARED_KEY_SECRET",
 )
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
-_MACHINE = pytest.StashKey[Machine]()
+
+# What has no socket and no process in it, by folder; files elsewhere are marked where they are.
+_UNIT_FOLDERS = tuple(
+    f"tests/core/{name}/"
+    for name in ("audio", "base", "config", "observe", "session", "transcript", "wire")
+)
+
+# Examples of each property: few for every run, more in continuous integration, and fresh ones
+# every night. A failure of the nightly run prints the line that repeats it.
+_COMMON = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("few", _COMMON, max_examples=25, derandomize=True)
+settings.register_profile("ci", _COMMON, max_examples=150, derandomize=True)
+settings.register_profile("nightly", _COMMON, max_examples=1000, print_blob=True)
+settings.load_profile("few")  # `--hypothesis-profile` comes later, and wins
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the process, and the share of the machine of one of several workers."""
+    """Prepare the process."""
     # NumPy is not imported yet. Its matrix products here are small: with threads for each they
     # take four times the CPU time, which slows the other workers down.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if hasattr(config, "workerinput"):
-        config.stash[_MACHINE] = Machine(Path(config.option.basetemp).parent / "machine.lock")
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """An async test runs in virtual time, unless it is marked `process` or `alone`."""
-    if _needs_real_clock(item):
+    """An async test runs in virtual time, unless it is marked `process`."""
+    if item.get_closest_marker("process") is not None:
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualLoop}
 
 
-def _needs_real_clock(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) is not None for name in ("process", "alone"))
-
-
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what runs in virtual time, so that `-m virtual` selects it."""
-    if inspect.iscoroutinefunction(getattr(item, "function", None)) and not _needs_real_clock(item):
+    """Mark what follows from a test's folder and kind, so that `-m` can select it."""
+    is_async = inspect.iscoroutinefunction(getattr(item, "function", None))
+    if item.nodeid.startswith(_UNIT_FOLDERS) and not is_async:
+        item.add_marker(pytest.mark.unit)
+    if is_async and item.get_closest_marker("process") is None:
         item.add_marker(pytest.mark.virtual)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(
-    item: pytest.Item, nextitem: pytest.Item | None
-) -> Generator[None, bool, bool]:
-    """Wait for the machine before the test's time begins to count."""
-    machine = item.config.stash.get(_MACHINE, None)
-    if machine is None:
-        return (yield)
-    machine.take(item.path, alone=item.get_closest_marker("alone") is not None)
-    try:
-        return (yield)
-    finally:
-        machine.leave(nextitem.path if nextitem else None)
+@pytest.fixture(autouse=True)
+def _unit_tests_stay_inside(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fail a test that is marked `unit` and opens a socket or starts a process."""
+    if request.node.get_closest_marker("unit") is None:
+        return
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a test with a socket or a process is no unit test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.unit
+
 PACKAGE = Path(__file__).parent.parent / "pulse_plugins"
 
 # The packages of `core`, lowest first. A file imports its own package and packages of lower floors.

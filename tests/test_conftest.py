@@ -1,18 +1,16 @@
-"""The watchmen themselves: a leak must be seen, and who needs the whole machine must get it."""
+"""The checks of conftest: each must see what it is for."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.support.machine import Machine
 from tests.support.privacy import API_KEY, MARKED_WORD, Watch
 
 Log = Callable[[logging.Logger], None]
@@ -59,52 +57,9 @@ async def test_a_task_that_ends_late_is_no_leak() -> None:
     asyncio.get_running_loop().call_later(0.05, task.cancel)
 
 
-_ANOTHER_WORKER = """
-import sys
-from pathlib import Path
-from tests.support.machine import Machine
-
-machine = Machine(Path(sys.argv[1]))
-machine.take(Path("another"), alone=False)
-print("begins", flush=True)
-input()
-machine.leave(None)
-"""
-
-
-def _another_worker(lock: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", _ANOTHER_WORKER, str(lock)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    )
-
-
-def test_a_file_that_is_alone_waits_for_the_others_and_they_for_it(tmp_path: Path) -> None:
-    lock, file = tmp_path / "lock", Path("file")
-    machine = Machine(lock)
-    with (
-        _another_worker(lock) as before,
-        ThreadPoolExecutor(1) as here,  # as one worker: it waits in the same thread as it leaves
-        ThreadPoolExecutor(1) as there,
-    ):
-        assert before.stdout is not None
-        assert before.stdout.readline() == "begins\n"
-        taken = here.submit(machine.take, file, alone=True)
-        with pytest.raises(TimeoutError):
-            taken.result(0.3)
-        before.communicate("over\n")
-        taken.result(10)
-        with _another_worker(lock) as after:
-            assert after.stdout is not None
-            begun = there.submit(after.stdout.readline)
-            for _ in range(2):  # of the same file
-                here.submit(machine.take, file, alone=True).result(10)
-                here.submit(machine.leave, file).result(10)
-            with pytest.raises(TimeoutError):
-                begun.result(1.5)
-            here.submit(machine.leave, Path("next")).result(10)
-            assert begun.result(10) == "begins\n"
-            after.communicate("over\n")
+@pytest.mark.unit
+def test_a_unit_test_can_open_no_socket_and_start_no_process() -> None:
+    with socket.socket() as made, pytest.raises(AssertionError, match="no unit test"):
+        made.connect(("127.0.0.1", 1))
+    with pytest.raises(AssertionError, match="no unit test"):
+        subprocess.run([sys.executable, "--version"])

@@ -239,8 +239,8 @@ def test_every_command_and_option_in_the_documents_exists(words: tuple[str, ...]
         context = group.make_context("pulse-plugins", [], resilient_parsing=True)
         command = group.get_command(context, words[0])  # type: ignore[attr-defined]
         assert command is not None, words[0]
-        known = {name for each in command.params for name in each.opts}
-    used = {word.partition("=")[0] for word in words if word.startswith("-")}
+        known = {name for each in command.params for name in each.opts + each.secondary_opts}
+    used = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
     assert used <= known | {"--help", "-h"}
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from pulse_plugins.cli.exits import CommandError, Exit, code_of
 from pulse_plugins.cli.explain import reason_of
-from pulse_plugins.cli.target import LOCAL_URL, in_options, is_cloud, key_variable
+from pulse_plugins.cli.target import LOCAL_URL, is_cloud, key_variable
 from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 from pulse_plugins.core.base.events import Connected, Final
 from pulse_plugins.core.client.stream import PulseStream
@@ -279,9 +279,9 @@ def _silent(timeout: float, name: str) -> Check:
 
 
 def _said(error: PulseError) -> str:
-    """An error with the reason that the server gave."""
+    """What happened, with the reason that the server gave; the advice is another line."""
     reason = reason_of(error)
-    return f"{in_options(str(error))}{f' ({reason})' if reason else ''}"
+    return f"{str(error).partition(': ')[0]}{f' ({reason})' if reason else ''}"
 
 
 def _advice(error: PulseError, options: PulseOptions) -> str:

@@ -61,8 +61,8 @@ def command(
         Model,
         typer.Option(
             "--language-model",
-            help="What the local recognizer knows: general English, or how callers book a table. "
-            "`serve --language-model` takes the same names.",
+            help="What the local recognizer knows: general English, or how callers book a table, "
+            "as with `serve --language-model bookings`.",
         ),
     ] = "bookings",
     as_json: target.Json = False,

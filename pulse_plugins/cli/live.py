@@ -190,7 +190,7 @@ def _refusals(sounddevice: ModuleType) -> Iterator[None]:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
         raise CommandError(
-            f"no microphone: {error}; `pulse-plugins doctor` lists what there is",
+            f"no microphone: {error}; `python -m sounddevice` lists the devices",
             Exit.CONFIGURATION,
         ) from error
 

@@ -57,7 +57,7 @@ ENV_OTHER_KEY = "PULSE_API_KEY"  # for a server of one's own
 _NAMES = (
     (re.compile(r"\bset base_url to\b"), "use --url with"),
     (re.compile(r"\bbase_url\b"), "--url"),
-    (re.compile(r"\b(or|and) api_key\b,? ?"), ""),
+    (re.compile(r" (or|and) api_key\b"), ""),
     (re.compile(r"\b(dialect|language)="), r"--\1 "),
 )
 _PLAIN = (bool, int, float, str)

@@ -44,11 +44,12 @@ from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceA
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
-from pulse_plugins.livekit.turn_ending import QUIET, ModeReader, TurnEnding
+from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, TurnEnding
 
 _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
+_LOST_END = 2.0  # seconds without text and in silence: the server does not report this end
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
 _LOOKS_BACK = 1.5  # seconds of audio that can be judged
 _SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
@@ -67,6 +68,7 @@ class SpeechEvents:
         finalize: Asks the engine for the pending words; returns the request's id.
         wall: The wall clock, in seconds: no event is from the future.
         reader: Reads who ends turns in the session.
+        settings: The user's.
 
     Attributes:
         speaking: Whether START was sent and END was not.
@@ -83,6 +85,7 @@ class SpeechEvents:
         finalize: Callable[[], int],
         wall: Callable[[], float],
         reader: ModeReader,
+        settings: Settings,
     ) -> None:
         self.speaking = False
         self.session_id = ""
@@ -105,7 +108,10 @@ class SpeechEvents:
         self._resumed_until = 0.0  # when that is taken for noise
         self._asked_quiet_at = 0.0  # when the audio is to be looked at next
         self._down = False  # no connection: silence of the server means nothing
-        self._settings: Settings | None = None
+        self._settings = settings
+        self._started_at: float | None = None  # stream_time of a start that waits for words
+        self._begins_at = 0.0  # stream_time of the open utterance
+        self._confidence = 0.0  # of the newest final
         self._newest_answer: Final | None = None
         self._shown = ""
         self._interim = ""  # the newest of the open segment
@@ -219,6 +225,8 @@ class SpeechEvents:
             self._start(final.start if final.words else None, now)
             self._last_word = final.end if final.words else None
             self._changed_at = now
+            if final.confidence is not None:
+                self._confidence = final.confidence
             if self._interim:
                 self.eager.compare(self._interim, final.text, self._last_word)
         if final.text or final.finalized:
@@ -231,11 +239,13 @@ class SpeechEvents:
             self._asked_quiet_at = now + _POLL
             self._resumed_until = inf
         self._pass(self._utterance.final(final, now), now)
-        if self.speaking and self._holds_for == 0.0 and not self._resumed:
-            self._end_if_whole(now)
+        self._all_may_be_heard(now)
 
     def _speech_started(self, at: float, now: float) -> None:
-        self._start(at, now)
+        if self._settings.start_on_words and not self.speaking:
+            self._started_at = at
+        else:
+            self._start(at, now)
         self._hears_vad = self._vad_open = True
         self._vad_end = None
         if self._resumed_until < inf:
@@ -244,6 +254,7 @@ class SpeechEvents:
 
     def _speech_ended(self, at: float, now: float) -> None:
         self._vad_open = False
+        self._started_at = None
         if not self.speaking:
             return
         self._vad_end = at
@@ -254,6 +265,8 @@ class SpeechEvents:
             self._resumed_until = now + _RESUMED
         elif self._holds_for == 0.0:
             self._close(now)
+        else:
+            self._all_may_be_heard(now)
 
     # When an utterance is over.
 
@@ -266,9 +279,19 @@ class SpeechEvents:
     def _close_at(self) -> float | None:
         """When the open utterance is taken for ended; None while somebody else will say so."""
         waits = self._utterance.awaits_answer or self._resumed
-        if not self.speaking or waits or self._vad_open or self._down:
+        if not self.speaking or waits or self._down:
             return None
-        return max(self._changed_at + self._holds_for, self._asked_quiet_at)
+        holds_for = _LOST_END if self._vad_open else self._holds_for
+        return max(self._changed_at + holds_for, self._asked_quiet_at)
+
+    def _all_may_be_heard(self, now: float) -> None:
+        """If all words of a speech that the server has ended are final, act on it at once."""
+        if not self.speaking or self._resumed or self._vad_end is None:
+            return
+        if self._holds_for == 0.0:
+            self._end_if_whole(now)
+        elif self._is_over_and_quiet():
+            self._send_preflight(self.eager.complete())
 
     def _close_if_quiet(self, now: float) -> None:
         """Nothing was heard for a while: that ends the speech unless the caller still speaks.
@@ -276,10 +299,11 @@ class SpeechEvents:
         Where the server reports the end of speech it has listened itself. Elsewhere its decoder
         may only be slow: it works in chunks of about 1.1 s.
         """
-        may_go_on = self._vad_end is None and now < self._changed_at + 3 * QUIET
-        if may_go_on and not self.eager.is_quiet(QUIET / 2):
+        may_go_on = self._vad_open or now < self._changed_at + 3 * QUIET_HOLD
+        if self._vad_end is None and may_go_on and not self.eager.is_quiet(QUIET / 2):
             self._asked_quiet_at = now + _POLL
         else:
+            self._vad_open = False
             self._close(now)
 
     def _close(self, now: float) -> None:
@@ -290,6 +314,8 @@ class SpeechEvents:
 
     def _end_if_whole(self, now: float) -> bool:
         """End the speech if all of its words are final and no flush waits for its answer."""
+        answered = self._newest_answer.finalize_id if self._newest_answer is not None else None
+        self._answered(answered)  # what was held because the caller seemed to go on
         if self._flushes or not self._is_whole():
             return False
         self._pass(self._utterance.release(now), now)
@@ -381,12 +407,23 @@ class SpeechEvents:
             self._pass_final(final, now)
         if interim is not None:
             self.eager.reads(interim.text, now, closed=not self._interim)
-            if interim.text != self._shown and not self._build.options.redacts:
+            self._begins_at = interim.start
+            if interim.text != self._shown and self._shows_interims:
                 self._shown = interim.text
-                self._send(SpeechEventType.INTERIM_TRANSCRIPT, self._build.interim(interim))
+                data = self._build.unfinished(
+                    interim.text, interim.start, self._clock.until, self._confidence
+                )
+                self._send(SpeechEventType.INTERIM_TRANSCRIPT, data)
+
+    @property
+    def _shows_interims(self) -> bool:
+        # The service redacts finals only.
+        return self._settings.interim_results and not self._build.options.redacts
 
     def _pass_final(self, final: Final, now: float) -> None:
         asked = self._answered(final.finalize_id)
+        if final.confidence is not None and final.confidence < self._settings.min_confidence:
+            final = replace(final, text="", words=())
         self._shown = ""
         self.eager.left(final.text)
         if final.text and not asked:
@@ -413,6 +450,8 @@ class SpeechEvents:
             return
         self.speaking = True
         self._changed_at = now
+        at = at if self._started_at is None else self._started_at
+        self._started_at = None
         self._hears_vad = self._vad_open
         self._vad_end = self._last_word = None
         self.turns.look()
@@ -435,7 +474,8 @@ class SpeechEvents:
     def _send_preflight(self, text: str | None) -> None:
         if text is None or self._build.options.redacts:
             return
-        data = SpeechData(language=self._build.language(None), text=text)
+        end = self._last_word or self._vad_end or self._clock.until
+        data = self._build.unfinished(text, self._begins_at, end, self._confidence)
         self._send(SpeechEventType.PREFLIGHT_TRANSCRIPT, data)
 
     def _send(

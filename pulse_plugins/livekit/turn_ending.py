@@ -24,6 +24,8 @@ HOLD = 0.45  # seconds after the server's end of speech
 # endpointing delay, which is 3.0 s.
 DETECTOR_HOLD = 1.8
 QUIET = 0.8  # seconds without new text, where the server reports no end of speech
+# The same where a flush may still come: at 0.9 s of latency the last word is shown that late.
+QUIET_HOLD = 1.4
 _PATIENCE = 1.5  # seconds
 _MISSES = 3
 
@@ -71,7 +73,7 @@ class TurnEnding:
             return 0.0 if server_ends else QUIET
         if self.mode == "detector":
             return DETECTOR_HOLD
-        return HOLD if server_ends else QUIET
+        return HOLD if server_ends else QUIET_HOLD
 
     def look(self) -> None:
         """Read the mode again: an agent may have been replaced."""

@@ -17,6 +17,8 @@ from tests.benchmarks.contenders import Bare, Contender, Heard
 from tests.benchmarks.faults import Mishap, Scenario, judge
 from tests.benchmarks.talk import Score, Spoken, numbers, score, talk
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("heard", "expected"),

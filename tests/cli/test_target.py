@@ -8,6 +8,8 @@ from pulse_plugins.cli import target
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.options import PulseOptions, wire_fields
 
+pytestmark = pytest.mark.unit
+
 LOCAL = "ws://127.0.0.1:8765"
 
 

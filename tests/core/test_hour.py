@@ -6,8 +6,12 @@ import sys
 from collections import deque
 from random import Random
 
+import pytest
+
 from pulse_plugins.core.base.errors import ConnectionLostError, from_status
 from tests.support.call import Call
+
+pytestmark = pytest.mark.unit
 
 HOUR = 3600.0
 _OURS = "pulse_plugins"

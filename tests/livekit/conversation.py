@@ -84,11 +84,6 @@ class Outcome:
         """How the history differs from what was said; [] where each turn has all its words."""
         return differences(self.call.turns, self.messages)
 
-    @property
-    def incomplete_replies(self) -> list[list[str]]:
-        """The spoken requests that lack words: each message must be one that was kept."""
-        return [asked for asked in self.requests if asked and asked[-1] not in self.messages]
-
 
 class Caller(io.AudioInput):
     """Plays the frames of a call in real time, and then silence.
@@ -100,7 +95,9 @@ class Caller(io.AudioInput):
 
     def __init__(self, call: Call, do: Callable[[object], None]) -> None:
         super().__init__(label="caller")
-        self._cues = deque(call.timeline(RATE).cues())
+        timeline = call.timeline(RATE)
+        self._cues = deque(timeline.cues())
+        self._seconds = timeline.seconds
         self._do = do
         self._began: float | None = None
         self._due = 0.0
@@ -121,7 +118,10 @@ class Caller(io.AudioInput):
                     return _frame(cue.samples.tobytes())
             else:
                 self._do(cue)
-        self.finished.set()
+        if not self.finished.is_set():
+            self._due = max(self._due, self._seconds)
+            await self._until(self._due)
+            self.finished.set()
         while True:
             self._due += FRAME
             await self._until(self._due)

@@ -8,6 +8,8 @@ from livekit.agents import APIConnectionError, APIStatusError, APITimeoutError
 from pulse_plugins.core.base import errors
 from pulse_plugins.livekit.reports import api_error, fatal_error
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413])
 def test_a_refusal_is_final(status: int) -> None:

@@ -12,6 +12,8 @@ from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.speech_data import Speaker, SpeechDataBuilder, speaker_label
 
+pytestmark = pytest.mark.unit
+
 
 def builder(**options: object) -> SpeechDataBuilder:
     settings = PulseOptions(base_url="ws://127.0.0.1:1").changed(**options)

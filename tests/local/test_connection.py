@@ -14,6 +14,8 @@ from pulse_plugins.local.recognizers.vad import SpeechEdge
 from pulse_plugins.local.wire.parameters import Parameters, read
 from pulse_plugins.local.wire.refusals import RefusedError
 
+pytestmark = pytest.mark.unit
+
 STARTED = [SpeechEdge("speech_started", 0.2)]
 
 

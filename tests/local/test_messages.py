@@ -18,6 +18,8 @@ from pulse_plugins.local.wire.messages import (
     speech_edge,
 )
 
+pytestmark = pytest.mark.unit
+
 FINAL = Transcript(
     session_id="s1",
     text="Book [NAME_1]. ",

@@ -15,6 +15,8 @@ from pulse_plugins.local.recognizers.contract import Decoder, RecognizedWord, Re
 from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
 
+pytestmark = pytest.mark.unit
+
 THEIR_MODULE = """
 class Recognizer:
     sample_rates = frozenset({16000})

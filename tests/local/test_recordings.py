@@ -11,6 +11,8 @@ import pytest
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local import recordings
 
+pytestmark = pytest.mark.unit
+
 RATES: tuple[Literal[8000, 16000], ...] = (8000, 16000)
 
 

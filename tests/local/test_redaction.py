@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from pulse_plugins.local.output.redaction import Redactor, luhn
 from pulse_plugins.local.recognizers.contract import RecognizedWord
 
+pytestmark = pytest.mark.unit
+
 
 def words(text: str) -> list[RecognizedWord]:
     return [

@@ -6,6 +6,8 @@ import pytest
 
 from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("reference", "hypothesis", "errors"),

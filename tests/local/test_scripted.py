@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 import soxr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -20,6 +20,8 @@ from pulse_plugins.local.recognizers.scripted import (
     spell,
     unspell,
 )
+
+pytestmark = pytest.mark.unit
 
 RATES = (8000, 16_000, 22_050, 24_000, 44_100, 48_000)
 
@@ -67,7 +69,6 @@ def test_every_word_is_heard_once_at_its_place(rate: int) -> None:
     gap=st.floats(0, 0.3),
     rate=st.sampled_from((8000, 16_000)),
 )
-@settings(max_examples=40, deadline=None)
 def test_packets_offsets_and_gaps_change_nothing(
     said: list[int], packet: int, lead: int, gap: float, rate: int
 ) -> None:
@@ -77,7 +78,6 @@ def test_packets_offsets_and_gaps_change_nothing(
 
 
 @given(cut=st.integers(0, 4 * 3840))
-@settings(max_examples=60, deadline=None)
 def test_a_word_cut_by_the_start_is_heard_only_if_nearly_whole(cut: int) -> None:
     words = decode(speak([5, 6, 7, 8])[cut:])
     first_whole = -(-cut // 3840)
@@ -92,7 +92,6 @@ def test_a_word_cut_by_the_start_is_heard_only_if_nearly_whole(cut: int) -> None
 
 
 @given(kept=st.integers(0, 4 * 3840))
-@settings(max_examples=60, deadline=None)
 def test_a_word_cut_by_the_end_is_heard_only_if_nearly_whole(kept: int) -> None:
     got = numbers(decode(speak([5, 6, 7, 8])[:kept]))
     whole, rest = divmod(kept, 3840)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
@@ -186,7 +186,6 @@ actions = st.one_of(
     encoding=st.sampled_from(ENCODINGS),
     sends=st.lists(actions, max_size=12),
 )
-@settings(max_examples=60, deadline=None)
 def test_nothing_that_a_client_sends_makes_the_server_fail(
     dialect: str, encoding: str, sends: list[bytes | str]
 ) -> None:

@@ -26,6 +26,8 @@ from pulse_plugins.local.wire.parameters import read
 from pulse_plugins.local.wire.refusals import RefusedError
 from tests.cli.rig import record
 
+pytestmark = pytest.mark.unit
+
 RATES = frozenset({8_000, 16_000})
 Open = Callable[..., Upload]
 

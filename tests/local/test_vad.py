@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pulse_plugins.local import recordings
 from pulse_plugins.local.recognizers.vad import SpeechDetector
 
+pytestmark = pytest.mark.unit
+
 
 def tone(seconds: float, rate: int, hertz: float = 440.0) -> NDArray[np.int16]:
     times = np.arange(round(seconds * rate)) / rate

@@ -11,6 +11,8 @@ import pytest
 from examples.phone_agent.bookings import KEEP_DAYS, Booking, BookingStore, default_store
 from examples.phone_agent.settings import SettingError
 
+pytestmark = pytest.mark.unit
+
 
 def booking(day: date, name: str = "Mary Johnson") -> Booking:
     return Booking(4, day, time(19, 30), name, "5550199")

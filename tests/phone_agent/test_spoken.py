@@ -8,6 +8,8 @@ import pytest
 
 from examples.phone_agent.spoken import spoken_day, spoken_people, spoken_phone, spoken_time
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("at", "said"),

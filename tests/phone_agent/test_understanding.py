@@ -8,6 +8,8 @@ import pytest
 
 from examples.phone_agent.understanding import Slot, Understanding, understand
 
+pytestmark = pytest.mark.unit
+
 SATURDAY = date(2026, 11, 21)
 
 

@@ -20,6 +20,8 @@ from pulse_plugins.pipecat.frames import (
 )
 from pulse_plugins.pipecat.participants import Participants
 
+pytestmark = pytest.mark.unit
+
 ENGLISH = Voice("en")
 
 

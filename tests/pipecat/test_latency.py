@@ -6,6 +6,8 @@ import pytest
 
 from pulse_plugins.pipecat.latency import LatencyMeter
 
+pytestmark = pytest.mark.unit
+
 
 def test_it_says_nothing_before_it_knows_enough() -> None:
     meter = LatencyMeter()

@@ -27,6 +27,8 @@ from pulse_plugins.pipecat import (
 from pulse_plugins.pipecat.arguments import base_options, take_socket_arguments, wire_rate
 from pulse_plugins.pipecat.settings import RUNTIME_OPTIONS, language_to_pulse, voice_of
 
+pytestmark = pytest.mark.unit
+
 LOCAL = "ws://127.0.0.1:9"
 BASE = PulseOptions(base_url=LOCAL)
 

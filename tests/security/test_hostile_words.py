@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.phone_agent import understanding, words
@@ -81,7 +81,6 @@ def test_a_hostile_text_takes_few_steps_and_raises_nothing(text: str, asked: Slo
     | st.lists(st.sampled_from(VOCABULARY), max_size=800).map("".join),
     st.sampled_from(Slot),
 )
-@settings(deadline=None, max_examples=150)
 def test_the_steps_for_any_text_are_linear_in_its_length(text: str, asked: Slot) -> None:
     assert steps(lambda: understand(text, asked, TODAY)) <= budget(text)
 
@@ -93,7 +92,6 @@ def test_a_text_ten_times_as_long_takes_no_more_steps_than_the_bound(text: str) 
 
 
 @given(st.lists(st.sampled_from(VOCABULARY), max_size=100).map(" ".join), st.sampled_from(Slot))
-@settings(deadline=None, max_examples=100)
 def test_what_is_understood_fits_the_database(text: str, asked: Slot) -> None:
     said = understand(text, asked, TODAY)
     assert said.name is None or len(said.name) <= 80

@@ -24,7 +24,7 @@ from collections import deque
 from random import Random
 
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
-from pulse_plugins.core.base.errors import ConfigurationError, PulseError, StalledError
+from pulse_plugins.core.base.errors import ConfigurationError, PulseError, RegionError, StalledError
 from pulse_plugins.core.base.events import (
     AudioLost,
     Event,
@@ -275,6 +275,7 @@ class Session:
             connections.packet_sent(now)
             if self.closing.began:
                 self._set_deadlines()
+            self._set_live()
         return message
 
     # Messages.
@@ -302,6 +303,8 @@ class Session:
         Key, credit, access and region end the connection. After any other error the server may go
         on (docs/protocol.md, section 10, N2): it ends when the server closes it or goes silent.
         """
+        if isinstance(error, RegionError):
+            error = error.about(connection.options.language)
         connection.reported = error
         if how_it_ended(error) in (Ended.DENIED, Ended.REGION):
             self._connections.commands.append(CloseConnection(connection.id))
@@ -383,6 +386,13 @@ class Session:
         if heard is not self._heard:
             self._hear(heard, now)
         self._set_deadlines()
+        self._set_live()
+
+    def _set_live(self) -> None:
+        """Whether new audio is the next thing to send, or something else comes first."""
+        connections = self._connections
+        is_live = self.is_calm and not connections.is_replaying
+        self.outgoing.live_connection = connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:
         """Another connection is heard, or none."""
@@ -391,7 +401,7 @@ class Session:
         self._history.clear()
         self.deadlines.set(Timer.STALL, None if connection is None else now + LOOK_EVERY)
         if connection is not None:
-            self._stall.connection_changed(self.buffer.seconds(self.buffer.start))
+            self._stall.connection_changed(self.buffer.seconds(self.buffer.start), now)
             self._report_lost("more audio waited than limits.replay_seconds keeps")
 
     def _set_deadlines(self) -> None:

@@ -87,6 +87,7 @@ class TranscriptAssembler:
         self._is_fresh = False  # no interim of the open segment came yet
         self._words_since_answer = False
         self._answered_at = -inf  # on the session's clock
+        self._last_answer = ""  # the text of the newest marked final
         self._cut_at: float | None = None  # mark of an answer whose last word was under way
 
     # Messages.
@@ -124,22 +125,21 @@ class TranscriptAssembler:
         if text:
             self._is_fresh, self.open_text = True, ""
             self._last_timed = placed.timed
-            self._untimed.note(keys_of(text, self._language), sent, now)
+            self._untimed.note(keys_of(text, self._finals.language), sent, now)
         if placed.text:
-            self._words_since_answer = True
+            self._words_since_answer, self._cut_at = True, None
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
         facts = FinalFacts(
-            marked=message.from_finalize,
+            marked=message.from_finalize and not self._is_answer_again(message, placed),
             last=message.is_last,
             empty=not text,
             repeated=placed.repeated,
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
-        answer = self.requests.on_final(facts, self._left())
+        answer = self.requests.on_final(facts, self._left()) or self._covered()
         ack = self._ack(placed, answer, words)
-        answer = answer or self._covered()
         if answer is not None:
             self._answered_at = now
         if self.requests.waiting:
@@ -261,10 +261,6 @@ class TranscriptAssembler:
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
 
-    @property
-    def _language(self) -> str:
-        return self._finals.language
-
     def _left(self) -> float:
         """Seconds of possible speech before the oldest mark that no final covers."""
         waiting = self.requests.waiting
@@ -324,7 +320,7 @@ class TranscriptAssembler:
         request = self.requests.oldest()
         if request is not None and message.from_finalize and self.requests.is_only_one:
             mark = self._buffer.seconds(request.mark)
-        return self._untimed.place(text, self._language, held, sent, mark)
+        return self._untimed.place(text, self._finals.language, held, sent, mark)
 
     def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
         """Whether a final without word times says again what the final before it said.
@@ -334,11 +330,16 @@ class TranscriptAssembler:
         """
         if not self._is_fresh:
             return False
-        keys = keys_of(text, self._language)
+        keys = keys_of(text, self._finals.language)
         if message.is_last:
             return self._untimed.says_again(keys) and not self._can_hold(keys)
         may_race = self.requests.expects_answer or now - self._answered_at < RACE
         return may_race and self._untimed.is_duplicate(keys, self._sent, now)
+
+    def _is_answer_again(self, message: Transcript, placed: Placed) -> bool:
+        """Whether a marked final is only the last marked one, sent twice; notes the present one."""
+        before, self._last_answer = self._last_answer, message.text
+        return placed.repeated and message.text == before
 
     def _is_overtaken(self, text: str) -> bool:
         """Whether the first interim after a final only repeats that final.
@@ -346,7 +347,7 @@ class TranscriptAssembler:
         It left the server before the final did. It is new when the audio since then has room for
         its words.
         """
-        keys = keys_of(text, self._language)
+        keys = keys_of(text, self._finals.language)
         return self._untimed.says_again(keys) and not self._can_hold(keys)
 
     def _can_hold(self, keys: list[str]) -> bool:
@@ -358,26 +359,33 @@ class TranscriptAssembler:
         return self.energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)
 
     def _without_known(self, text: str) -> str:
-        words = tokens(text, self._language)
+        words = tokens(text, self._finals.language)
         start = self._buffer.seconds(self._buffer.start)
-        known, _ = self._delivered.overlap_of_text(keys_of(text, self._language), start)
+        known, _ = self._delivered.overlap_of_text(keys_of(text, self._finals.language), start)
         return self._finals.gap.join(words[known:]) if known else text
 
     def _ack(self, placed: Placed, answer: Answer | None, words: list[Word] | None) -> int:
         """Offset before which no audio need be heard again."""
-        acked = self._buffer.offset(placed.ack)
-        if answer is None or answer.request_id is None:
-            return acked  # a request of the session's own may cut a word: the rest is replayed
-        # The caller may be in the middle of a word at the mark. That word must be heard whole by
-        # the connection that is to transcribe the rest of it.
-        mark = self._buffer.seconds(answer.mark)
-        word_start = self.energy.word_start(mark)
-        self._coverage.reaches(word_start)
-        self._words_since_answer = False
-        if words and word_start < mark and words[-1].end >= mark - WORD_END:
+        acked = placed.ack
+        if placed.text and words and (mark := self._mark_at(words[-1].end)) is not None:
+            # The server was asked in the middle of its last word. That word must be heard whole by
+            # a connection that is to transcribe the rest of it.
             self._cut_at = mark
-            return min(acked, self._buffer.offset(word_start))
-        return max(acked, self._buffer.offset(word_start))
+            acked = min(acked, self.energy.word_start(mark))
+        if answer is not None and answer.request_id is not None:  # the session's own may cut a word
+            word_start = self.energy.word_start(self._buffer.seconds(answer.mark))
+            self._coverage.reaches(word_start)
+            self._words_since_answer = False
+            acked = max(acked, word_start)
+        return self._buffer.offset(acked)
+
+    def _mark_at(self, end: float) -> float | None:
+        """The request in whose moment a word ended while its sound went on, if there is one."""
+        for offset in self.requests.sent_marks:
+            mark = self._buffer.seconds(offset)
+            if abs(end - mark) <= WORD_END and self.energy.word_start(mark) < mark:
+                return mark
+        return None
 
     def _stretch_cut_word(self) -> None:
         """The word under way at a finalize may come again with a later start.
@@ -387,7 +395,6 @@ class TranscriptAssembler:
         """
         if self._cut_at is not None:
             self._delivered.stretch_last(self.energy.word_end(self._cut_at))
-            self._cut_at = None
 
     def _promoted(self, answer: Answer) -> Final:
         """The newest interim as the final that did not come."""
@@ -395,7 +402,7 @@ class TranscriptAssembler:
         start = self._delivered.until
         end = max(start, self._buffer.seconds(answer.mark))
         held = self._buffer.seconds(self._buffer.start)
-        keys = keys_of(text, self._language)
+        keys = keys_of(text, self._finals.language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 

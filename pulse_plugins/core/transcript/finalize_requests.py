@@ -34,6 +34,7 @@ _UNTIMED_QUIET: Final = 0.3
 # 0.53 s (docs/protocol.md, section 9, point 6). Less: a final that was cut by word count before
 # the request is taken for the answer. More: the end of the first turn is later.
 _FIRST_ANSWER: Final = 0.6
+_REMEMBERED: Final = 16  # marks; an answer is at most a few requests late
 
 
 @dataclass(slots=True)
@@ -95,10 +96,12 @@ class FinalizeRequests:
 
     Attributes:
         waiting: Those without an answer.
+        sent_marks: Marks of the newest requests that were sent on any connection.
     """
 
     def __init__(self) -> None:
         self.waiting: deque[Request] = deque()
+        self.sent_marks: deque[int] = deque(maxlen=_REMEMBERED)
         self._last_id = 0
         self._late: deque[int] = deque()  # marks that were sent and completed without an answer
         self._server_marks = False  # it was seen to set from_finalize
@@ -208,6 +211,7 @@ class FinalizeRequests:
         """The request went out; its answer is waited for so many seconds."""
         request.sent_at = now
         request.deadline = now + patience
+        self.sent_marks.append(request.mark)
 
     def reconsider(
         self, left: float, now: float, *, patience: float, final: FinalFacts | None = None

@@ -83,7 +83,8 @@ class UntimedPlacement:
         words = tokens(text, language)
         keys = [plain(word) for word in words]
         known, replayed = self._delivered.overlap_of_text(keys, ack)
-        self._delivered.heard_again(known, len(words), replayed)
+        again = [DeliveredWord(key, ack, sent) for key in keys[:known]]
+        self._delivered.heard_again(again, is_all=known == len(words), replayed=replayed)
         start = max(ack, self._delivered.until)
         covered = max(start, min(sent - MAX_LATENCY, mark))
         latest = min(sent, mark)

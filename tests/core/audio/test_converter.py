@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulse_plugins.core.audio.converter import FrameConverter
@@ -67,7 +67,6 @@ formats = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
 @given(
     source=formats,
     encoding=st.sampled_from(ENCODINGS),
@@ -92,7 +91,6 @@ def test_any_chunking_gives_the_same_bits_and_no_tail_is_dropped(
     assert got + converter.flush() == whole
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     source=st.sampled_from(RATES),
     target=st.sampled_from(RATES),

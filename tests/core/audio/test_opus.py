@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -129,7 +129,6 @@ def test_a_very_long_chunk_becomes_several_valid_pages() -> None:
     assert sum(len(page.packets) for page in found[2:]) == 500
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     cuts=st.lists(st.integers(0, 9600), max_size=12),
     container=st.sampled_from(["opus", "ogg_opus"]),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -38,7 +38,6 @@ def decibels(signal: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
     return 10 * math.log10(float(np.mean(signal**2)) / max(float(np.mean(noise**2)), 1e-30))
 
 
-@settings(deadline=None, max_examples=80)
 @given(
     pair=st.sampled_from(PAIRS),
     place=st.floats(0.002, PASS),
@@ -89,7 +88,6 @@ def test_an_odd_rate_keeps_time_within_a_part_in_a_million() -> None:
     assert abs(count - 200 * 16_000) <= 200 * 16_000 * 1e-6 + 1
 
 
-@settings(deadline=None, max_examples=40)
 @given(source=st.integers(8000, 48_000), target=st.integers(8000, 48_000), cut=st.integers(0, 4000))
 def test_any_two_rates_stream_without_a_seam(source: int, target: int, cut: int) -> None:
     samples = np.random.default_rng(1).integers(-32768, 32768, 4000).astype(np.float64)

@@ -27,6 +27,7 @@ from pulse_plugins.core.base.errors import (
 from pulse_plugins.core.client import batch as batch_module
 from pulse_plugins.core.client import trust
 from pulse_plugins.core.client.batch import PulseBatch
+from pulse_plugins.core.client.upload import Webhook
 from pulse_plugins.core.config.options import PulseOptions
 from tests.support.certificates import certificate
 from tests.support.privacy import API_KEY
@@ -235,16 +236,22 @@ async def test_whatever_goes_wrong_is_an_error_of_this_package(
         await batch.transcribe(b"x")
 
 
-async def test_an_error_refers_to_nothing_that_holds_the_key(peer: Peer) -> None:
-    peer.answers = [None]
-    with pytest.raises(ConnectionLostError) as failed:
+@pytest.mark.parametrize("answer", [None, refusal(400, {}), web.Response(status=307)])
+async def test_an_error_refers_to_nothing_that_holds_a_secret(
+    peer: Peer, answer: web.Response | None
+) -> None:
+    peer.answers = [answer]
+    hook = Webhook(url="https://hooks.example/secret")
+    with pytest.raises(PulseError) as failed:
         async with PulseBatch(peer.options(), attempts=1) as batch:
-            await batch.transcribe(b"x")
+            await batch.transcribe(b"x", webhook=hook)
     assert failed.value.__context__ is None
     trace = failed.value.__traceback__
     while trace is not None:
-        if "pulse_plugins" in trace.tb_frame.f_code.co_filename:
-            assert API_KEY not in repr(trace.tb_frame.f_locals)
+        if "pulse_plugins/core" in trace.tb_frame.f_code.co_filename:
+            shown = repr(trace.tb_frame.f_locals)
+            assert API_KEY not in shown
+            assert "hooks.example" not in shown
         trace = trace.tb_next
 
 

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
@@ -155,7 +155,6 @@ rare = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     before=st.lists(frames | rare, max_size=2),
     usual=st.lists(frames, max_size=6),
