@@ -172,7 +172,8 @@ class TranscriptAssembler:
                 self._coverage.reaches(self.energy.word_start(mark))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
-                events.append(self._promoted(answer) if is_open else self._empty(answer))
+                promotes = is_open and not self._is_spoken_after(request.mark)
+                events.append(self._promoted(answer) if promotes else self._empty(answer))
             self._words_since_answer = False
         return Assembled(tuple(events))
 
@@ -262,6 +263,16 @@ class TranscriptAssembler:
     def _left(self) -> float:
         """Seconds of possible speech before the oldest mark that no final covers."""
         return self._left_before(self.requests.waiting[0].mark) if self.requests.waiting else 0.0
+
+    def _is_spoken_after(self, mark: int) -> bool:
+        """Whether the caller went on after a mark, so that the interim may be of newer words.
+
+        Seen with a cough: a server that answers no empty request left the cough's request open,
+        and the interim of the turn that followed was promoted. Under redaction its clear text
+        cannot be shown, so that the words were lost. They stay open instead: their own final or a
+        later request brings them.
+        """
+        return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
