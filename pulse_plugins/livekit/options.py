@@ -50,6 +50,8 @@ _REGIONS: dict[str, str] = {
 _PHONE_DIGITS = 7  # in a row, signs between them apart: more may be a caller's number
 _RESERVED = str.maketrans({",": " ", ":": " "})  # the wire separates keywords with them
 _OPTIONS = frozenset(each.name for each in fields(PulseOptions))
+# Milliseconds of audio in a packet: what a room gives at a time, and what the official plugin sends.
+_PACKET_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ def first_settings(given: Mapping[str, Any]) -> Settings:
         _endpoint(base["base_url"], told.pop("stream_path", None), told.pop("dialect", None))
     )
     known = DIALECTS[base["dialect"]].parameters if base["dialect"] in DIALECTS else frozenset()
+    told.setdefault("packet_ms", _PACKET_MS)
     if "vad_events" in known:
         told.setdefault("vad_events", True)
         # The documents of the dialect `pulse` do not list these two. The service accepted unknown

@@ -11,9 +11,7 @@ WORDS = range(40)
 
 async def test_the_end_waits_until_all_audio_could_be_sent() -> None:
     async with PulseServer("scripted") as server:
-        options = PulseOptions(
-            base_url=server.url, format=False, timeouts=Timeouts(close=0.5), replay_speed=8.0
-        )
+        options = PulseOptions(base_url=server.url, format=False, timeouts=Timeouts(close=0.5))
         async with PulseStream(options) as stream:
             stream.push(speak(WORDS, tail_seconds=0.1).tobytes())
             stream.end()

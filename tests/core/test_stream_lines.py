@@ -18,7 +18,7 @@ from tests.support.proxy import Line, bad_line
 
 WORDS = 24
 FRAME = 640  # bytes: 20 ms at 16 kHz
-PATIENT = Timeouts(stall=2.0, finalize=10.0, ping_interval=1.0, ping_timeout=1.5, close=15.0)
+PATIENT = Timeouts(stall=2.0, finalize=10.0, close=15.0)
 
 
 async def late(line: Line) -> None:

@@ -141,6 +141,11 @@ class Connections:
             url = self.current.url
             self._health.worked(url, self.current.options.account_for(url))
 
+    @property
+    def is_replaying(self) -> bool:
+        """Whether audio that was held through an outage is not sent yet."""
+        return self._outage.is_on
+
     def packet_sent(self, now: float) -> None:
         """Audio went out: perhaps all that was held is sent again."""
         if self._outage.is_on:

@@ -275,6 +275,7 @@ class Session:
             connections.packet_sent(now)
             if self.closing.began:
                 self._set_deadlines()
+            self._set_live()
         return message
 
     # Messages.
@@ -385,6 +386,13 @@ class Session:
         if heard is not self._heard:
             self._hear(heard, now)
         self._set_deadlines()
+        self._set_live()
+
+    def _set_live(self) -> None:
+        """Whether new audio is the next thing to send, or something else comes first."""
+        connections = self._connections
+        is_live = self.is_calm and not connections.is_replaying
+        self.outgoing.live_connection = connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:
         """Another connection is heard, or none."""

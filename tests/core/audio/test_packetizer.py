@@ -91,3 +91,11 @@ def test_however_audio_is_cut_the_same_bytes_go_out(
         found += b"".join(packetizer.add(audio[at : at + 2 * size]) or [])
         at += 2 * size
     assert found + b"".join(packetizer.flush()) == expected
+
+
+def test_a_sample_in_two_parts_is_joined() -> None:
+    packetizer = Packetizer(WIRE, WIRE, 0.02)
+    audio = bytes(number % 251 for number in range(1000))
+    found = packetizer.add(audio[:401]) or []
+    found += packetizer.add(audio[401:]) or []
+    assert b"".join(found + packetizer.flush()) == audio
