@@ -255,7 +255,7 @@ class Session:
 
     @property
     def has_work(self) -> bool:
-        """Whether the driver has more to do than to write a packet of live audio."""
+        """Whether the driver has more to do than to write live audio."""
         return bool(self.buffer.unsent or self._connections.commands or self.events)
 
     def next_outgoing(self, connection_id: int, now: float) -> bytes | memoryview | str | None:
@@ -267,8 +267,7 @@ class Session:
         message = self.outgoing.next(connection, now, draining=connections.is_draining)
         if message is not None:
             connections.packet_sent(now)
-            if self.closing.began:
-                self._set_deadlines()
+            self._set_deadlines()
             self._set_live()
         return message
 
