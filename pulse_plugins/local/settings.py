@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -60,7 +60,7 @@ class ServerOptions(Habits):
     """
 
     recognizer: Recognizer | str = "pocketsphinx"
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     latency_interim: float = 0.0
     latency_final: float = 0.0
     concurrency: int | None = None
