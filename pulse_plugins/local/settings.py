@@ -1,4 +1,4 @@
-"""How a local server behaves: every switch in one value, and the same from strings."""
+"""The options of a local server, as one immutable value or read from text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pulse_plugins.local.wire.parameters import REGIONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions(Habits):
-    """One server's behaviour; the defaults follow the service's documents.
+    """The behaviour of one server.
 
     Attributes:
         recognizer: One that exists, which stays its owner's to close; or a name for
@@ -122,7 +122,7 @@ class ServerOptions(Habits):
             more: Options that are values already; they win.
 
         Raises:
-            ConfigurationError: A name is unknown or a value is none of its kind.
+            ConfigurationError: A name is unknown, or a value does not fit its option.
         """
         hints = get_type_hints(cls)
         known = {each.name for each in fields(cls)}

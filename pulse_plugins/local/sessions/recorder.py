@@ -52,7 +52,7 @@ class Recorder:
             port: 0 takes a free one.
 
         Raises:
-            ConfigurationError: The URL is none of a server.
+            ConfigurationError: The URL has no scheme of a server, or no host.
         """
         parts = urlsplit(upstream)
         secure = {"ws": False, "http": False, "wss": True, "https": True}.get(parts.scheme)

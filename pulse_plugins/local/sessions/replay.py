@@ -159,7 +159,7 @@ class _Playback:
         try:
             await asyncio.wait((reading, answering), return_when=asyncio.FIRST_COMPLETED)
             if answering.done() and not self._socket.closed:
-                await reading  # the recording ended with the client's goodbye
+                await reading  # in the recording the client closed the connection
         finally:
             for task in (reading, answering):
                 task.cancel()
