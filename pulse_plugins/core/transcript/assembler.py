@@ -100,10 +100,9 @@ class TranscriptAssembler:
         if self._is_fresh and self._is_overtaken(text):
             return None
         self._is_fresh = False
-        if self._delivered.may_repeat:
-            text = self._without_known(text)
-            if not text:
-                return None
+        may_repeat = self._delivered.may_repeat or self._cut_at is not None
+        if may_repeat and not (text := self._without_known(text)):
+            return None
         self.open_text, self._open_sent = text, self._sent
         if self.requests.waiting:
             self._reconsider(now)
@@ -173,7 +172,8 @@ class TranscriptAssembler:
                 self._coverage.reaches(self.energy.word_start(mark))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
-                events.append(self._promoted(answer) if is_open else self._empty(answer))
+                promotes = is_open and not self._is_spoken_after(request.mark)
+                events.append(self._promoted(answer) if promotes else self._empty(answer))
             self._words_since_answer = False
         return Assembled(tuple(events))
 
@@ -262,8 +262,17 @@ class TranscriptAssembler:
 
     def _left(self) -> float:
         """Seconds of possible speech before the oldest mark that no final covers."""
-        waiting = self.requests.waiting
-        return self._left_before(waiting[0].mark) if waiting else 0.0
+        return self._left_before(self.requests.waiting[0].mark) if self.requests.waiting else 0.0
+
+    def _is_spoken_after(self, mark: int) -> bool:
+        """Whether the caller went on after a mark, so that the interim may be of newer words.
+
+        Seen with a cough: a server that answers no empty request left the cough's request open,
+        and the interim of the turn that followed was promoted. Under redaction its clear text
+        cannot be shown, so that the words were lost. They stay open instead: their own final or a
+        later request brings them.
+        """
+        return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
@@ -275,14 +284,12 @@ class TranscriptAssembler:
     def _covered(self) -> Answer | None:
         """Complete the requests before whose marks every word was delivered.
 
-        Words must have come since the last answer, or no audio: quiet audio alone proves nothing,
-        as the caller may speak below the level that is measured.
+        Words must have come since the last answer, or no audio: a caller may speak too softly.
         """
         answer = None
         while self.requests.waiting:
             request = self.requests.waiting[0]
-            nothing_new = self._buffer.start >= request.mark
-            if not (nothing_new or self._words_since_answer):
+            if not (self._buffer.start >= request.mark or self._words_since_answer):
                 break
             if self._left_before(request.mark) >= SHORTEST_SPEECH:
                 break
@@ -348,9 +355,12 @@ class TranscriptAssembler:
         return self.energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)
 
     def _without_known(self, text: str) -> str:
-        words = tokens(text, self._finals.language)
+        """An interim without the words that were delivered before."""
+        words, keys = tokens(text, self._finals.language), keys_of(text, self._finals.language)
         start = self._buffer.seconds(self._buffer.start)
-        known, _ = self._delivered.overlap_of_text(keys_of(text, self._finals.language), start)
+        known, _ = self._delivered.overlap_of_text(keys, start)
+        if not known and self._cut_at is not None and keys[0] == self._delivered.last_key:
+            known = int(self.energy.word_end(self._cut_at) > self._cut_at)
         return self._finals.gap.join(words[known:]) if known else text
 
     def _ack(self, placed: Placed, answer: Answer | None, words: list[Word] | None) -> int:
