@@ -50,7 +50,7 @@ _REGIONS: dict[str, str] = {
 _PHONE_DIGITS = 7  # in a row, signs between them apart: more may be a caller's number
 _RESERVED = str.maketrans({",": " ", ":": " "})  # the wire separates keywords with them
 _OPTIONS = frozenset(each.name for each in fields(PulseOptions))
-# Milliseconds of audio in a packet: what a room gives at a time, and what the official plugin sends.
+# Milliseconds in a packet: what a room gives at a time, and what the official plugin sends.
 _PACKET_MS = 50
 
 
