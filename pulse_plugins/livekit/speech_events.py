@@ -17,12 +17,12 @@ Who ends turns decides how long closed segments are held, and the framework does
 `TurnEnding` knows which of the two it is. In both, an utterance that nobody asks for leaves once
 the server has reported the end of speech and nothing followed for a while, or, on a server that
 does not report it, once no text has come for a while and the caller is quiet.
+
 Nothing here awaits or reads a clock: `now` is an argument, `deadline` says when to `advance`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
-from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, TurnEnding
+from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, OpenFlushes, TurnEnding
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
 _LOST_END = 2.0  # seconds without text and in silence: the server does not report this end
@@ -85,7 +85,7 @@ class SpeechEvents:
         self._utterance = UtteranceAssembler(_POLICY, build.options.language)
         self._clock = clock
         self._finalize = finalize
-        self._flushes: deque[int] = deque()  # not answered yet, oldest first
+        self._flushes = OpenFlushes()
         self._flushed_at: float | None = None  # stream_time of the newest flush in a pause
         self._server = ServerSpeech()
         self._caller = CallerAudio(clock, self.eager)
@@ -148,7 +148,7 @@ class SpeechEvents:
         self._flushed_at = self._clock.until if self.eager.is_quiet(_IN_PAUSE) else None
         if self._is_over_and_quiet():
             self._pass(self._utterance.release(now), now)
-        self._flushes.append(request_id)
+        self._flushes.add(request_id)
         self._request(request_id, now)
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
@@ -196,9 +196,8 @@ class SpeechEvents:
         released = self._utterance.flush()
         if released.final is not None:
             self._pass(released, now)
-        elif self._flushes:
+        elif self._flushes.newest is not None:
             self._out.nothing()
-        self._flushes.clear()
         self._end()
 
     # What the engine tells.
@@ -300,9 +299,9 @@ class SpeechEvents:
 
     def _end_if_whole(self, now: float) -> bool:
         """End the speech if all of its words are final and no flush waits for its answer."""
-        answered = self._newest_answer.finalize_id if self._newest_answer is not None else None
-        self._answered(answered)  # what was held because the caller seemed to go on
-        if self._flushes or not self._is_whole:
+        if self._newest_answer is not None:  # it was held because the caller seemed to go on
+            self._flushes.answered(self._newest_answer.finalize_id)
+        if self._flushes.newest is not None or not self._is_whole:
             return False
         self._pass(self._utterance.release(now), now)
         self._end()
@@ -334,10 +333,10 @@ class SpeechEvents:
         the words that follow. A flush in mid-speech, or in the mode `manual`, is a commit of the
         application, and its FINAL is never held.
         """
-        flushed_at = self._flushed_at
-        if not self._flushes or flushed_at is None or self.turns.mode not in ("vad", "detector"):
+        newest, flushed_at = self._flushes.newest, self._flushed_at
+        if newest is None or flushed_at is None or (answer.finalize_id or 0) < newest:
             return False
-        if (answer.finalize_id or 0) < self._flushes[-1]:
+        if self.turns.mode not in ("vad", "detector"):
             return False
         has_words = bool(answer.text) or self._utterance.is_open
         return has_words and self._caller.has_speech_since(flushed_at, within=_SAME_TURN)
@@ -369,20 +368,13 @@ class SpeechEvents:
             self._out.interim(interim)
 
     def _pass_final(self, final: Final, now: float) -> None:
-        text = self._out.final(final, asked=(asked := self._answered(final.finalize_id)))
+        asked = self._flushes.answered(final.finalize_id)
+        text = self._out.final(final, asked=asked)
         self.eager.left(text)
         if text and not asked:
             self.turns.released(now)
         if final.finalized and not self._server.is_open and not self._utterance.is_open:
             self._end()
-
-    def _answered(self, finalize_id: int | None) -> bool:
-        """Whether this request, or an older one, was a flush of the framework."""
-        asked = False
-        while self._flushes and finalize_id is not None and self._flushes[0] <= finalize_id:
-            self._flushes.popleft()
-            asked = True
-        return asked
 
     def _start(self, at: float | None, now: float) -> None:
         if self.speaking:

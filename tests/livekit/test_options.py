@@ -156,3 +156,24 @@ async def test_redaction_that_is_turned_on_holds_the_next_interim_back() -> None
         assert heard.count(INTERIM) == before
         assert not stt.capabilities.interim_results
         await stream.aclose()
+
+
+def test_several_servers_have_keys_of_their_own() -> None:
+    cloud, own = "wss://api.smallest.ai", "ws://127.0.0.1:1"
+    options = STT(base_url=(cloud, own), api_key="c", api_keys={own: "o"})._settings.options
+    assert [options.key_for(url) for url in options.urls] == ["c", "o"]
+
+
+def test_a_derived_session_id_depends_on_the_key_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a secret in it, the telephone number could be found by trying all of them."""
+
+    def derived() -> str | None:
+        return STT(external_session_id="call +15551234567")._settings.options.external_session_id
+
+    monkeypatch.setenv("SMALLEST_API_KEY", "one")
+    first = derived()
+    monkeypatch.setenv("SMALLEST_API_KEY", "two")
+    assert first is not None
+    assert first != derived()
