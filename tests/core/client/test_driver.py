@@ -15,7 +15,7 @@ from pulse_plugins.core.base.errors import (
     PulseError,
     StreamClosedError,
 )
-from pulse_plugins.core.base.events import Event, Final, Reconnecting
+from pulse_plugins.core.base.events import Connected, Event, Final, Reconnecting
 from pulse_plugins.core.client import driver as module
 from pulse_plugins.core.client import packet_length
 from pulse_plugins.core.client.dispatcher import MAX_UNREAD
@@ -29,6 +29,27 @@ from pulse_plugins.local.recognizers.scripted import speak, spell
 
 async def read(stream: PulseStream) -> list[Event]:
     return [event async for event in stream]
+
+
+class _Connected:
+    """Listens until a connection is open; it holds no stream."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def happened(self, event: Event) -> None:
+        if isinstance(event, Connected):
+            self.event.set()
+
+    def over(self, failure: Exception | None) -> None:
+        self.event.set()
+
+
+async def connected(stream: PulseStream) -> None:
+    listener = _Connected()
+    stream.listen(listener)
+    async with asyncio.timeout(10):
+        await listener.event.wait()
 
 
 def tasks_of(stream: PulseStream) -> list[asyncio.Task[object]]:
@@ -45,11 +66,9 @@ async def test_an_unexpected_exception_in_the_handshake_is_told_and_bounded(
     timeouts = Timeouts(max_outage=3.0)
     stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1", timeouts=timeouts))
     stream.start()
-    seen: list[Event] = []
     with pytest.raises(InternalError, match="RuntimeError"):
-        async for event in stream:
-            seen.append(event)
-    assert any(isinstance(event, Reconnecting) for event in seen)
+        await read(stream)
+    assert stream.metrics.retries["internal"] > 1
     await stream.wait_closed()
 
 
@@ -81,13 +100,14 @@ async def test_a_connection_that_is_cancelled_from_outside_ends_the_stream_with_
     async with PulseServer("scripted") as server:
         stream = PulseStream(PulseOptions(base_url=server.url))
         stream.start()
-        while not stream.connected:
-            await asyncio.sleep(0.01)
-        for task in tasks_of(stream):
+        await connected(stream)
+        tasks = tasks_of(stream)
+        for task in tasks:
             task.cancel()
-        with pytest.raises(PulseError, match="cancelled"):
-            await read(stream)
+        await asyncio.wait(tasks)
         await stream.wait_closed()
+    assert isinstance(stream.error, PulseError)
+    assert stream.error.code == "cancelled"
     assert tasks_of(stream) == []
 
 
@@ -101,15 +121,13 @@ async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> No
     async with PulseServer("scripted") as server:
         stream = PulseStream(PulseOptions(base_url=server.url))
         stream.start()
-        while not stream.connected:
-            await asyncio.sleep(0.01)
-        name, gone = stream.name, weakref.ref(stream)
+        await connected(stream)
+        tasks, gone = tasks_of(stream), weakref.ref(stream)
         del stream
         gc.collect()
         assert gone() is None
-        async with asyncio.timeout(10):
-            while any(task.get_name().startswith(name) for task in asyncio.all_tasks()):
-                await asyncio.sleep(0.01)
+        _, running = await asyncio.wait(tasks, timeout=10)
+        assert not running
 
 
 async def test_a_stream_is_kept_while_its_events_are_read() -> None:
