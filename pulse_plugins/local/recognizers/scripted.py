@@ -1,7 +1,7 @@
 """A recognizer for tests: the words are encoded in the audio as tones.
 
-`speak` turns numbers into tones, and `ScriptedDecoder` turns the tones that arrived back into words.
-The recognizer knows nothing else about the words. So a test that gets the right words, once and in
+`speak` turns numbers into tones, and `ScriptedDecoder` turns the tones that arrived into words. The
+recognizer knows nothing else about the words. So a test that gets the right words, once and in
 order, proves that the right audio arrived, once and in order.
 
 A word is twelve equal symbols, one tone each: a start mark, ten data symbols of four bits (the
