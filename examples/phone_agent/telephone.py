@@ -90,7 +90,7 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer) -> None:
         fields = await _form(request)
         if not is_signed(account, request.headers, _public(str(request.url)), fields):
             raise _unsigned(refusals)
-        call = fields.get("CallSid")
+        call = fields.get("CallSid", "").strip()
         if not call:
             raise HTTPException(400, "the form has no CallSid")
         response = VoiceResponse()

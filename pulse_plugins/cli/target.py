@@ -58,6 +58,7 @@ _NAMES = (
     (re.compile(r"\bset base_url to\b"), "use --url with"),
     (re.compile(r"\bbase_url\b"), "--url"),
     (re.compile(r" (or|and) api_key\b"), ""),
+    (re.compile(r"\bapi_key\b"), "the API key"),
     (re.compile(r"\b(dialect|language)="), r"--\1 "),
 )
 _PLAIN = (bool, int, float, str)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from math import inf
 from types import UnionType
@@ -158,25 +159,24 @@ def _read(name: str, text: str, hint: Any) -> object:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         for each in arguments:
-            try:
+            with suppress(ConfigurationError):
                 return _read(name, text, each)
-            except ConfigurationError:
-                continue
     elif origin is Literal:
         for value in arguments:
-            if text == str(value) or text == str(value).lower():
+            if text in (str(value), str(value).lower()):
                 return value
     elif origin is frozenset:
         return frozenset(_read(name, part, arguments[0]) for part in text.split("+") if part)
-    elif hint is bool and text in ("true", "false"):
-        return text == "true"
-    elif hint is type(None) and text == "none":
-        return None
-    elif hint is str:
-        return text
-    elif hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            pass
+    elif hint in _READERS:
+        with suppress(ValueError, KeyError):
+            return _READERS[hint](text)
     raise ConfigurationError(f"{name}={text!r} is not a value of this option")
+
+
+_READERS: dict[Any, Callable[[str], object]] = {
+    bool: {"true": True, "false": False}.__getitem__,
+    type(None): {"none": None}.__getitem__,
+    str: str,
+    int: int,
+    float: float,
+}

@@ -51,7 +51,8 @@ def result(frames: list[Any]) -> Final:
     """The engine's final that the first transcription frame carries."""
     from pipecat.frames.frames import TranscriptionFrame
 
-    found = next(each for each in frames if isinstance(each, TranscriptionFrame)).result
+    shown: Any = next(each for each in frames if isinstance(each, TranscriptionFrame)).result
+    found = shown.event
     assert isinstance(found, Final)
     return found
 

@@ -128,6 +128,7 @@ async def test_a_form_that_trickles_in_is_given_up(answering: Agent) -> None:
         ("CallSid=%ff", FORM),
         ("a=1&" * 3000, FORM),
         ("From=%2B15550100", FORM),
+        ("CallSid=+++", FORM),
         ("{}", {"Content-Type": "application/json"}),
     ],
 )

@@ -88,3 +88,21 @@ FAULTS: tuple[Call, ...] = (
 )
 
 ALL: tuple[Call, ...] = (*CONVERSATIONS, *CHANGES, *FAULTS)
+
+#: Names of a few calls of every kind, for tests that combine them with many servers.
+OF_EVERY_KIND = frozenset(
+    {
+        "three turns",
+        "a monologue",
+        "a short pause in a sentence",
+        "the same word three times",
+        "a finalize in a word",
+        "hang up after the last word",
+        "audio stops in a sentence",
+        "options change in a word",
+        "a cut in a word",
+        "a cut while the answer is awaited",
+        "three cuts",
+        "a black hole",
+    }
+)

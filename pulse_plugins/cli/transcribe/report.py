@@ -45,7 +45,6 @@ class Report:
         self._notes = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
         self._seen: Counter[Status] = Counter()
         self._codes: set[Exit] = set()
-        self._cues = 0
 
     def tell(self, outcome: Outcome) -> None:
         """Take the next outcome."""

@@ -32,6 +32,8 @@ class Packetizer:
         self._gathered_bytes = 0
         self._tail = b""  # converted, less than a packet
         self._packet_bytes = 0
+        self._align = source.bytes_per_frame
+        self._per_second = source.bytes_per_second
         self._taken = 0.0  # seconds that were converted
         self._follow(source)
         self.packet_seconds = packet_seconds

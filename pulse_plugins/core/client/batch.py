@@ -17,11 +17,13 @@ import aiohttp
 
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import (
+    CertificateError,
     ConfigurationError,
     ConnectionLostError,
     ConnectTimeoutError,
     PulseError,
     RateLimitError,
+    RegionError,
     ServerError,
     StalledError,
     StreamClosedError,
@@ -57,6 +59,9 @@ _MOST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer. 250 MB of 8-bit audio at 8 kHz hold nine hours, whose words need 12 MB."""
 
 _Query: TypeAlias = Callable[[], dict[str, str]]
+
+# Another host may have the language, or a certificate that can be verified.
+_FAULT_OF_HOST = (RegionError, CertificateError)
 
 _log = logging.getLogger("pulse_plugins")
 
@@ -154,14 +159,18 @@ class PulseBatch:
         seconds = _patience(upload) if timeout is None else timeout
         budget = RetryBudget(OptionsInForce(self.options), Random())
         now, account_for = asyncio.get_running_loop().time, self.options.account_for
+        urls = self.options.urls
         while True:
-            url = shared_health.choose(self.options.urls, account_for, now())
+            url = shared_health.choose(urls, account_for, now())
             result = await self._try(upload, query, seconds, url)
             if isinstance(result, BatchTranscript):
                 shared_health.worked(url, account_for(url))
                 return result
             if result.retryable:
                 shared_health.failed(url, account_for(url), now(), retry_after=result.retry_after)
+            if isinstance(result, _FAULT_OF_HOST) and len(urls) > 1 and upload.repeatable:
+                urls = tuple(each for each in urls if each != url)
+                continue
             delay = self._delay(result, budget, now()) if upload.repeatable else None
             if delay is None:
                 raise result

@@ -90,17 +90,10 @@ class Session:
         self.buffer = buffer = ReplayBuffer(bytes_per_second=rate, align=align, limit=limit)
         self._assembler = assembler = TranscriptAssembler(in_force, buffer, self.encoding)
         self.closing = closing = Closing(in_force)
+        deadlines, encoding, health = self.deadlines, self.encoding, health or EndpointHealth()
         self._connections = Connections(
-            in_force,
-            buffer,
-            assembler,
-            closing,
-            self.deadlines,
-            self.events,
-            random,
-            health or EndpointHealth(),
+            in_force, buffer, assembler, closing, deadlines, self.events, random, health
         )
-        deadlines, encoding = self.deadlines, self.encoding
         self.outgoing = Outgoing(in_force, buffer, assembler, closing, deadlines, encoding)
         self._stall = StallDetector(in_force, assembler.energy)
         self._history = SentHistory()
@@ -194,7 +187,8 @@ class Session:
         elif isinstance(message, Transcript):
             self._transcript(connection, message, now)
         elif isinstance(message, SpeechMark):
-            time = connection.stream_time(message.timestamp, self._sent)
+            sent = self.buffer.seconds(self.buffer.next_offset)
+            time = connection.stream_time(message.timestamp, sent)
             self.events.append(SpeechStarted(time) if message.started else SpeechEnded(time))
         elif isinstance(message, Unreadable):
             self.events.append(MessageIgnored(message.reason))
@@ -261,7 +255,7 @@ class Session:
 
     @property
     def has_work(self) -> bool:
-        """Whether the driver has more to do than to write a packet of live audio."""
+        """Whether the driver has more to do than to write live audio."""
         return bool(self.buffer.unsent or self._connections.commands or self.events)
 
     def next_outgoing(self, connection_id: int, now: float) -> bytes | memoryview | str | None:
@@ -273,8 +267,7 @@ class Session:
         message = self.outgoing.next(connection, now, draining=connections.is_draining)
         if message is not None:
             connections.packet_sent(now)
-            if self.closing.began:
-                self._set_deadlines()
+            self._set_deadlines()
             self._set_live()
         return message
 
@@ -326,7 +319,8 @@ class Session:
         connection = self._connections.current
         assert connection is not None
         self.deadlines.set(Timer.STALL, now + LOOK_EVERY)
-        if self._stall.is_stalled(self._sent, connection.last_heard_at, now):
+        sent = self.buffer.seconds(self.buffer.next_offset)
+        if self._stall.is_stalled(sent, connection.last_heard_at, now):
             self._connections.commands.append(CloseConnection(connection.id))
             error = StalledError("speech was sent and the server has sent nothing for too long")
             self._connections.lost(connection, error, now)
@@ -334,11 +328,6 @@ class Session:
         self.buffer.release(
             self._assembler.releasable(*self._history.look(now, self.buffer.next_offset))
         )
-
-    @property
-    def _sent(self) -> float:
-        """stream_time up to which audio was sent."""
-        return self.buffer.seconds(self.buffer.next_offset)
 
     # The end.
 
@@ -390,9 +379,8 @@ class Session:
 
     def _set_live(self) -> None:
         """Whether new audio is the next thing to send, or something else comes first."""
-        connections = self._connections
-        is_live = self.is_calm and not connections.is_replaying
-        self.outgoing.live_connection = connections.current if is_live else None
+        is_live = self.is_calm and not self._connections.is_replaying
+        self.outgoing.live_connection = self._connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:
         """Another connection is heard, or none."""

@@ -26,9 +26,9 @@ from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.transcript.coverage import (
     SHORTEST_SPEECH,
     SHORTEST_WORD,
-    WORD_END,
     Coverage,
 )
+from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
     GRACE,
@@ -88,7 +88,7 @@ class TranscriptAssembler:
         self._words_since_answer = False
         self._answered_at = -inf  # on the session's clock
         self._last_answer = ""  # the text of the newest marked final
-        self._cut_at: float | None = None  # mark of an answer whose last word was under way
+        self._cut = CutWord(buffer, self.energy, self.requests, self._delivered)
 
     # Messages.
 
@@ -100,10 +100,9 @@ class TranscriptAssembler:
         if self._is_fresh and self._is_overtaken(text):
             return None
         self._is_fresh = False
-        if self._delivered.may_repeat:
-            text = self._without_known(text)
-            if not text:
-                return None
+        may_repeat = self._delivered.may_repeat or self._cut.mark is not None
+        if may_repeat and not (text := self._without_known(text)):
+            return None
         self.open_text, self._open_sent = text, self._sent
         if self.requests.waiting:
             self._reconsider(now)
@@ -119,7 +118,7 @@ class TranscriptAssembler:
         """
         sent = self._sent
         text = message.text if _HAS_WORD.search(message.text) else ""
-        self._stretch_cut_word()
+        self._cut.stretch()
         words = self._timed.words(message.words, clock, sent) if text else None
         placed = self._place(message, text, words, now)
         if text:
@@ -127,7 +126,7 @@ class TranscriptAssembler:
             self._last_timed = placed.timed
             self._untimed.note(keys_of(text, self._finals.language), sent, now)
         if placed.text:
-            self._words_since_answer, self._cut_at = True, None
+            self._words_since_answer = True
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
         facts = FinalFacts(
@@ -138,8 +137,9 @@ class TranscriptAssembler:
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
+        sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, self._left()) or self._covered()
-        ack = self._ack(placed, answer, words)
+        ack = self._ack(placed, answer, words, sure)
         if answer is not None:
             self._answered_at = now
         if self.requests.waiting:
@@ -263,8 +263,7 @@ class TranscriptAssembler:
 
     def _left(self) -> float:
         """Seconds of possible speech before the oldest mark that no final covers."""
-        waiting = self.requests.waiting
-        return self._left_before(waiting[0].mark) if waiting else 0.0
+        return self._left_before(self.requests.waiting[0].mark) if self.requests.waiting else 0.0
 
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words.
@@ -286,14 +285,12 @@ class TranscriptAssembler:
     def _covered(self) -> Answer | None:
         """Complete the requests before whose marks every word was delivered.
 
-        Words must have come since the last answer, or no audio: quiet audio alone proves nothing,
-        as the caller may speak below the level that is measured.
+        Words must have come since the last answer, or no audio: a caller may speak too softly.
         """
         answer = None
         while self.requests.waiting:
             request = self.requests.waiting[0]
-            nothing_new = self._buffer.start >= request.mark
-            if not (nothing_new or self._words_since_answer):
+            if not (self._buffer.start >= request.mark or self._words_since_answer):
                 break
             if self._left_before(request.mark) >= SHORTEST_SPEECH:
                 break
@@ -359,42 +356,33 @@ class TranscriptAssembler:
         return self.energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)
 
     def _without_known(self, text: str) -> str:
-        words = tokens(text, self._finals.language)
+        """An interim without the words that were delivered before."""
+        words, keys = tokens(text, self._finals.language), keys_of(text, self._finals.language)
         start = self._buffer.seconds(self._buffer.start)
-        known, _ = self._delivered.overlap_of_text(keys_of(text, self._finals.language), start)
+        known, _ = self._delivered.overlap_of_text(keys, start)
+        known = known or int(self._cut.begins(keys))
         return self._finals.gap.join(words[known:]) if known else text
 
-    def _ack(self, placed: Placed, answer: Answer | None, words: list[Word] | None) -> int:
-        """Offset before which no audio need be heard again."""
+    def _ack(
+        self, placed: Placed, answer: Answer | None, words: list[Word] | None, sure: bool
+    ) -> int:
+        """Offset before which no audio need be heard again.
+
+        `sure` says that the final can only be the answer to this request. Otherwise audio before
+        the mark that may be speech is kept: it may belong to an older request, and what is heard
+        again is known.
+        """
         acked = placed.ack
-        if placed.text and words and (mark := self._mark_at(words[-1].end)) is not None:
-            # The server was asked in the middle of its last word. That word must be heard whole by
-            # a connection that is to transcribe the rest of it.
-            self._cut_at = mark
-            acked = min(acked, self.energy.word_start(mark))
+        if placed.text and words and (start := self._cut.look(words[-1].end)) is not None:
+            acked = min(acked, start)
         if answer is not None and answer.request_id is not None:  # the session's own may cut a word
+            self._words_since_answer = False
+            if not sure and self._left_before(answer.mark) >= SHORTEST_SPEECH:
+                return self._buffer.offset(acked)
             word_start = self.energy.word_start(self._buffer.seconds(answer.mark))
             self._coverage.reaches(word_start)
-            self._words_since_answer = False
             acked = max(acked, word_start)
         return self._buffer.offset(acked)
-
-    def _mark_at(self, end: float) -> float | None:
-        """The request in whose moment a word ended while its sound went on, if there is one."""
-        for offset in self.requests.sent_marks:
-            mark = self._buffer.seconds(offset)
-            if abs(end - mark) <= WORD_END and self.energy.word_start(mark) < mark:
-                return mark
-        return None
-
-    def _stretch_cut_word(self) -> None:
-        """The word under way at a finalize may come again with a later start.
-
-        Vendor's probe (docs/protocol.md, section 10, N1): the word is in both finals, the second
-        time 0 to 0.3 s later. It is one word while its sound goes on without a break.
-        """
-        if self._cut_at is not None:
-            self._delivered.stretch_last(self.energy.word_end(self._cut_at))
 
     def _promoted(self, answer: Answer) -> Final:
         """The newest interim as the final that did not come."""

@@ -71,6 +71,11 @@ class DeliveredWords:
         """Whether text without times may say again what was delivered."""
         return bool(self._promoted or self._replayable)
 
+    @property
+    def last_key(self) -> str:
+        """The key of the last delivered word, or ""."""
+        return self._words[-1].key if self._words else ""
+
     def add(self, words: Iterable[DeliveredWord], until: float) -> None:
         """Words were delivered; the last of them ended at `until`."""
         self._words.extend(words)

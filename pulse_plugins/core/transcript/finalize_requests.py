@@ -196,6 +196,9 @@ class FinalizeRequests:
         if oldest is None or self._server_marks:
             return None  # the words may complete it (case 3); the mark of this final does not
         if facts.empty and not facts.repeated:
+            if self._late:
+                self._late.popleft()
+                return None
             return self._close(oldest)  # nothing but a finalize makes a server say nothing
         return None
 

@@ -293,3 +293,64 @@ def test_a_time_is_seconds_or_a_clock_s(text: str, value: float) -> None:
 def test_what_is_no_time_is_wrong_usage(text: str) -> None:
     with pytest.raises(CommandError):
         seconds("--start", text)
+
+
+async def test_speakers_are_asked_for_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a.wav", 1)
+    async with server() as local:
+        assert await command("transcribe", str(source), "--speakers", "--url", local.url) == Exit.OK
+        assert local.connections[0].query["diarize"] == "true"
+    assert capsys.readouterr().out.startswith("Speaker 1: ")
+
+
+async def test_json_of_a_request_holds_what_the_service_says_of_the_recording(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a.wav", 1)
+    more = ("--rest", "-f", "json", "-s", "emotion_detection=yes", "-s", "gender_detection=yes")
+    async with server() as local:
+        assert await command("transcribe", str(source), *more, "--url", local.url) == Exit.OK
+    service = json.loads(capsys.readouterr().out)["service"]
+    assert service["request_id"]
+    assert service["duration"] == pytest.approx(1.76, abs=0.01)
+    assert service["metadata"]
+    assert service["emotions"]
+    assert service["gender"]
+
+
+async def test_a_url_that_answers_with_a_page_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = b"<!doctype html><p>Please sign in"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + page)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as web:
+        port = web.sockets[0].getsockname()[1]
+        link = f"HTTP://127.0.0.1:{port}/call.mp3?signature=secret"
+        assert await command("transcribe", link, "--url", "ws://127.0.0.1:9") == Exit.FAILED
+    shown = capsys.readouterr().err
+    assert f"http://127.0.0.1:{port}/call.mp3: it is a web page (HTML)" in shown
+    assert "secret" not in shown
+
+
+async def test_a_recording_that_is_replaced_is_transcribed_again(tmp_path: Path) -> None:
+    source = record(tmp_path / "in" / "a.wav", 1)
+    out = tmp_path / "out"
+    async with server() as local:
+        arguments = ("transcribe", str(tmp_path / "in"), "-o", str(out), "--url", local.url)
+        await command(*arguments)
+        await command(*arguments)
+        assert len(local.connections) == 1
+        record(source, 30)
+        await command(*arguments)
+        await command(*arguments, "-s", "numerals=yes")
+        assert len(local.connections) == 3
+    assert plain((out / "a.txt").read_text()) == words(30, 4)

@@ -262,6 +262,23 @@ async def test_an_answer_that_does_not_come_is_given_up(peer: Peer) -> None:
     peer.hold.set()
 
 
+@pytest.mark.parametrize(
+    ("audio", "seconds"),
+    [
+        pytest.param(bytes(32_000 * 10), 70, id="a minute, and as long as 16-bit audio plays"),
+        pytest.param("https://files.example/a.wav", 660, id="a minute, and the longest recording"),
+    ],
+)
+async def test_the_default_timeout_leaves_time_to_send_and_recognize(
+    peer: Peer, audio: bytes | str, seconds: int
+) -> None:
+    peer.hold = asyncio.Event()
+    async with PulseBatch(peer.options(), attempts=1) as batch, failing(StalledError) as found:
+        await batch.transcribe(audio)
+    peer.hold.set()
+    assert f"within {seconds} s" in str(found[0])
+
+
 async def test_an_unreachable_host_is_a_lost_connection_and_the_next_host_is_asked(
     peer: Peer, unused_tcp_port: int
 ) -> None:
@@ -272,3 +289,23 @@ async def test_an_unreachable_host_is_a_lost_connection_and_the_next_host_is_ask
     async with PulseBatch(peer.options(base_url=(nobody, peer.url))) as batch:
         assert (await batch.transcribe(b"x")).text
     assert len(peer.seen) == 1
+
+
+async def test_a_language_that_one_host_does_not_serve_is_asked_of_the_next(peer: Peer) -> None:
+    async with recording_peer() as other:
+        peer.answers = [refusal(400, {"code": "LANGUAGE_NOT_ENABLED_IN_REGION"})]
+        async with PulseBatch(peer.options(base_url=(peer.url, other.url))) as batch:
+            assert (await batch.transcribe(b"x")).text
+        assert (len(peer.seen), len(other.seen)) == (1, 1)
+
+
+async def test_a_language_that_no_host_serves_is_refused_after_one_request_each(
+    peer: Peer,
+) -> None:
+    async with recording_peer() as other:
+        for each in (peer, other):
+            each.answers = [refusal(400, {"code": "LANGUAGE_NOT_ENABLED_IN_REGION"})]
+        options = peer.options(base_url=(peer.url, other.url))
+        async with PulseBatch(options) as batch, failing(RegionError):
+            await batch.transcribe(b"x")
+        assert (len(peer.seen), len(other.seen)) == (1, 1)

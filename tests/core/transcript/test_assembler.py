@@ -208,7 +208,7 @@ def test_an_interim_that_a_final_has_overtaken_is_not_told() -> None:
     assert len(call.all(Interim)) == told
     call.hear({"transcript": "2", "is_final": False})  # another word, of which that one ends
     assert len(call.all(Interim)) == told + 1
-    call.say(2, 0)
+    call.say(0, 2, 0)
     call.hear(server.interim())
     assert call.all(Interim)[-1].text == "w2"
 

@@ -75,6 +75,16 @@ def test_an_empty_final_answers_on_a_server_that_does_not_mark() -> None:
     assert requests.on_final(empty, SPEECH) is None
 
 
+def test_a_late_empty_final_is_dropped_on_a_server_that_does_not_mark() -> None:
+    requests = asked(10)
+    requests.completed(requests.waiting[0])
+    requests.add(20)
+    requests.sent(requests.waiting[0], 101.0, 2.0)
+    empty = FinalFacts(empty=True)
+    assert requests.on_final(empty, SPEECH) is None
+    assert requests.on_final(empty, SPEECH) == Answer(2, 20)
+
+
 def test_an_empty_repetition_answers_nothing() -> None:
     assert asked(10).on_final(FinalFacts(empty=True, repeated=True), SPEECH) is None
 
