@@ -139,8 +139,10 @@ class TranscriptAssembler:
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
+        waiting = self.requests.waiting
+        left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
-        answer = self.requests.on_final(facts, self._left()) or self._covered()
+        answer = self.requests.on_final(facts, left) or self._covered()
         ack = self._ack(placed, answer, words, sure)
         if answer is not None:
             self._answered_at = now
@@ -163,7 +165,7 @@ class TranscriptAssembler:
         """A request went out: decide how long its answer is worth waiting for."""
         request = self.requests.due(self._buffer.next_offset)
         if request is not None:
-            self.requests.sent(request, now, self._patience(self._left_before(request.mark)))
+            self.requests.sent(request, now, self._patience(request.mark))
 
     def expire(self, now: float) -> Assembled:
         """Requests whose answer is overdue are answered with what there is."""
@@ -263,26 +265,27 @@ class TranscriptAssembler:
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
 
-    def _left(self) -> float:
-        """Seconds of possible speech before the oldest mark that no final covers."""
-        return self._left_before(self.requests.waiting[0].mark) if self.requests.waiting else 0.0
-
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words.
 
         Seen with a cough: a server that answers no empty request left the cough's request open,
-        and the interim of the turn that followed was promoted. Under redaction its clear text
-        cannot be shown, so that the words were lost. They stay open instead: their own final or a
-        later request brings them.
+        and the interim of the turn that followed was promoted. Such words stay open: their own
+        final or a later request brings them.
         """
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
 
-    def _patience(self, left: float) -> float:
+    def _patience(self, mark: int) -> float:
         """Seconds after a request that its answer is worth waiting for."""
-        return self._in_force.options.timeouts.finalize if left >= SHORTEST_SPEECH else GRACE
+        if self._left_before(mark) < SHORTEST_SPEECH:
+            return GRACE
+        seconds = self._in_force.options.timeouts.finalize
+        is_said = self._words_since_answer and not (self.open_text or self.requests.server_marks)
+        if is_said and self._coverage.ends_early(mark):
+            return min(self.requests.answer_seconds, seconds)
+        return seconds
 
     def _covered(self) -> Answer | None:
         """Complete the requests before whose marks every word was delivered.
@@ -302,8 +305,10 @@ class TranscriptAssembler:
         return answer
 
     def _reconsider(self, now: float, final: FinalFacts | None = None) -> None:
-        left = self._left()
-        self.requests.reconsider(left, now, patience=self._patience(left), final=final)
+        mark, seconds = self.requests.waiting[0].mark, self._in_force.options.timeouts.finalize
+        left, early = self._left_before(mark), self._coverage.ends_early(mark)
+        patience = seconds if left >= SHORTEST_SPEECH else GRACE
+        self.requests.reconsider(left, now, patience=patience, final=final, ends_early=early)
 
     def _place(
         self, message: Transcript, text: str, words: list[Word] | None, now: float
