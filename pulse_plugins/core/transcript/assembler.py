@@ -23,11 +23,7 @@ from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.config.in_force import OptionsInForce
-from pulse_plugins.core.transcript.coverage import (
-    SHORTEST_SPEECH,
-    SHORTEST_WORD,
-    Coverage,
-)
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
 from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
@@ -268,9 +264,7 @@ class TranscriptAssembler:
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words.
 
-        Seen with a cough: a server that answers no empty request left the cough's request open,
-        and the interim of the turn that followed was promoted. Such words stay open: their own
-        final or a later request brings them.
+        Seen after a cough: the interim of the next turn was promoted in the answer to the cough.
         """
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
@@ -299,7 +293,7 @@ class TranscriptAssembler:
                 break
             if self._left_before(request.mark) >= SHORTEST_SPEECH:
                 break
-            newest = self.requests.completed(request)
+            newest = self.requests.completed(request, flushes=self._buffer.start < request.mark)
             if newest.request_id is not None or answer is None:
                 answer = newest
         return answer
@@ -329,8 +323,8 @@ class TranscriptAssembler:
     def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
         """Whether a final without word times says again what the final before it said.
 
-        Seen where the server's endpointing races a finalize, and on `is_last` (docs/protocol.md,
-        section 10, N4). An interim in between shows that the words are new.
+        Seen where endpointing races a finalize, and on `is_last` (docs/protocol.md, section 10,
+        N4). An interim in between shows that the words are new.
         """
         if not self._is_fresh:
             return False
@@ -348,8 +342,7 @@ class TranscriptAssembler:
     def _is_overtaken(self, text: str) -> bool:
         """Whether the first interim after a final only repeats that final.
 
-        It left the server before the final did. It is new when the audio since then has room for
-        its words.
+        It left the server first. It is new when the audio since then has room for its words.
         """
         keys = keys_of(text, self._finals.language)
         return self._untimed.says_again(keys) and not self._can_hold(keys)

@@ -106,7 +106,11 @@ class FinalizeRequests:
         self.waiting: deque[Request] = deque()
         self.sent_marks: deque[int] = deque(maxlen=_REMEMBERED)
         self._last_id = 0
-        self._late: deque[int] = deque()  # marks that were sent and completed without an answer
+        # Marks that were sent and completed without an answer, which may still come.
+        self._late: deque[int] = deque(maxlen=_REMEMBERED)
+        # Completed before they were sent. The server is asked all the same: it may hold back what
+        # it would add to the next segment.
+        self._flushes: deque[Request] = deque()
         self.server_marks = False
         # How long an unmarked answer may take: learned from the last one.
         self.answer_seconds = _FIRST_ANSWER
@@ -134,7 +138,7 @@ class FinalizeRequests:
 
     def due(self, next_offset: int) -> Request | None:
         """The next request to send, if all audio before its mark was sent."""
-        for request in self.waiting:
+        for request in (*self._flushes, *self.waiting):
             if request.sent_at is None:
                 return request if request.mark <= next_offset else None
         return None
@@ -142,6 +146,7 @@ class FinalizeRequests:
     def connection_changed(self) -> None:
         """A new connection was asked nothing yet; wishes of the session itself are void."""
         self._late.clear()
+        self._flushes.clear()
         self.waiting = deque(request for request in self.waiting if request.id is not None)
         for request in self.waiting:
             request.sent_at = request.deadline = None
@@ -153,6 +158,11 @@ class FinalizeRequests:
     def is_idle(self) -> bool:
         """Whether no request waits."""
         return not self.waiting
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether a request is to be sent or waits for its answer."""
+        return bool(self.waiting or self._flushes)
 
     @property
     def expects_answer(self) -> bool:
@@ -195,29 +205,36 @@ class FinalizeRequests:
         if facts.marked:
             self.server_marks = True
             return self._close(self._marked(facts, left))
-        oldest = self.oldest()
-        if oldest is None or self.server_marks:
-            return None  # the words may complete it (case 3); the mark of this final does not
-        if facts.empty and not facts.repeated:
-            if self._late:
-                self._late.popleft()
-                return None
-            return self._close(oldest)  # nothing but a finalize makes a server say nothing
-        return None
+        if self.server_marks or not facts.empty or facts.repeated:
+            return None  # the words may complete a request (case 3); this final does not
+        if self._late:  # nothing but a finalize makes a server say nothing
+            self._late.popleft()
+            return None
+        return self._close(self.oldest())
 
-    def completed(self, request: Request) -> Answer:
-        """The words cover everything before this mark: the request needs no other answer."""
+    def completed(self, request: Request, *, flushes: bool = False) -> Answer:
+        """The words cover everything before this mark: the request needs no other answer.
+
+        Args:
+            request: One that waits.
+            flushes: It is sent all the same, if it was not yet.
+        """
         if request.sent_at is not None:
             self._late.append(request.mark)
+        elif flushes:
+            self._flushes.append(request)
         answer = self._close(request)
         assert answer is not None
         return answer
 
     def sent(self, request: Request, now: float, patience: float) -> None:
         """The request went out; its answer is waited for so many seconds."""
+        self.sent_marks.append(request.mark)
+        if self._flushes and request is self._flushes[0]:
+            self._late.append(self._flushes.popleft().mark)
+            return
         request.sent_at = now
         request.deadline = now + patience
-        self.sent_marks.append(request.mark)
 
     def reconsider(
         self,

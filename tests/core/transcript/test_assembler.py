@@ -130,7 +130,7 @@ def test_a_cut_by_word_count_is_not_taken_for_the_answer() -> None:
     assert request not in call.answered
     call.hear(server.answer())
     assert call.answered == []
-    call.pass_time(0.31)
+    call.pass_time(0.61)
     assert call.answered == [request]
     assert call.words == ["w1", "w2", "w3", "w4", "w5"]
 

@@ -115,6 +115,23 @@ def test_words_before_a_completed_request_are_its_late_answer() -> None:
     assert requests.on_final(MARKED, SPEECH) is None
 
 
+def test_a_request_that_is_completed_before_it_was_sent_is_sent_all_the_same() -> None:
+    requests = FinalizeRequests()
+    requests.add(10)
+    requests.completed(requests.waiting[0], flushes=True)
+    assert requests.has_unsent
+    assert requests.due(9) is None
+    request = requests.due(10)
+    assert request is not None
+    requests.sent(request, 100.0, 2.0)
+    assert not requests.has_unsent
+    assert requests.expects_answer
+    requests.add(20)
+    requests.completed(requests.waiting[0], flushes=True)
+    requests.connection_changed()
+    assert not requests.has_unsent
+
+
 def test_a_request_of_the_session_is_told_to_nobody() -> None:
     requests = FinalizeRequests()
     requests.add(30)
