@@ -194,3 +194,35 @@ def test_languages_without_spaces_are_joined_without_them() -> None:
     shown = utterance.interim(Interim("二", 0.2), 1.2).interim
     assert shown is not None
     assert shown.text == "一二"
+
+
+def test_words_after_the_mark_of_a_request_stay_open(utterance: UtteranceAssembler) -> None:
+    """A cough was taken for speech: its empty answer comes after words of the next turn."""
+    utterance.requested(1, 1.0, mark=2.0)
+    utterance.final(segment("one two", 2.5), 1.5)
+    released = utterance.final(answer(1), 1.6)
+    assert released.final is not None
+    assert (released.final.text, released.final.finalize_id) == ("", 1)
+    utterance.requested(2, 2.0, mark=4.0)
+    released = utterance.final(segment("three", 3.2, finalize_id=2), 2.2)
+    assert released.final is not None
+    assert released.final.text == "one two three"
+
+
+def test_a_segment_before_an_answered_mark_leaves_at_once(utterance: UtteranceAssembler) -> None:
+    """A server that marks no answer: a cut by word count was taken for the answer."""
+    utterance.requested(1, 1.0, mark=3.0)
+    utterance.final(segment("one two", 0.5, finalize_id=1), 1.1)
+    released = utterance.final(segment("three", 1.5), 1.3)
+    assert released.final is not None
+    assert (released.final.text, released.final.finalize_id) == ("three", None)
+    assert utterance.final(segment("four", 3.5), 2.0).final is None
+
+
+def test_the_adapter_may_end_the_utterance(utterance: UtteranceAssembler) -> None:
+    utterance.final(segment("one two"), 1.0)
+    utterance.requested(1, 1.1)
+    released = utterance.release(1.2)
+    assert released.final is not None
+    assert released.final.text == "one two"
+    assert not utterance.awaits_answer
