@@ -183,6 +183,7 @@ class PulseSTTService(TranscriptPusher):
         self._server_turns = turn_detection == "server"
         self._streams: Streams | None = None  # between setup and the end
         self._formats = FrameFormats()
+        self._source: AudioFormat | None = None  # what the streams were told that frames hold
 
     @property
     def stream(self) -> PulseStream | None:
@@ -229,6 +230,7 @@ class PulseSTTService(TranscriptPusher):
         await self._teardown()
         self._pipeline_rate = setup.audio_in_sample_rate
         self.begin_usage()
+        self._source = None
         self._streams = Streams(
             self,
             lambda: self._options(self._settings),
@@ -261,7 +263,8 @@ class PulseSTTService(TranscriptPusher):
         source = self._formats.read(frame)
         if source is None:
             return self._leave_out()
-        if self._streams is not None:
+        if source is not self._source and self._streams is not None:
+            self._source = source
             self._streams.follow(source)
         return super().process_audio_frame(frame, direction)
 

@@ -38,7 +38,8 @@ def conversation(seed: int) -> Conversation:
     for _ in range(random.randint(1, 3)):
         steps += _turn(random, longest, may_be_soft=may_be_soft)
     if start.startswith("wake"):
-        steps.insert(next(at for at, step in enumerate(steps) if isinstance(step, Say)), Say(3))
+        at, first = next((at, each) for at, each in enumerate(steps) if isinstance(each, Say))
+        steps.insert(at, replace(first, words=3))
     return Conversation(
         f"seed {seed}",
         tuple(steps),

@@ -14,6 +14,7 @@ from loguru import logger
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
+    MetricsFrame,
     ProposedUserStartedSpeakingFrame,
     ProposedUserStoppedSpeakingFrame,
     STTUpdateSettingsFrame,
@@ -21,6 +22,7 @@ from pipecat.frames.frames import (
     UserMuteStartedFrame,
     UserMuteStoppedFrame,
 )
+from pipecat.metrics.metrics import STTUsageMetricsData
 from pipecat.transcriptions.language import Language
 
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
@@ -314,6 +316,24 @@ async def test_a_transcript_says_when_its_speech_began_and_ended() -> None:
         assert frame.metadata["speech_start"] - began == pytest.approx(1.0, abs=0.1)
         assert frame.metadata["speech_end"] - began == pytest.approx(1.54, abs=0.1)
         assert frame.metadata["confidence"] == pytest.approx(0.9)
+
+
+async def test_usage_counts_each_second_of_speech_once_and_replays_apart() -> None:
+    async with tone_server(Habits(drop_at=1.0)) as server:
+        service = PulseSTTService(base_url=server.url)
+        async with calling(service) as call:
+            await call.start_speaking()
+            await speak(call, said(1, 2, 3, 4, 5, tail=0.2))
+            await call.stop_speaking()
+            await call.until_completed(1)
+            usage = service.usage
+            await call.hang_up()
+            data = [d for frame in call.came(MetricsFrame) for d in frame.data]
+            reported = [d.value.audio_seconds for d in data if isinstance(d, STTUsageMetricsData)]
+            assert sum(reported) == pytest.approx(1.7, abs=0.05)
+            assert usage.speech == pytest.approx(1.7, abs=0.05)
+            assert 0.5 < usage.replayed < 1.2
+            assert usage.silence == 0.0
 
 
 async def test_interims_can_be_switched_off() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from random import Random
 from types import TracebackType
@@ -253,13 +254,15 @@ class PulseBatch:
             headers = response.headers
             if 300 <= response.status < 400:
                 raise redirect_error(response.status, url, headers.get("Location", ""))
-            return read(
+            transcript = read(
                 response.status,
                 await _body(response),
                 language=self.options.language,
                 request_id=headers.get("x-request-id"),
                 retry_after=retry_after(headers.get("Retry-After")),
             )
+            # Utterances may hold the text that redaction replaced (docs/protocol.md, section 4.3).
+            return replace(transcript, utterances=()) if self.options.redacts else transcript
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -67,6 +67,13 @@ def test_utterances_are_on_the_streams_clock() -> None:
     ]
 
 
+@pytest.mark.parametrize("option", ["redact_pii", "redact_pci"])
+def test_redaction_drops_utterances_because_they_may_hold_the_clear_text(option: str) -> None:
+    said = [WireUtterance(text="My card is 4242.", start=0.5, end=1.0)]
+    made = builder(**{option: True})
+    assert made.of_message(Transcript(utterances=said), placed(), CLOCK, None).utterances == ()
+
+
 def test_a_final_without_new_words_has_no_utterances() -> None:
     said = [WireUtterance(text="Hello.", start=0.5, end=1.0)]
     final = builder().of_message(Transcript(utterances=said), placed(""), CLOCK, 1)
