@@ -317,6 +317,23 @@ def citations() -> list[tuple[str, str]]:
     return sorted(found)
 
 
+def messages() -> list[str]:
+    """The error texts in the first column of the page on faults, without statuses."""
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE)
+    found = [code for cell in cells for code in CODE.findall(cell) if " " in code]
+    return [text for text in found if not text.startswith("HTTP ")]
+
+
+@pytest.mark.parametrize("text", messages())
+def test_an_error_text_of_the_page_on_faults_is_in_the_code(text: str) -> None:
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "pulse_plugins").rglob("*.py")
+    )
+    joined = re.sub(r'"\s*\n\s*f?"', "", source)  # a text may be split over several lines
+    assert all(part.strip() in joined for part in re.split(r"…|=8000|wss:\S+|1008", text))
+
+
 def test_every_cited_section_of_the_protocol_page_exists() -> None:
     page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
     sections = set(re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", page, re.MULTILINE))

@@ -189,7 +189,7 @@ def _no_microphone(what: str) -> CommandError:
 
 
 def _microphone(device: str | None, rate: int) -> AsyncIterator[bytes]:
-    """What it hears; whether there is one is found out before anybody is called."""
+    """The audio of a microphone, which is tried before any connection is opened."""
     sounddevice = _sounddevice()
     named = int(device) if device and device.isdigit() else device
     with _refusals(sounddevice):

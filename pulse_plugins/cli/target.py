@@ -1,4 +1,4 @@
-"""Which server a command talks to, and with which options."""
+"""The options that choose a server and say what is asked of it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def key_variable(url: str) -> str:
 
 
 def is_cloud(url: str) -> bool:
-    """Whether this is the service itself, whose key goes nowhere else."""
+    """Whether a URL names the service itself, the only receiver of the service's key."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""How a local server behaves: every switch in one value, and the same from strings."""
+"""The options of a local server, as one immutable value or read from text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,7 +19,7 @@ from pulse_plugins.local.wire.parameters import REGIONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions(Habits):
-    """One server's behaviour; the defaults follow the service's documents.
+    """The behaviour of one server.
 
     Attributes:
         recognizer: One that exists, which stays its owner's to close; or a name for
@@ -60,7 +60,7 @@ class ServerOptions(Habits):
     """
 
     recognizer: Recognizer | str = "pocketsphinx"
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     latency_interim: float = 0.0
     latency_final: float = 0.0
     concurrency: int | None = None
@@ -122,7 +122,7 @@ class ServerOptions(Habits):
             more: Options that are values already; they win.
 
         Raises:
-            ConfigurationError: A name is unknown or a value is none of its kind.
+            ConfigurationError: A name is unknown, or a value does not fit its option.
         """
         hints = get_type_hints(cls)
         known = {each.name for each in fields(cls)}

@@ -245,6 +245,7 @@ class StreamRunner:
             case Connected():
                 self._throttle.connected(self._now())
                 await self._set_connected(True)
+                emitter.connected()
             case Disconnected():
                 self._throttle.disconnected(self._now())
                 await self._set_connected(False)
@@ -252,6 +253,7 @@ class StreamRunner:
             case Reconnecting():
                 await self._trouble(event)
             case Recovered():
+                emitter.connected()  # counts from the end of the replay
                 await self._host.tell("on_recovered", event)
             case AudioLost():
                 self._warn(f"{event.duration:.2f} s of audio lost ({event.reason})")

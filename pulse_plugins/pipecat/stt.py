@@ -10,8 +10,6 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, cast
 
 from pipecat.frames.frames import (
-    BotStartedSpeakingFrame,
-    BotStoppedSpeakingFrame,
     CancelFrame,
     EndFrame,
     Frame,
@@ -48,7 +46,7 @@ from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.runner import AudioUsage
 from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
 from pulse_plugins.pipecat.streams import ParticipantMode, Streams
-from pulse_plugins.pipecat.transcript_pusher import TranscriptPusher
+from pulse_plugins.pipecat.transcript_pusher import TURN_FRAMES, TranscriptPusher
 
 _AUDIO = (InputAudioRawFrame, UserAudioRawFrame)
 _NOTED = (VADUserStoppedSpeakingFrame, STTMuteFrame, UserMuteStartedFrame, UserMuteStoppedFrame)
@@ -285,8 +283,8 @@ class PulseSTTService(TranscriptPusher):
             for emitter in self._emitters():
                 emitter.speech_started()
         await super().process_frame(frame, direction)
-        if isinstance(frame, (BotStartedSpeakingFrame, BotStoppedSpeakingFrame)):
-            self.note_bot(speaks=isinstance(frame, BotStartedSpeakingFrame))
+        if isinstance(frame, TURN_FRAMES):
+            self.note_turn(frame)
         elif isinstance(frame, _NOTED):
             for emitter in self._emitters():
                 self._note(frame, emitter)

@@ -42,8 +42,9 @@ def main(arguments: Sequence[str]) -> None:
     if arguments:
         _print(arguments)
         return
+    table = _table()
     text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(_TABLE.sub(rf"\g<1>{_table()}\g<2>", text), encoding="utf-8")
+    PAGE.write_text(_TABLE.sub(rf"\g<1>{table}\g<2>", text), encoding="utf-8")
 
 
 def _print(words: Sequence[str]) -> None:

@@ -153,6 +153,14 @@ def _speakers_and_secrets(latencies: Latencies) -> Iterator[Conversation]:
         {"redact_pii": True},
     )
     for latency in latencies:
+        yield Conversation(
+            f"two speakers pause before a final starts the turn, {latency:g} s",
+            (Say(4), End(), Say(12), Wait(0.45), Say(9), End()),
+            Habits(latency=latency, speakers=speakers),
+            {"diarize": True},
+            start="final",
+            stop="analyzer",
+        )
         for start in STARTS[:-1]:
             yield Conversation(
                 f"two speakers, {start}, {latency:g} s",
@@ -294,6 +302,13 @@ def _server_turns(latencies: Latencies) -> Iterator[Conversation]:
             steps=(Say(8), End(5.0), Say(12), End(5.0)),
             habits=Habits(latency=latency, drop_at=1.65),
         )
+        if latency <= 0.2:  # the pause is too short for later results
+            yield replace(
+                server,
+                name=f"server turns, drop when all was cut, {latency:g} s",
+                steps=(Say(9), Wait(0.4), Say(3), End(), Say(3), End()),
+                habits=Habits(latency=latency, max_words=3, drop_at=3.24 + latency),
+            )
         yield replace(
             server,
             name=f"server turns, outage, {latency:g} s",

@@ -104,6 +104,7 @@ class TranscriptAssembler:
         if may_repeat and not (text := self._without_known(text)):
             return None
         self.open_text, self._open_sent = text, self._sent
+        self._untimed.message_came(self._open_sent, now)
         if self.requests.waiting:
             self._reconsider(now)
         return Interim(text, self._delivered.until, message.session_id or "")
@@ -117,6 +118,7 @@ class TranscriptAssembler:
             now: The session's clock.
         """
         sent = self._sent
+        self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._cut.stretch()
         words = self._timed.words(message.words, clock, sent) if text else None
@@ -317,7 +319,7 @@ class TranscriptAssembler:
         request = self.requests.oldest()
         if request is not None and message.from_finalize and self.requests.is_only_one:
             mark = self._buffer.seconds(request.mark)
-        return self._untimed.place(text, self._finals.language, held, sent, mark)
+        return self._untimed.place(text, self._finals.language, held, sent, mark, now)
 
     def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
         """Whether a final without word times says again what the final before it said.
@@ -369,8 +371,7 @@ class TranscriptAssembler:
         """Offset before which no audio need be heard again.
 
         `sure` says that the final can only be the answer to this request. Otherwise audio before
-        the mark that may be speech is kept: it may belong to an older request, and what is heard
-        again is known.
+        the mark that may be speech is kept, as the final may belong to an older request.
         """
         acked = placed.ack
         if placed.text and words and (start := self._cut.look(words[-1].end)) is not None:
@@ -387,9 +388,8 @@ class TranscriptAssembler:
     def _promoted(self, answer: Answer) -> Final:
         """The newest interim as the final that did not come."""
         text, self.open_text = self.open_text, ""
-        start = self._delivered.until
+        start, held = self._delivered.until, self._buffer.seconds(self._buffer.start)
         end = max(start, self._buffer.seconds(answer.mark))
-        held = self._buffer.seconds(self._buffer.start)
         keys = keys_of(text, self._finals.language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)

@@ -1,8 +1,8 @@
-"""One WebSocket of the server: a reader, a worker that decodes in order, and a writer.
+"""Runs one WebSocket of the server: a reader, a worker that decodes in order, and a writer.
 
-The reader fills a short queue and stops reading when it is full; the worker fills another and
-stops decoding when the client does not read. So a slow or hostile client fills its own queues and
-nobody else's. Faults happen here, at the sample, word or message that they were asked for.
+The reader fills a short queue and stops reading when the queue is full. The worker fills a second
+queue and stops decoding when the client does not read. So a slow or hostile client delays only its
+own connection. Faults happen here, at the sample, word or message that their condition names.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pulse_plugins.local.wire.messages import GARBAGE
 from pulse_plugins.local.wire.parameters import Parameters
 
 _LOG = logging.getLogger(__name__)
-_SLICE_SECONDS = 0.1  # audio decoded at a time, so that one long message keeps nobody waiting
+_SLICE_SECONDS = 0.1  # of audio that is decoded before other connections have their turn
 _INBOX, _OUTBOX = 16, 256  # messages that may wait
 _CLOSE_TIMEOUT = 2.0
 _ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
@@ -115,9 +115,9 @@ class ConnectionDriver:
             self._tell(ServerEvent("changed", self._record))
 
     async def shut(self) -> None:
-        """The server is stopping: say goodbye, and do not wait long for the answer."""
+        """Close the connection with 1001, because the server stops."""
         self._record.close_code = self._record.close_code or 1001
-        self._stall.end()  # a stall that is not over would keep the goodbye waiting
+        self._stall.end()  # a stall would delay the close frame
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._socket.close(code=1001)

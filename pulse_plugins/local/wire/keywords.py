@@ -116,7 +116,7 @@ def _weight(text: str) -> float | None:
 
 def _wrong_form(dialect: DialectName) -> str:
     if dialect == "legacy":
-        return "the legacy endpoint documents a JSON list, and the value is none"
+        return "the legacy endpoint documents a JSON list; this value has another form"
     return "a list in brackets spoils the transcript; use Acme:2,Mary Ann:1.5"
 
 

@@ -98,6 +98,22 @@ async def test_several_formats_in_one_run(tmp_path: Path) -> None:
     assert plain(json.loads((out / "a.json").read_text())["text"]) == words(1, 4)
 
 
+async def test_where_a_second_recording_of_the_same_name_went_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    async with server() as local:
+        for number, folder in enumerate(("a", "b")):
+            source = record(tmp_path / folder / "call.wav", 10 * number)
+            await command("transcribe", str(source), "-o", str(out), "--url", local.url)
+    assert plain((out / "call.txt").read_text()) == words(0, 4)
+    assert plain((out / "call.wav.txt").read_text()) == words(10, 4)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert (first, third) == ("1 done, 0 already there, 0 failed",) * 2
+    assert second.startswith(f"note: {tmp_path / 'b' / 'call.wav'}: another recording has its name")
+    assert second.endswith(str(out / "call.wav.txt"))
+
+
 async def test_one_recording_into_one_file(tmp_path: Path) -> None:
     source = record(tmp_path / "movie.mkv", 1)
     async with server() as local:

@@ -320,6 +320,29 @@ def test_a_server_that_answers_one_word_and_hangs_up_is_neither_stormed_nor_give
     assert call.words == [f"w{each}" for each in range(1, number + 1)]
 
 
+def test_a_server_that_hangs_up_at_once_on_a_silent_caller_is_given_up_too() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    began = call.now
+    while call.now < began + 60.0 and call.session.state is not State.CLOSED:
+        if call.opening:
+            call.connect()
+            call.drop(from_close(1011))
+        call.pass_time(0.05)
+    assert call.session.state is State.CLOSED
+    assert call.now < began + 23.0
+
+
+def test_a_connection_that_is_lost_now_and_then_in_silence_is_no_trouble() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    for _ in range(30):
+        call.pass_time(2.0)
+        if call.opening:
+            call.connect()
+        call.pass_time(1.1)
+        call.drop(from_close(1011))
+    assert call.session.state is not State.CLOSED
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_asks_for_no_delay_is_not_stormed(status: int) -> None:
     call = Call(timeouts=Timeouts(max_outage=30.0))

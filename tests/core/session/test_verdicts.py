@@ -6,6 +6,7 @@ import pytest
 
 from pulse_plugins.core.base.errors import (
     AuthenticationError,
+    CertificateError,
     ConfigurationError,
     ConnectionLostError,
     InternalError,
@@ -81,6 +82,7 @@ def test_the_table_has_no_other_cell() -> None:
         (from_status(402), Ended.DENIED),
         (from_status(403), Ended.DENIED),
         (RegionError("x"), Ended.REGION),
+        (CertificateError("x"), Ended.REGION),
         (ConfigurationError("x"), Ended.UNUSABLE),
         (PulseError("cancelled"), Ended.UNUSABLE),
     ],
