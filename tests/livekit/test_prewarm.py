@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from livekit.agents.stt import FallbackAdapter
+
 from pulse_plugins.livekit import STT
 from tests.livekit.driving import END, Heard, frames, play, speech, words
 from tests.support.peer import Link, peer
@@ -51,3 +53,14 @@ async def test_a_live_stream_needs_none() -> None:
         await heard.until(lambda: heard.count(END) == 1)
         assert server.handshakes == 1
         await stream.aclose()
+
+
+async def test_a_fallback_adapter_prewarms_its_first_stt() -> None:
+    async with peer() as first, peer() as second:
+        members = STT(base_url=first.url), STT(base_url=second.url)
+        async with FallbackAdapter(list(members)) as adapter:
+            adapter.prewarm()
+            await first.until(lambda: len(first.links) == 1)
+            assert second.handshakes == 0
+        for each in members:
+            await each.aclose()
