@@ -24,16 +24,18 @@ COMMAND = "pulse-plugins demo --drop"
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
-def picture(output: str) -> str:
+def picture(output: str, command: str = COMMAND, name: str = "demo") -> str:
     """The SVG of a terminal that shows a command and its output.
 
     Args:
         output: What the command printed, with its colours as ANSI sequences.
+        command: What was typed.
+        name: A word for the identifiers inside the SVG.
     """
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    console.print(f"$ {COMMAND}", highlight=False)
+    console.print(f"$ {command}", highlight=False, soft_wrap=True)
     console.print(Text.from_ansi(output))
-    return FONTS.sub("", console.export_svg(title=COMMAND, unique_id="demo"))
+    return FONTS.sub("", console.export_svg(title=command, unique_id=name))
 
 
 def main() -> None:

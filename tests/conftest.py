@@ -71,9 +71,9 @@ def pytest_asyncio_loop_factories(
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what follows from a test's folder and kind, so that `-m` can select it."""
-    if item.nodeid.startswith(_UNIT_FOLDERS):
-        item.add_marker(pytest.mark.unit)
     is_async = inspect.iscoroutinefunction(getattr(item, "function", None))
+    if item.nodeid.startswith(_UNIT_FOLDERS) and not is_async:
+        item.add_marker(pytest.mark.unit)
     if is_async and item.get_closest_marker("process") is None:
         item.add_marker(pytest.mark.virtual)
 

@@ -239,8 +239,8 @@ def test_every_command_and_option_in_the_documents_exists(words: tuple[str, ...]
         context = group.make_context("pulse-plugins", [], resilient_parsing=True)
         command = group.get_command(context, words[0])  # type: ignore[attr-defined]
         assert command is not None, words[0]
-        known = {name for each in command.params for name in each.opts}
-    used = {word.partition("=")[0] for word in words if word.startswith("-")}
+        known = {name for each in command.params for name in each.opts + each.secondary_opts}
+    used = {word.partition("=")[0] for word in words if word.startswith("-") and word != "-"}
     assert used <= known | {"--help", "-h"}
 
 
@@ -295,7 +295,8 @@ def test_every_attribute_in_the_documents_exists(owner: str, name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_link_and_file_in_the_documents_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target, _ in LINK.findall(text):
+    images = re.findall(r'\b(?:src|srcset)="([^"]+)"', text)
+    for target in [*images, *(target for target, _ in LINK.findall(text))]:
         assert not target or (page.parent / target).exists(), target
     for path in re.findall(r"`((?:pulse_plugins|tests|docs|examples|\.ci)/[\w./-]+)`", text):
         assert (ROOT / path).exists(), path
@@ -315,6 +316,23 @@ def citations() -> list[tuple[str, str]]:
                 each = re.findall(r"\d+(?:\.\d+)?", numbers)
                 found |= {(str(path.relative_to(ROOT)), number) for number in each}
     return sorted(found)
+
+
+def messages() -> list[str]:
+    """The error texts in the first column of the page on faults, without statuses."""
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE)
+    found = [code for cell in cells for code in CODE.findall(cell) if " " in code]
+    return [text for text in found if not text.startswith("HTTP ")]
+
+
+@pytest.mark.parametrize("text", messages())
+def test_an_error_text_of_the_page_on_faults_is_in_the_code(text: str) -> None:
+    source = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "pulse_plugins").rglob("*.py")
+    )
+    joined = re.sub(r'"\s*\n\s*f?"', "", source)  # a text may be split over several lines
+    assert all(part.strip() in joined for part in re.split(r"…|=8000|wss:\S+|1008", text))
 
 
 def test_every_cited_section_of_the_protocol_page_exists() -> None:

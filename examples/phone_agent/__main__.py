@@ -35,6 +35,7 @@ from examples.phone_agent.web import make_protected_app, make_server
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 
+_DATA_CHANNEL = "pipecat.transports.smallwebrtc.connection"
 CUT_SECONDS = 2.5  # long enough to be seen on the page; the replay buffer holds much more
 
 
@@ -158,7 +159,10 @@ def main() -> None:
     )
     given = parser.parse_args()
     logger.remove()
-    logger.add(sys.stderr, level="INFO")  # the frameworks write transcripts at debug level
+    # The frameworks write transcripts at debug level. The second module writes whatever a browser
+    # sends through its data channel.
+    quiet: dict[str | None, str | int | bool] = {_DATA_CHANNEL: False}
+    logger.add(sys.stderr, level="INFO", filter=quiet)
     try:
         check_exposure(given.host)
         asyncio.run(serve(given))

@@ -6,8 +6,11 @@ import secrets
 import time
 
 from itsdangerous import BadData, URLSafeTimedSerializer
+from loguru import logger
 
 _NONCE_BYTES = 12
+_MOST_USED = 10_000  # used tokens that are remembered; more would be hundreds of calls a second
+_QUIET_SECONDS = 10.0
 
 
 class Lines:
@@ -73,8 +76,31 @@ class CallTokens:
         except (BadData, TypeError, ValueError):
             return False
         now = time.monotonic()
-        self._used = {used: until for used, until in self._used.items() if until > now}
-        if issued_for != subject or nonce in self._used:
+        while self._used and next(iter(self._used.values())) <= now:
+            self._used.pop(next(iter(self._used)))  # the oldest stands first
+        if issued_for != subject or nonce in self._used or len(self._used) >= _MOST_USED:
             return False
         self._used[nonce] = now + self._seconds + 1.0  # itsdangerous counts whole seconds
         return True
+
+
+class Refusals:
+    """Logs refused requests, but one line in ten seconds at most, so that nobody fills the log."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+        self._untold = 0
+
+    def tell(self, why: str) -> None:
+        """Log one refusal, and how many were not logged since the last line.
+
+        Args:
+            why: What was refused. It must hold nothing that the caller chose.
+        """
+        now = time.monotonic()
+        if now < self._quiet_until:
+            self._untold += 1
+            return
+        more = f" ({self._untold} more were not logged)" if self._untold else ""
+        logger.warning(f"refused: {why}{more}")
+        self._quiet_until, self._untold = now + _QUIET_SECONDS, 0

@@ -18,8 +18,8 @@ from typing import Literal
 from fastapi import BackgroundTasks, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from loguru import logger
-from pipecat.frames.frames import Frame, InputTransportMessageFrame
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InputTransportMessageFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
@@ -29,7 +29,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from pydantic import BaseModel, ValidationError
 
-from examples.phone_agent.admission import CallTokens, Lines
+from examples.phone_agent.admission import CallTokens, Lines, Refusals
 from examples.phone_agent.settings import TwilioAccount
 from examples.phone_agent.stopwatch import Stopwatch
 from examples.phone_agent.telephone import Answer
@@ -80,6 +80,7 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer, cut: Callable[[], Non
     """
     account = TwilioAccount.from_environment()
     tokens = CallTokens("browser", account.auth_token or account.shared_key, TOKEN_SECONDS)
+    refusals = Refusals()
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
     @app.get("/")
@@ -105,12 +106,12 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer, cut: Callable[[], Non
         opened = asyncio.Event()
         connection.pc.on("datachannel", lambda _: opened.set())
         try:
-            return_to_page = await _answer_to(connection, given)
+            return_to_page = await _answer_to(connection, given, refusals)
         except BaseException:
             lines.free()
             await connection.disconnect()  # type: ignore[no-untyped-call]
             raise
-        tasks.add_task(_talk, connection, opened, lines, answer)
+        tasks.add_task(_talk, connection, opened, lines, answer, refusals)
         return return_to_page
 
     @app.post("/api/cut", status_code=204)
@@ -128,7 +129,9 @@ async def _offer(request: Request) -> Offer:
         raise HTTPException(422, "this is not an offer") from None
 
 
-async def _answer_to(connection: SmallWebRTCConnection, offer: Offer) -> dict[str, str]:
+async def _answer_to(
+    connection: SmallWebRTCConnection, offer: Offer, refusals: Refusals
+) -> dict[str, str]:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await connection.initialize(offer.sdp, offer.type)
@@ -136,13 +139,17 @@ async def _answer_to(connection: SmallWebRTCConnection, offer: Offer) -> dict[st
             raise ValueError("the offer has no audio or no data channel")
         answer = connection.get_answer()  # type: ignore[no-untyped-call]
     except Exception as error:  # aiortc raises many kinds for an SDP that it cannot use
-        logger.warning(f"an offer was refused: {type(error).__name__}")
+        refusals.tell(f"an offer that cannot be answered ({type(error).__name__})")
         raise HTTPException(400, "the offer cannot be answered") from None
     return {"sdp": answer["sdp"], "type": answer["type"]}
 
 
 async def _talk(
-    connection: SmallWebRTCConnection, opened: asyncio.Event, lines: Lines, answer: Answer
+    connection: SmallWebRTCConnection,
+    opened: asyncio.Event,
+    lines: Lines,
+    answer: Answer,
+    refusals: Refusals,
 ) -> None:
     """Wait until the browser is connected, then answer; gives the line back in any case."""
     try:
@@ -151,7 +158,7 @@ async def _talk(
         params = TransportParams(audio_in_enabled=True, audio_out_enabled=True)
         await answer(SmallWebRTCTransport(connection, params))
     except TimeoutError:
-        logger.warning(f"an offer did not connect within {CONNECT_SECONDS:.0f} s")
+        refusals.tell("an offer that did not connect in time")
     finally:
         lines.free()
         await connection.disconnect()  # type: ignore[no-untyped-call]
@@ -174,9 +181,27 @@ def show_call(worker: PipelineWorker, stt: STTService) -> None:
         _show_line(worker, stt)
 
 
+class _Ending(BaseObserver):
+    """Notes that the call ends, because the connection that ends with it was not cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted = False
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """See a frame pass from one processor to the next."""
+        if isinstance(data.frame, EndFrame | CancelFrame):
+            self.noted = True
+
+
 def _show_line(worker: PipelineWorker, stt: PulseSTTService) -> None:
+    ending = _Ending()
+    worker.add_observer(ending)
+
     def teller(connected: bool) -> Callable[..., Awaitable[None]]:
         async def tell(service: PulseSTTService, *_: object) -> None:
+            if ending.noted:
+                return
             metrics = service.stream.metrics if service.stream else None
             state = {
                 "kind": "line",

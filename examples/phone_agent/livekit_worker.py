@@ -135,12 +135,18 @@ async def entrypoint(ctx: JobContext) -> None:
         limit.cancel()
         await stt.aclose()
 
-    limit = asyncio.create_task(_end_after(session, MOST_SECONDS))
+    limit = asyncio.create_task(end_after(session, MOST_SECONDS))
     ctx.add_shutdown_callback(close)
     await session.start(Receptionist(brain), room=ctx.room)
 
 
-async def _end_after(session: AgentSession[None], seconds: float) -> None:
+async def end_after(session: AgentSession[None], seconds: float) -> None:
+    """Say goodbye and end the session after a time, whatever the caller does.
+
+    Args:
+        session: The call's session.
+        seconds: The time.
+    """
     await asyncio.sleep(seconds)
     _log.warning("a call was ended after %.0f s", seconds)
     session.say("I have to end this call. Goodbye.")

@@ -20,7 +20,6 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
-from loguru import logger
 from pipecat.serializers.twilio import TwilioFrameSerializer
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
@@ -34,7 +33,7 @@ from twilio.request_validator import (
 )
 from twilio.twiml.voice_response import Connect, VoiceResponse
 
-from examples.phone_agent.admission import CallTokens, Lines
+from examples.phone_agent.admission import CallTokens, Lines, Refusals
 from examples.phone_agent.settings import TwilioAccount, setting
 from examples.phone_agent.web import read_body
 
@@ -82,21 +81,21 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer) -> None:
     """
     account = TwilioAccount.from_environment()
     tokens = CallTokens("telephone", account.auth_token or account.shared_key, TOKEN_SECONDS)
-    waiting = Lines(MOST_WAITING)
+    waiting, refusals = Lines(MOST_WAITING), Refusals()
 
     @app.post("/twilio")
     async def webhook(request: Request) -> Response:
         if not _has_signature(account, request.headers):
-            raise _refused()
+            raise _unsigned(refusals)
         fields = await _form(request)
         if not is_signed(account, request.headers, _public(str(request.url)), fields):
-            raise _refused()
-        call = fields.get("CallSid")
+            raise _unsigned(refusals)
+        call = fields.get("CallSid", "").strip()
         if not call:
             raise HTTPException(400, "the form has no CallSid")
         response = VoiceResponse()
         if lines.is_full:
-            logger.warning(f"all {lines.most} lines are busy")
+            refusals.tell("a call, because all lines are busy")
             response.reject(reason="busy")
         else:
             connect = Connect()
@@ -111,16 +110,16 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer) -> None:
     async def media(websocket: WebSocket) -> None:
         url = _public(str(websocket.url))
         if waiting.is_full or not is_signed(account, websocket.headers, url, {}):
-            logger.warning("a media stream was refused: it is not signed, or too many are waiting")
+            refusals.tell("a media stream that is not signed, or one of too many that wait")
             await websocket.close(_POLICY)
             return
         await websocket.accept()
         start = await _admitted(websocket, waiting, tokens)
         if start is None:
-            logger.warning("a media stream did not begin as one of an announced call")
+            refusals.tell("a media stream that did not begin with the token of a call")
             await _close(websocket, _POLICY)
         elif not lines.take():
-            logger.warning(f"all {lines.most} lines are busy")
+            refusals.tell("a media stream, because all lines are busy")
             await _close(websocket, _TRY_LATER)
         else:
             try:
@@ -163,8 +162,8 @@ def _has_signature(account: TwilioAccount, headers: Headers) -> bool:
     return not account.signs or SIGNATURE_HEADER in headers
 
 
-def _refused() -> HTTPException:
-    logger.warning("a webhook without a valid signature was refused")
+def _unsigned(refusals: Refusals) -> HTTPException:
+    refusals.tell("a webhook without a valid signature")
     return HTTPException(403, "the signature is missing or wrong")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,6 +20,13 @@ from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
 
 _ANY_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _add(name: str, command: Callable[..., int], **settings: Any) -> None:
+    """Add a command whose help is its docstring, each paragraph as wide as the terminal."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    app.command(name, help=text, epilog=MEANING, context_settings=settings)(command)
 
 
 def _add_serve() -> None:
@@ -34,9 +42,9 @@ def _add_serve() -> None:
             with needs("local", "the local server"):
                 raise missing
 
-        app.command("serve", epilog=MEANING, context_settings=_ANY_ARGUMENTS)(stand_in)
+        _add("serve", stand_in, **_ANY_ARGUMENTS)
     else:
-        app.command("serve", epilog=MEANING)(command)
+        _add("serve", command)
 
 
 app = typer.Typer(
@@ -49,20 +57,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo", epilog=MEANING)(demo.command)
-app.command("transcribe", epilog=MEANING)(transcribe)
-app.command("live", epilog=MEANING)(live.command)
+_add("demo", demo.command)
+_add("transcribe", transcribe)
+_add("live", live.command)
 _add_serve()
-app.command("record", epilog=MEANING)(record.command)
-app.command("doctor", epilog=MEANING)(doctor.command)
-app.command(
-    "bench",
-    epilog=MEANING,
-    context_settings={
-        **_ANY_ARGUMENTS,
-        "help_option_names": [],  # --help after a name is the benchmark's
-    },
-)(bench.command)
+_add("record", record.command)
+_add("doctor", doctor.command)
+# --help after a benchmark's name is the benchmark's.
+_add("bench", bench.command, **_ANY_ARGUMENTS, help_option_names=[])
 
 
 # The commands say themselves what a connection's trouble means.

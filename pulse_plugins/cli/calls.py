@@ -1,4 +1,4 @@
-"""What the demo plays, in real time, and where its words end."""
+"""The recordings that the demo plays in real time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TAIL = 2.5  # seconds of silence at the end, in which the last turn is taken
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A recording to be played.
+    """A recording that the demo plays.
 
     Attributes:
         name: What it is called.
@@ -39,14 +39,14 @@ class Call:
 
     @property
     def middle(self) -> float:
-        """Seconds; a moment in the middle of the last sentence."""
+        """The middle of the last turn, in seconds."""
         if not self.turns:
             return len(self.samples) / self.rate / 2
         start, end = self.turns[-1]
         return start + (end - start) / 2
 
     def frames(self) -> list[NDArray[np.int16]]:
-        """All of it in frames, with faint noise and silence at the end.
+        """The recording in frames, with faint noise, and with silence at the end.
 
         No line is digitally silent, and recognizers know it: the noise is 60 dB below speech.
         """
@@ -59,7 +59,7 @@ class Call:
 
 
 class Player:
-    """Gives a call's frames as fast as they would be spoken.
+    """Gives the frames of a call at the speed at which they are spoken.
 
     Attributes:
         began: The clock (`time.monotonic`) when the first sample was spoken.
@@ -76,12 +76,12 @@ class Player:
         return time.monotonic() - self.began
 
     async def until(self, seconds: float) -> None:
-        """Wait for this moment of the call."""
+        """Wait until this many seconds of the call have been spoken."""
         await self._started.wait()
         await asyncio.sleep(max(0.0, seconds - self.now))
 
     async def play(self) -> AsyncIterator[NDArray[np.int16]]:
-        """Each frame at the moment at which its last sample is spoken."""
+        """Yield each frame when its last sample has been spoken."""
         self.began = time.monotonic()
         self._started.set()
         for number, frame in enumerate(self._call.frames(), 1):
@@ -90,7 +90,7 @@ class Player:
 
 
 def shipped(name: str, rate: Literal[8000, 16000]) -> Call:
-    """One of the recordings that come with the package."""
+    """Load one of the recordings of the package."""
     with needs("local", "the recorded call"):
         from pulse_plugins.local import recordings
 
@@ -100,6 +100,6 @@ def shipped(name: str, rate: Literal[8000, 16000]) -> Call:
 
 
 async def of_file(path: Path) -> Call:
-    """Any recording, as 16 kHz."""
+    """Load any recording, resampled to 16 kHz."""
     pieces = [piece async for piece in pcm(str(path), 16_000)]
     return Call(path.name, np.frombuffer(b"".join(pieces), np.int16), 16_000)

@@ -21,7 +21,7 @@ import numpy as np
 
 from pulse_plugins.cli.exits import CommandError, Exit, code_of
 from pulse_plugins.cli.explain import reason_of
-from pulse_plugins.cli.target import LOCAL_URL, in_options, is_cloud, key_variable
+from pulse_plugins.cli.target import LOCAL_URL, is_cloud, key_variable
 from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 from pulse_plugins.core.base.events import Connected, Final
 from pulse_plugins.core.client.stream import PulseStream
@@ -43,7 +43,7 @@ _OPTIONAL = (
 
 
 class State(enum.Enum):
-    """How a look came out."""
+    """The outcome of a check."""
 
     GOOD = "good"
     NOTE = "note"  # not in order, and it may not matter
@@ -52,7 +52,7 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the doctor's.
+    """The result of one check.
 
     Attributes:
         name: What was looked at.
@@ -70,12 +70,12 @@ class Check:
 
 
 def machine() -> list[Check]:
-    """What can be seen without a network."""
+    """Check what needs no network."""
     return [_python(), _package(), *(_optional(*row) for row in _OPTIONAL), _devices()]
 
 
 async def network(make: Callable[[], PulseOptions], url: str, timeout: float) -> list[Check]:
-    """What can be seen of the server, from the name of its host to an answer.
+    """Check the way to the server, from the name of its host to an answer.
 
     Args:
         make: Gives the options, or raises what is wrong with them.
@@ -172,7 +172,7 @@ async def _name(options: PulseOptions, timeout: float) -> list[Check]:
 
 
 async def _connection(options: PulseOptions, timeout: float) -> list[Check]:
-    """TCP, and TLS where the URL has it."""
+    """Open a TCP connection, with TLS if the URL asks for it."""
     parts = urlsplit(options.websocket_url())
     secure = parts.scheme == "wss"
     name = "TLS" if secure else "TCP"
@@ -203,7 +203,7 @@ async def _connection(options: PulseOptions, timeout: float) -> list[Check]:
 
 
 async def _clock(options: PulseOptions, timeout: float) -> list[Check]:
-    """How far this clock is from the server's, by the `Date` of any answer."""
+    """Compare this machine's clock with the `Date` header of an answer."""
     parts = urlsplit(options.websocket_url())
     url = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}/"
     try:
@@ -222,7 +222,7 @@ async def _clock(options: PulseOptions, timeout: float) -> list[Check]:
 
 
 async def _round_trip(options: PulseOptions, timeout: float) -> list[Check]:
-    """The handshake, then a second of sound and the answer to a finalize."""
+    """Open a stream, send one second of sound and wait for the answer to a finalize request."""
     patient = Timeouts(connect=timeout, finalize=timeout, close=1.0)
     # The service marks its answers on pulse/get_text with ITN only, and the answer is empty here.
     tested = options.changed(
@@ -279,9 +279,9 @@ def _silent(timeout: float, name: str) -> Check:
 
 
 def _said(error: PulseError) -> str:
-    """An error with the reason that the server gave."""
+    """What happened, with the reason that the server gave; the advice is another line."""
     reason = reason_of(error)
-    return f"{in_options(str(error))}{f' ({reason})' if reason else ''}"
+    return f"{str(error).partition(': ')[0]}{f' ({reason})' if reason else ''}"
 
 
 def _advice(error: PulseError, options: PulseOptions) -> str:

@@ -61,8 +61,8 @@ def command(
         Model,
         typer.Option(
             "--language-model",
-            help="What the local recognizer knows: general English, or how callers book a table. "
-            "`serve --language-model` takes the same names.",
+            help="What the local recognizer knows: general English, or how callers book a table, "
+            "as with `serve --language-model bookings`.",
         ),
     ] = "bookings",
     as_json: target.Json = False,
@@ -138,7 +138,7 @@ async def _demo(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """Where a call is played.
+    """How a call is played.
 
     Attributes:
         server: The local server, or None: the cloud.
@@ -153,7 +153,7 @@ class _Stage:
     as_json: bool
 
     async def play(self, framework: str, run: Run, call: Call) -> Result:
-        """Let one framework hear the call."""
+        """Play the call through one framework."""
         options = PulseOptions(
             base_url=CLOUD_URL if self.server is None else self.server.url,
             encoding="mulaw" if self.telephone else "linear16",
@@ -169,7 +169,7 @@ class _Stage:
         return hearing.result()
 
     async def _cut(self, hearing: Hearing) -> None:
-        """Arm the fault, and say so when it has happened."""
+        """Let the server cut the connection, and show when it has done so."""
         if not self.drop or self.server is None:
             return
         before = len(self.server.faults.happened)
@@ -188,7 +188,7 @@ def _load(framework: str, extras: str) -> Run:
 
 @asynccontextmanager
 async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseServer | None]:
-    """A local server for as long as it is needed; None for the cloud."""
+    """Run a local server inside the block; the cloud needs none."""
     if cloud:
         yield None
         return
@@ -208,7 +208,7 @@ async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseS
 
 
 def _quiet() -> None:
-    """Keep the frameworks' logs out of the transcript."""
+    """Turn off the frameworks' logs, which would be printed between the transcripts."""
     logging.getLogger().setLevel(logging.WARNING)
     if find_spec("loguru") is not None:  # Pipecat's
         import_module("loguru").logger.remove()

@@ -1,4 +1,4 @@
-"""The demo's LiveKit half: an agent session with its bundled VAD, and no room."""
+"""The demo in LiveKit: an agent session with the bundled VAD and without a room."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pulse_plugins.livekit.options import logger
 
 
 class _Caller(io.AudioInput):
-    """The call as a microphone."""
+    """An audio input that plays the call."""
 
     def __init__(self, hearing: Hearing) -> None:
         super().__init__(label=hearing.call.name)
@@ -45,7 +45,7 @@ class _Caller(io.AudioInput):
 
 
 class _Listener(Agent):
-    """Takes the turns and answers none of them: there is no language model here."""
+    """An agent that shows each turn of the caller and does not answer."""
 
     def __init__(self, hearing: Hearing) -> None:
         super().__init__(instructions="Listen.")
@@ -59,7 +59,7 @@ class _Listener(Agent):
 
 
 class _Recoveries(logging.Handler):
-    """Counts what the adapter logs about its connection; its log is where it tells that."""
+    """Counts recoveries and lost audio, which the LiveKit adapter reports in its log only."""
 
     def __init__(self, hearing: Hearing) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def _counting(hearing: Hearing) -> Iterator[None]:
 
 
 async def run(hearing: Hearing, options: PulseOptions) -> None:
-    """Play the call into an agent session until its last turn is taken."""
+    """Play the call into an agent session until the last turn is complete."""
     stt = STT(
         base_url=options.base_url,
         api_key=options.api_key,

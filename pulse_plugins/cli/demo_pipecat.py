@@ -1,4 +1,4 @@
-"""The demo's Pipecat half: a pipeline with its own Silero VAD and user-turn strategies."""
+"""The demo in Pipecat: a pipeline with the Silero VAD and Pipecat's turn strategies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from pulse_plugins.pipecat import PulseSTTService
 
 
 class _Ear(FrameProcessor):
-    """Shows the transcripts that pass."""
+    """Shows each transcript that passes through the pipeline."""
 
     def __init__(self, hearing: Hearing) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Ear(FrameProcessor):
 
 
 async def run(hearing: Hearing, options: PulseOptions) -> None:
-    """Play the call into a pipeline until its last turn is taken."""
+    """Play the call into a pipeline until the last turn is complete."""
     rate = hearing.call.rate
     stt = PulseSTTService(options=options, sample_rate=rate)
     pair = LLMContextAggregatorPair(

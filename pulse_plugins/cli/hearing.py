@@ -41,7 +41,7 @@ class Result:
     lost: float
 
     def as_json(self) -> str:
-        """A line for machines."""
+        """The result as one JSON object."""
         rate = round(self.errors.rate, 4) if self.errors else None
         return json.dumps(
             {
@@ -60,7 +60,7 @@ class Result:
 
 @dataclass(slots=True)
 class Recovery:
-    """What was lost and regained on the way."""
+    """Lost connections, and the audio that was sent again or lost because of them."""
 
     reconnects: int = 0
     replayed: float = 0.0
@@ -69,7 +69,7 @@ class Recovery:
 
 @dataclass(slots=True)
 class Hearing:
-    """Takes what one framework's pipeline hears of one call.
+    """Shows and counts the transcripts of one call through one framework.
 
     Attributes:
         framework: Its name.
@@ -88,7 +88,7 @@ class Hearing:
     _live: Live = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the place where interims come and go."""
+        """Prepare the terminal line that shows interims."""
         console = Console(quiet=self.as_json, highlight=False, emoji=False)
         self._live = Live("", console=console, transient=True, refresh_per_second=12)
 
@@ -103,12 +103,12 @@ class Hearing:
         self._live.stop()
 
     def interim(self, text: str) -> None:
-        """Text that may change: grey, and replaced by what comes next."""
+        """Show an interim in grey; the next transcript replaces it."""
         self._live.update(Text(f"        {text}", style="bright_black"))
         self._tell("interim", text)
 
     def final(self, text: str) -> None:
-        """Text that stays."""
+        """Show a final with its time."""
         if not text:
             return
         self._finals.append((self.player.now, text))
@@ -117,18 +117,18 @@ class Hearing:
         self._tell("final", text)
 
     def turn(self, text: str) -> None:
-        """The framework takes the caller's turn as complete."""
+        """Show that the framework has completed a turn of the caller."""
         self._turns += 1
         self._show("turn ends", "green")
         self._tell("turn", text)
 
     def note(self, text: str) -> None:
-        """Something happened to the connection."""
+        """Show what happened to the connection."""
         self._show(text, "yellow")
         self._tell("note", text)
 
     def result(self) -> Result:
-        """The closing line."""
+        """The figures of this run."""
         heard = " ".join(text for _, text in self._finals)
         text = self.call.text
         return Result(
@@ -143,7 +143,7 @@ class Hearing:
         )
 
     def _delays(self) -> tuple[float, ...]:
-        """From the end of each turn's speech to the last final before the next turn's."""
+        """Seconds from the end of each turn's speech to the last final before the next turn."""
         turns = self.call.turns
         found = []
         for index, (_, end) in enumerate(turns):

@@ -17,7 +17,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.text import Text
 
 from pulse_plugins.cli import target
@@ -109,11 +108,9 @@ async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_js
                 first_interrupt(finish),
                 Live("", console=console, transient=True, refresh_per_second=12) as screen,
             ):
+                show = _tell if as_json else _Screen(screen, notes if piped else console).show
                 async for event in stream:
-                    if as_json:
-                        _tell(event)
-                    else:
-                        _show(event, screen, notes if piped else screen.console)
+                    show(event)
         finally:
             feeding.cancel()
             ended = await asyncio.gather(feeding, return_exceptions=True)
@@ -123,19 +120,35 @@ async def _captions(sound: AsyncIterator[bytes], options: PulseOptions, *, as_js
     return Exit.INTERRUPTED if interrupted else Exit.OK
 
 
-def _show(event: Event, screen: Live, notes: Console) -> None:
-    match event:
-        case Interim():
-            screen.update(Text(event.text, style="bright_black"))
-        case Final() if event.text:
-            screen.update("")
-            screen.console.print(Text(event.text))
-        case Reconnecting():
-            notes.print(f"[yellow]connection lost ({escape(event.reason)}), connecting again[/]")
-        case Recovered():
-            notes.print(f"[yellow]connected again; {event.replayed:.1f} s sent a second time[/]")
-        case AudioLost():
-            notes.print(f"[bold red]{event.duration:.1f} s of audio lost[/]")
+class _Screen:
+    """Captions on a terminal or a pipe, and what happens to the connection."""
+
+    def __init__(self, live: Live, notes: Console) -> None:
+        self._live = live
+        self._notes = notes
+        self._is_lost = False
+
+    def show(self, event: Event) -> None:
+        """Show an event; an outage is shown once, however often a connection is tried."""
+        match event:
+            case Interim():
+                self._live.update(Text(event.text, style="bright_black"))
+            case Final() if event.text:
+                self._live.update("")
+                self._live.console.print(Text(event.text))
+            case Reconnecting() if not self._is_lost:
+                self._is_lost = True
+                self._note(f"no connection ({event.reason}): trying again", "yellow")
+            case Connected():
+                self._is_lost = False
+            case Recovered():
+                text = f"connected again; {event.replayed:.1f} s sent a second time"
+                self._note(text, "yellow")
+            case AudioLost():
+                self._note(f"{event.duration:.1f} s of audio lost", "bold red")
+
+    def _note(self, text: str, style: str) -> None:
+        self._notes.print(Text(text, style=style))
 
 
 def _tell(event: Event) -> None:
@@ -176,7 +189,7 @@ def _no_microphone(what: str) -> CommandError:
 
 
 def _microphone(device: str | None, rate: int) -> AsyncIterator[bytes]:
-    """What it hears; whether there is one is found out before anybody is called."""
+    """The audio of a microphone, which is tried before any connection is opened."""
     sounddevice = _sounddevice()
     named = int(device) if device and device.isdigit() else device
     with _refusals(sounddevice):
@@ -190,7 +203,7 @@ def _refusals(sounddevice: ModuleType) -> Iterator[None]:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
         raise CommandError(
-            f"no microphone: {error}; `pulse-plugins doctor` lists what there is",
+            f"no microphone: {error}; `python -m sounddevice` lists the devices",
             Exit.CONFIGURATION,
         ) from error
 

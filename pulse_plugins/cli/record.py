@@ -31,13 +31,13 @@ def command(
     port: Annotated[
         int, typer.Option("--port", "-p", min=0, max=65535, help="0 takes a free one.")
     ] = 8766,
-    words: Annotated[
+    no_words: Annotated[
         bool,
         typer.Option(
-            "--words/--no-words",
-            help="Whether the file holds what was said. Without words each letter is an x.",
+            "--no-words",
+            help="Keep nothing of what was said: every letter becomes an x, every digit a 0.",
         ),
-    ] = True,
+    ] = False,
     audio: Annotated[
         bool, typer.Option("--audio", help="Keep the audio too, so that the file holds voices.")
     ] = False,
@@ -56,14 +56,14 @@ def command(
 
     pulse-plugins serve --replay session.jsonl
     """
-    if audio and not words:
+    if audio and no_words:
         raise CommandError("--audio keeps what was said, so it excludes --no-words", Exit.USAGE)
     try:
         written = open(file, "x", encoding="utf-8", opener=_private)  # noqa: SIM115
     except FileExistsError:
         raise CommandError(f"{file} exists; name a new file", Exit.USAGE) from None
     with written:
-        return asyncio.run(_run(written, url, host, port, words, audio, as_json))
+        return asyncio.run(_run(written, url, host, port, not no_words, audio, as_json))
 
 
 def _private(path: str, flags: int) -> int:

@@ -165,30 +165,33 @@ def command(
 
 
 async def _run(server: PulseServer, recognizer: Recognizer, *, as_json: bool) -> int:
+    stopped = _stopped_by_signal()
     try:
         await _warm(recognizer)
         async with server:
             _tell(server, as_json=as_json)
             for fault in server.faults.armed if not as_json else ():
                 Console(highlight=False).print(f"  [yellow]will go wrong:[/] {escape(str(fault))}")
-            await _until_stopped()
+            await stopped.wait()
     finally:
         await recognizer.close()
     return Exit.OK
 
 
 async def _replay(server: ReplayServer, *, as_json: bool) -> int:
+    stopped = _stopped_by_signal()
     async with server:
         _tell(server, as_json=as_json)
-        await _until_stopped()
+        await stopped.wait()
     return Exit.OK
 
 
-async def _until_stopped() -> None:
+def _stopped_by_signal() -> asyncio.Event:
+    """An event that SIGTERM sets; it works before the command says that it listens."""
     stopped = asyncio.Event()
     with suppress(NotImplementedError, RuntimeError):  # not on Windows, and in no other thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    await stopped.wait()
+    return stopped
 
 
 async def _warm(recognizer: Recognizer) -> None:

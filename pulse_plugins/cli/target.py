@@ -1,4 +1,4 @@
-"""Which server a command talks to, and with which options."""
+"""The options that choose a server and say what is asked of it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ ENV_OTHER_KEY = "PULSE_API_KEY"  # for a server of one's own
 _NAMES = (
     (re.compile(r"\bset base_url to\b"), "use --url with"),
     (re.compile(r"\bbase_url\b"), "--url"),
-    (re.compile(r"\b(or|and) api_key\b,? ?"), ""),
+    (re.compile(r" (or|and) api_key\b"), ""),
+    (re.compile(r"\bapi_key\b"), "the API key"),
     (re.compile(r"\b(dialect|language)="), r"--\1 "),
 )
 _PLAIN = (bool, int, float, str)
@@ -119,7 +120,7 @@ def key_variable(url: str) -> str:
 
 
 def is_cloud(url: str) -> bool:
-    """Whether this is the service itself, whose key goes nowhere else."""
+    """Whether a URL names the service itself, the only receiver of the service's key."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

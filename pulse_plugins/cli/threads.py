@@ -1,4 +1,4 @@
-"""Blocking calls that nobody waits for once they are not wanted."""
+"""Blocking calls that do not delay the end of the program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 async def in_thread(call: Callable[[], T]) -> T:
-    """Call something that may block for long.
+    """Call a function that may block for long, in a thread of its own.
 
     Unlike with `asyncio.to_thread`, the program's end does not wait for it: a server that never
     answers would else hold Ctrl-C up until the call's own timeout.

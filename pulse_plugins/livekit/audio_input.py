@@ -255,3 +255,5 @@ class AudioInput:
 
     def _follow(self, source: AudioFormat) -> None:
         self._rate, self._channels = source.sample_rate, source.channels
+        assert self.engine is not None
+        self._wanted_samples = round(self.engine.packet_seconds * source.sample_rate)

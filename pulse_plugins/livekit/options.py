@@ -50,6 +50,8 @@ _REGIONS: dict[str, str] = {
 _PHONE_DIGITS = 7  # in a row, signs between them apart: more may be a caller's number
 _RESERVED = str.maketrans({",": " ", ":": " "})  # the wire separates keywords with them
 _OPTIONS = frozenset(each.name for each in fields(PulseOptions))
+# Milliseconds of audio in a packet. A room gives 50 ms at a time; the official plugin sends 50 ms.
+_PACKET_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Settings:
         if rate is not None:
             wire["sample_rate"] = rate
         if isinstance(wire.get("external_session_id"), str):
-            key = wire.get("api_key") or self.options.api_key or ""
+            key = wire.get("api_key") or self.options.key_for(self.options.urls[0]) or ""
             wire["external_session_id"] = session_id_of(wire["external_session_id"], key)
         if "keepalive_interval" in told:
             every = told["keepalive_interval"] or _NEVER
@@ -167,10 +169,12 @@ def first_settings(given: Mapping[str, Any]) -> Settings:
         raise ConfigurationError("region and base_url exclude each other: each names the host")
     base: dict[str, Any] = {"base_url": told.pop("base_url", _REGIONS[region or "auto"])}
     base["api_key"] = told.pop("api_key", None)
+    base["api_keys"] = told.pop("api_keys", {})
     base.update(
         _endpoint(base["base_url"], told.pop("stream_path", None), told.pop("dialect", None))
     )
     known = DIALECTS[base["dialect"]].parameters if base["dialect"] in DIALECTS else frozenset()
+    told.setdefault("packet_ms", _PACKET_MS)
     if "vad_events" in known:
         told.setdefault("vad_events", True)
         # The documents of the dialect `pulse` do not list these two. The service accepted unknown

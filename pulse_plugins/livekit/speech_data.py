@@ -16,7 +16,7 @@ from livekit.agents.stt import SpeechData
 from livekit.agents.types import NOT_GIVEN, TimedString
 from pydantic import BaseModel
 
-from pulse_plugins.core.base.events import Final, Interim, Word
+from pulse_plugins.core.base.events import Final, Word
 from pulse_plugins.core.base.languages import LANGUAGES, spaceless
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.audio_input import InputClock
@@ -48,19 +48,15 @@ class SpeechDataBuilder:
         """The answer to a flush when nothing was pending."""
         return SpeechData(language=self.language(None), text="")
 
-    def interim(self, interim: Interim) -> SpeechData:
-        """Text that may change; it has no times of its own yet."""
-        return SpeechData(language=self.language(None), text=interim.text)
-
-    def preflight(self, text: str, start: float, confidence: float) -> SpeechData:
-        """Text on which a reply may begin.
+    def unfinished(self, text: str, start: float, end: float, confidence: float) -> SpeechData:
+        """Text that may change, or on which a reply may begin.
 
         Args:
             text: All words of the utterance.
             start: stream_time at which its first word began, as far as it is known.
-            confidence: Of its closed segments; 0.0 where there is none.
+            end: At which its last word ended, or the end of the audio so far.
+            confidence: Of the newest final: the service gives none for interims.
         """
-        end = self._clock.until
         return SpeechData(
             language=self.language(None),
             text=text,

@@ -23,12 +23,10 @@ Nothing here awaits or reads a clock: `now` is an argument, `deadline` says when
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf
 
-from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
+from livekit.agents.stt import SpeechEvent
 
 from pulse_plugins.core.base.events import (
     Disconnected,
@@ -42,15 +40,16 @@ from pulse_plugins.core.base.events import (
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
-from pulse_plugins.livekit.turn_ending import QUIET, ModeReader, TurnEnding
+from pulse_plugins.livekit.speech_output import SpeechOutput
+from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, OpenFlushes, TurnEnding
 
-_SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
-_POLL = 0.2  # seconds between two looks at whether the caller is quiet
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
+_LOST_END = 2.0  # seconds without text and in silence: the server does not report this end
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
-_LOOKS_BACK = 1.5  # seconds of audio that can be judged
+_IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
 _SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
 # A monologue leaves at these bounds although the caller goes on. The framework would commit the
 # part that left without waiting for the rest, so the bounds are wide.
@@ -61,16 +60,11 @@ class SpeechEvents:
     """The grammar of one stream.
 
     Args:
-        build: Translates texts and times.
-        clock: For wall clock times, and the end of the audio so far.
-        emit: Takes each event.
+        build, clock, emit, wall, settings: As for `SpeechOutput`.
         finalize: Asks the engine for the pending words; returns the request's id.
-        wall: The wall clock, in seconds: no event is from the future.
         reader: Reads who ends turns in the session.
 
     Attributes:
-        speaking: Whether START was sent and END was not.
-        session_id: Of the newest connection.
         eager: Watches the open utterance for PREFLIGHT.
         turns: Who ends turns.
     """
@@ -83,37 +77,38 @@ class SpeechEvents:
         finalize: Callable[[], int],
         wall: Callable[[], float],
         reader: ModeReader,
+        settings: Settings,
     ) -> None:
-        self.speaking = False
-        self.session_id = ""
         self.eager = EagerText(exact=True)
         self.turns = TurnEnding(reader)
+        self._out = SpeechOutput(build, clock, emit, wall, settings)
         self._utterance = UtteranceAssembler(_POLICY, build.options.language)
-        self._build = build
         self._clock = clock
-        self._emit = emit
         self._finalize = finalize
-        self._now = wall
-        self._flushes: deque[int] = deque()  # not answered yet, oldest first
+        self._flushes = OpenFlushes()
         self._flushed_at: float | None = None  # stream_time of the newest flush in a pause
-        self._hears_vad = False  # the server reports the speech that is open
-        self._vad_open = False  # and it goes on
-        self._vad_end: float | None = None  # stream_time at which it ended
-        self._last_word: float | None = None  # stream_time of the end of this speech's last word
+        self._server = ServerSpeech()
+        self._caller = CallerAudio(clock, self.eager)
         self._changed_at = 0.0  # when something of this speech was last heard
-        self._resumed = False  # the end of speech was reported, but the caller goes on
-        self._resumed_until = 0.0  # when that is taken for noise
-        self._asked_quiet_at = 0.0  # when the audio is to be looked at next
         self._down = False  # no connection: silence of the server means nothing
-        self._settings: Settings | None = None
+        self._started_at: float | None = None  # stream_time of a start that waits for words
         self._newest_answer: Final | None = None
-        self._shown = ""
         self._interim = ""  # the newest of the open segment
         self._input_checked_at = 0.0  # when audio was last known to come
 
+    @property
+    def speaking(self) -> bool:
+        """Whether START was sent and END was not."""
+        return self._out.speaking
+
+    @property
+    def session_id(self) -> str:
+        """The service's id of the newest connection; empty before the first text."""
+        return self._out.session_id
+
     def follow(self, settings: Settings) -> None:
         """Follow the user's settings from now on."""
-        self._settings = settings
+        self._out.settings = settings
 
     def handle(self, event: Event, now: float) -> None:
         """Take what the engine tells; events that are not about speech change nothing.
@@ -132,7 +127,9 @@ class SpeechEvents:
             case SpeechEnded(time=at):
                 self._speech_ended(at, now)
             case Disconnected(error=error):
-                self._vad_open = False  # the next connection's VAD knows nothing of this one's
+                self._server.is_open = (
+                    False  # the next connection's VAD knows nothing of this one's
+                )
                 self._down = error is not None
                 self._changed_at = now
             case Recovered():
@@ -148,17 +145,17 @@ class SpeechEvents:
         """
         self.turns.flushed()
         self.eager.exact = True
-        self._flushed_at = self._clock.until if self.eager.is_quiet(0.25) else None
+        self._flushed_at = self._clock.until if self.eager.is_quiet(_IN_PAUSE) else None
         if self._is_over_and_quiet():
             self._pass(self._utterance.release(now), now)
-        self._flushes.append(request_id)
+        self._flushes.add(request_id)
         self._request(request_id, now)
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
 
     def flushed_nothing(self) -> None:
         """The framework flushed before there was any audio."""
-        self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
+        self._out.nothing()
 
     def advance(self, now: float, *, silent_for: float = 0.0) -> None:
         """Time has passed.
@@ -168,10 +165,11 @@ class SpeechEvents:
             silent_for: Seconds since the newest audio was given.
         """
         self.turns.advance(now)
-        if self._resumed and now >= self._asked_quiet_at:
-            self._look_for_quiet(now)
+        if self._caller.goes_on and now >= self._caller.look_at and self._caller.stops(now):
+            self._utterance.speech_stopped()
+            self._changed_at = now
         if self._watches_input and silent_for >= _STOPPED:
-            self._vad_open = False
+            self._server.is_open = False
             self._request(self._finalize(), now)
         close_at = self._close_at
         if close_at is not None and now >= close_at:
@@ -186,8 +184,7 @@ class SpeechEvents:
     def deadline(self) -> float | None:
         """When to `advance`, on the clock of `now`, if nothing happens before."""
         due = [self._close_at, self.turns.deadline]
-        if self._resumed:
-            due.append(self._asked_quiet_at)
+        due.append(self._caller.look_at if self._caller.goes_on else None)
         if self._watches_input:
             due.append(max(self._changed_at, self._input_checked_at) + _STOPPED)
         if self._utterance.awaits_answer or self._sends_stable:
@@ -199,76 +196,87 @@ class SpeechEvents:
         released = self._utterance.flush()
         if released.final is not None:
             self._pass(released, now)
-        elif self._flushes:
-            self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
-        self._flushes.clear()
+        elif self._flushes.newest is not None:
+            self._out.nothing()
         self._end()
 
     # What the engine tells.
 
     def _take_interim(self, interim: Interim, now: float) -> None:
-        self.session_id = interim.session_id or self.session_id
+        self._out.session_id = interim.session_id or self.session_id
         self._start(None, now)
         self._changed_at = now
         self._interim = interim.text
         self._pass(self._utterance.interim(interim, now), now)
 
     def _take_final(self, final: Final, now: float) -> None:
-        self.session_id = final.session_id or self.session_id
+        self._out.session_id = final.session_id or self.session_id
         if final.text:
             self._start(final.start if final.words else None, now)
-            self._last_word = final.end if final.words else None
+            self._server.last_word = final.end if final.words else None
             self._changed_at = now
+            if final.confidence is not None:
+                self._out.confidence = final.confidence
             if self._interim:
-                self.eager.compare(self._interim, final.text, self._last_word)
+                self.eager.compare(self._interim, final.text, self._server.last_word)
         if final.text or final.finalized:
             self._interim = ""
         if final.finalized:
             self._newest_answer = final
         if final.finalized and self._has_resumed(final):
             self._utterance.speech_started()
-            self._resumed = True
-            self._asked_quiet_at = now + _POLL
-            self._resumed_until = inf
+            self._caller.is_heard(now)
         self._pass(self._utterance.final(final, now), now)
-        if self.speaking and self._holds_for == 0.0 and not self._resumed:
-            self._end_if_whole(now)
+        self._all_may_be_heard(now)
 
     def _speech_started(self, at: float, now: float) -> None:
-        self._start(at, now)
-        self._hears_vad = self._vad_open = True
-        self._vad_end = None
-        if self._resumed_until < inf:
-            self._resumed = False
+        if self._out.settings.start_on_words and not self.speaking:
+            self._started_at = at
+        else:
+            self._start(at, now)
+        self._server.started()
+        self._caller.is_reported()
         self._changed_at = now
 
     def _speech_ended(self, at: float, now: float) -> None:
-        self._vad_open = False
+        self._server.is_open = False
+        self._started_at = None
         if not self.speaking:
             return
-        self._vad_end = at
+        self._server.ended_at = at
         self._changed_at = now
-        if self._goes_on_after(at):
-            self._resumed = True
-            self._asked_quiet_at = now + _POLL
-            self._resumed_until = now + _RESUMED
+        if self._caller.has_speech_since(at):
+            self._caller.is_heard(now, at_most=_RESUMED)
         elif self._holds_for == 0.0:
             self._close(now)
+        else:
+            self._all_may_be_heard(now)
 
     # When an utterance is over.
 
     @property
     def _holds_for(self) -> float:
         """Seconds for which closed words wait after something was heard of them."""
-        return self.turns.hold(server_ends=self._vad_end is not None)
+        return self.turns.hold(server_ends=self._server.ended_at is not None)
 
     @property
     def _close_at(self) -> float | None:
         """When the open utterance is taken for ended; None while somebody else will say so."""
-        waits = self._utterance.awaits_answer or self._resumed
-        if not self.speaking or waits or self._vad_open or self._down:
+        if not self.speaking or self._down:
             return None
-        return max(self._changed_at + self._holds_for, self._asked_quiet_at)
+        if self._utterance.awaits_answer or self._caller.goes_on:
+            return None
+        holds_for = _LOST_END if self._server.is_open else self._holds_for
+        return max(self._changed_at + holds_for, self._caller.look_at)
+
+    def _all_may_be_heard(self, now: float) -> None:
+        """If all words of a speech that the server has ended are final, act on it at once."""
+        if not self.speaking or self._caller.goes_on or self._server.ended_at is None:
+            return
+        if self._holds_for == 0.0:
+            self._end_if_whole(now)
+        elif self._is_over_and_quiet():
+            self._send_preflight(self.eager.complete())
 
     def _close_if_quiet(self, now: float) -> None:
         """Nothing was heard for a while: that ends the speech unless the caller still speaks.
@@ -276,10 +284,11 @@ class SpeechEvents:
         Where the server reports the end of speech it has listened itself. Elsewhere its decoder
         may only be slow: it works in chunks of about 1.1 s.
         """
-        may_go_on = self._vad_end is None and now < self._changed_at + 3 * QUIET
-        if may_go_on and not self.eager.is_quiet(QUIET / 2):
-            self._asked_quiet_at = now + _POLL
+        may_go_on = self._server.is_open or now < self._changed_at + 3 * QUIET_HOLD
+        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(QUIET / 2):
+            self._caller.look_later(now)
         else:
+            self._server.is_open = False
             self._close(now)
 
     def _close(self, now: float) -> None:
@@ -290,30 +299,26 @@ class SpeechEvents:
 
     def _end_if_whole(self, now: float) -> bool:
         """End the speech if all of its words are final and no flush waits for its answer."""
-        if self._flushes or not self._is_whole():
+        if self._newest_answer is not None:  # it was held because the caller seemed to go on
+            self._flushes.answered(self._newest_answer.finalize_id)
+        if self._flushes.newest is not None or not self._is_whole:
             return False
         self._pass(self._utterance.release(now), now)
         self._end()
         return True
 
+    @property
     def _is_whole(self) -> bool:
-        """Whether all words of the speech are in closed segments.
-
-        Without word times nothing proves it.
-        """
-        if self._interim or self._vad_open or self._last_word is None:
-            return False
-        return self._vad_end is None or self._last_word >= self._vad_end - _SAME_END
+        """Whether all words of the speech are in closed segments."""
+        return not self._interim and self._server.is_whole
 
     def _is_over_and_quiet(self) -> bool:
         """Whether the server ended the speech and the audio since then holds no other."""
-        if self._vad_end is None or not self._is_whole():
-            return False
-        since = self._clock.until - self._vad_end
-        return 0.0 < since <= _LOOKS_BACK and self.eager.is_quiet(since)
+        ended_at = self._server.ended_at
+        return ended_at is not None and self._is_whole and self._caller.is_quiet_since(ended_at)
 
     def _request(self, request_id: int, now: float) -> None:
-        self._resumed = False
+        self._caller.goes_on = False
         self._utterance.requested(request_id, now, self._clock.until)
         answer = self._newest_answer
         if answer is not None and (answer.finalize_id or 0) >= request_id:
@@ -328,34 +333,13 @@ class SpeechEvents:
         the words that follow. A flush in mid-speech, or in the mode `manual`, is a commit of the
         application, and its FINAL is never held.
         """
-        flushed_at = self._flushed_at
-        if not self._flushes or flushed_at is None or self.turns.mode not in ("vad", "detector"):
+        newest, flushed_at = self._flushes.newest, self._flushed_at
+        if newest is None or flushed_at is None or (answer.finalize_id or 0) < newest:
             return False
-        if (answer.finalize_id or 0) < self._flushes[-1]:
+        if self.turns.mode not in ("vad", "detector"):
             return False
         has_words = bool(answer.text) or self._utterance.is_open
-        return has_words and self._goes_on_after(flushed_at, within=_SAME_TURN)
-
-    def _goes_on_after(self, stream_time: float, *, within: float = _LOOKS_BACK) -> bool:
-        """Whether the audio after this moment holds speech, which no text may show yet.
-
-        Args:
-            stream_time: The moment.
-            within: Seconds in which the speech must begin.
-        """
-        since = self._clock.until - stream_time
-        if not 0.05 < since <= _LOOKS_BACK:
-            return False
-        stretch = min(since, within)
-        return not self.eager.is_quiet(stretch, before=since - stretch)
-
-    def _look_for_quiet(self, now: float) -> None:
-        """Whether a caller who resumed is quiet again: a noise is no speech that brings a flush."""
-        if self.eager.is_quiet(QUIET / 2) or now >= self._resumed_until:
-            self._resumed = False
-            self._utterance.speech_stopped()
-            self._changed_at = now
-        self._asked_quiet_at = now + _POLL
+        return has_words and self._caller.has_speech_since(flushed_at, within=_SAME_TURN)
 
     @property
     def _watches_input(self) -> bool:
@@ -370,81 +354,42 @@ class SpeechEvents:
     @property
     def _sends_stable(self) -> bool:
         """Whether a text may start a reply before anybody reports the end of speech."""
-        return not (self.turns.has_flushes or self._hears_vad)
+        return not (self.turns.has_flushes or self._server.is_reported)
 
     # What the framework is told.
 
     def _pass(self, released: Released, now: float) -> None:
-        """Emit what the utterance lets go."""
+        """Tell what the utterance lets go."""
         final, interim = released.final, released.interim
         if final is not None:
             self._pass_final(final, now)
         if interim is not None:
             self.eager.reads(interim.text, now, closed=not self._interim)
-            if interim.text != self._shown and not self._build.options.redacts:
-                self._shown = interim.text
-                self._send(SpeechEventType.INTERIM_TRANSCRIPT, self._build.interim(interim))
+            self._out.interim(interim)
 
     def _pass_final(self, final: Final, now: float) -> None:
-        asked = self._answered(final.finalize_id)
-        self._shown = ""
-        self.eager.left(final.text)
-        if final.text and not asked:
+        asked = self._flushes.answered(final.finalize_id)
+        text = self._out.final(final, asked=asked)
+        self.eager.left(text)
+        if text and not asked:
             self.turns.released(now)
-        if final.text:
-            for part in self._build.parts(final):
-                data = self._build.whole(part)
-                self._send(SpeechEventType.FINAL_TRANSCRIPT, data, ends_at=part.end)
-        elif asked:
-            self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
-        if final.finalized and not self._vad_open and not self._utterance.is_open:
+        if final.finalized and not self._server.is_open and not self._utterance.is_open:
             self._end()
-
-    def _answered(self, finalize_id: int | None) -> bool:
-        """Whether this request, or an older one, was a flush of the framework."""
-        asked = False
-        while self._flushes and finalize_id is not None and self._flushes[0] <= finalize_id:
-            self._flushes.popleft()
-            asked = True
-        return asked
 
     def _start(self, at: float | None, now: float) -> None:
         if self.speaking:
             return
-        self.speaking = True
         self._changed_at = now
-        self._hears_vad = self._vad_open
-        self._vad_end = self._last_word = None
+        self._server.begins()
         self.turns.look()
         self.eager.exact = self.turns.has_flushes
-        event = SpeechEvent(SpeechEventType.START_OF_SPEECH, request_id=self.session_id)
-        if at is not None:
-            event.speech_start_time = self._clock.wall_time(at, self._now(), starts=True)
-        self._emit(event)
+        self._out.start(at if self._started_at is None else self._started_at)
+        self._started_at = None
 
     def _end(self) -> None:
-        if not self.speaking:
-            return
-        self.speaking = False
-        known = [at for at in (self._last_word, self._vad_end) if at is not None]
-        event = SpeechEvent(SpeechEventType.END_OF_SPEECH, request_id=self.session_id)
-        if known:
-            event.speech_end_time = self._wall(min(known))
-        self._emit(event)
+        self._out.end(self._server.last_word, self._server.ended_at)
 
     def _send_preflight(self, text: str | None) -> None:
-        if text is None or self._build.options.redacts:
-            return
-        data = SpeechData(language=self._build.language(None), text=text)
-        self._send(SpeechEventType.PREFLIGHT_TRANSCRIPT, data)
-
-    def _send(
-        self, kind: SpeechEventType, data: SpeechData, *, ends_at: float | None = None
-    ) -> None:
-        event = SpeechEvent(kind, request_id=self.session_id, alternatives=[data])
-        if ends_at is not None:
-            event.speech_end_time = self._wall(ends_at)
-        self._emit(event)
-
-    def _wall(self, stream_time: float) -> float:
-        return self._clock.wall_time(stream_time, self._now())
+        if text is not None:
+            word, end = self._server.last_word, self._server.ended_at
+            self._out.preflight(text, end if word is None else word)

@@ -84,8 +84,8 @@ class SpeechStream(stt.RecognizeStream):
             self._request_finalize,
             time.time,
             framework.TurnModeReader(),
+            settings,
         )
-        self._events.follow(settings)
         self._input = AudioInput(clock, self._events.eager, self._begin)
         self._speaker = Speaker()
         self._reports = Reports(self._emit_error)

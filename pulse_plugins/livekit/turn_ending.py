@@ -15,6 +15,7 @@ to callers whom the session's detector does not hear come later.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from pulse_plugins.livekit.framework import TurnMode
@@ -24,6 +25,8 @@ HOLD = 0.45  # seconds after the server's end of speech
 # endpointing delay, which is 3.0 s.
 DETECTOR_HOLD = 1.8
 QUIET = 0.8  # seconds without new text, where the server reports no end of speech
+# The same where a flush may still come: at 0.9 s of latency the last word is shown that late.
+QUIET_HOLD = 1.4
 _PATIENCE = 1.5  # seconds
 _MISSES = 3
 
@@ -71,7 +74,7 @@ class TurnEnding:
             return 0.0 if server_ends else QUIET
         if self.mode == "detector":
             return DETECTOR_HOLD
-        return HOLD if server_ends else QUIET
+        return HOLD if server_ends else QUIET_HOLD
 
     def look(self) -> None:
         """Read the mode again: an agent may have been replaced."""
@@ -105,3 +108,26 @@ class TurnEnding:
     def deadline(self) -> float | None:
         """When to `advance`."""
         return None if self._waits_since is None else self._waits_since + _PATIENCE
+
+
+class OpenFlushes:
+    """The flushes of the framework that no FINAL has answered yet."""
+
+    def __init__(self) -> None:
+        self._ids: deque[int] = deque()  # oldest first
+
+    @property
+    def newest(self) -> int | None:
+        """The engine's id of the newest one."""
+        return self._ids[-1] if self._ids else None
+
+    def add(self, request_id: int) -> None:
+        """The framework flushed."""
+        self._ids.append(request_id)
+
+    def answered(self, request_id: int | None) -> bool:
+        """The request with this id, and all before it, are answered; whether any was a flush."""
+        before = len(self._ids)
+        while self._ids and request_id is not None and self._ids[0] <= request_id:
+            self._ids.popleft()
+        return len(self._ids) < before

@@ -41,7 +41,7 @@ def add_routes(
             # All are read before any is armed.
             schedule.add([parse(str(line)) for line in listed if str(line).strip()])
         except (LookupError, RecursionError, ValueError, ConfigurationError) as error:
-            # A LookupError is a charset that nobody knows.
+            # A LookupError means that the charset of the body is unknown.
             return stream_refusal(RefusedError(400, str(error)))
         return web.json_response({"armed": armed()})
 

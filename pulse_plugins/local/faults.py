@@ -1,4 +1,4 @@
-"""Faults on purpose: what goes wrong, and when.
+"""Faults on purpose: what happens, and when.
 
 The compact form, for a command line or the control endpoint:
 
@@ -11,8 +11,8 @@ The compact form, for a command line or the control endpoint:
     stall=5@finalize=1          read and write nothing for 5 s from the first finalize on
     blackhole@audio=10          from then on read everything and never answer again, nor to pings
     late_final=2@finalize=3     the answer to the third finalize comes 2 s late, and all after it
-    garbage@word=3              messages that no client should stumble over; then all goes on
-    timed_out@audio=5,times=0   the message "timed out" of the legacy path; then all goes on
+    garbage@word=3              messages that a client must survive; the connection goes on
+    timed_out@audio=5,times=0   the message "timed out" of the legacy path; the connection goes on
     error=1011@audio=4          the error message of the documents, then close with the code
     drop@closing=1              at the closing word, before it is answered
     drop@audio=20,times=0       on every connection, each time it has sent 20 s of audio
@@ -53,11 +53,11 @@ MEANINGS: dict[Kind, str] = {
     Kind.CLOSE: "The connection is closed with this code.",
     Kind.REFUSE: "The handshake is answered with this HTTP status.",
     Kind.STALL: "Nothing is read and nothing is written for so many seconds.",
-    Kind.BLACKHOLE: "Everything is read and nothing is answered any more, pings neither.",
+    Kind.BLACKHOLE: "From then on everything is read and nothing is answered, not even pings.",
     Kind.GARBAGE: "Messages come that a client must survive: not JSON, binary, wrong types.",
     Kind.LATE_FINAL: "The next final comes so many seconds late, and all messages behind it.",
     Kind.ERROR: "The documented error message comes, then a close with this code.",
-    Kind.TIMED_OUT: "An in-band message says that the request timed out; then all goes on.",
+    Kind.TIMED_OUT: "An in-band message says that the request timed out; the connection goes on.",
 }
 MOMENTS: dict[str, str] = {
     "audio": "After so many seconds of the connection's audio.",

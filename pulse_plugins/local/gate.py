@@ -1,4 +1,4 @@
-"""Who may use the server: keys, web pages, and how many at once."""
+"""Checks the key, the origin and the number of requests before the server serves them."""
 
 from __future__ import annotations
 

@@ -58,9 +58,9 @@ class PulseServer:
     """The server; start it with `async with`, or with `start` and `aclose`.
 
     Attributes:
-        options: How it behaves.
-        connections: What became of the handshakes of WebSockets, in order; the last 10000.
-        faults: What is still to go wrong; more can be added at any time.
+        options: The options of the server.
+        connections: A record of each WebSocket handshake, in order; the last 10,000.
+        faults: The faults that are still to happen; more can be added at any time.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class PulseServer:
         """Prepare a server.
 
         Args:
-            options: How it behaves, or only whom it asks for words: a recognizer, which stays
-                its owner's to close, or the name of one. None: real recognition.
-            faults: What goes wrong and when, as values or in the compact form.
+            options: The options of the server; or only its recognizer, which the caller closes; or
+                only the name of a recognizer. None: the recognizer `pocketsphinx`.
+            faults: The faults, as values or in the compact form.
             host: The address to bind to. The default accepts connections from this machine only.
             port: 0 takes a free one.
             watch: Called with each event of each connection; it must not block.
@@ -108,7 +108,7 @@ class PulseServer:
 
     @property
     def url(self) -> str:
-        """The base URL for clients, `ws://…`; the dialect's path is theirs to add."""
+        """The base URL for clients, `ws://…`, without the path of an endpoint."""
         return f"ws://{self._named_host}:{self.port}"
 
     @property
@@ -251,7 +251,7 @@ class PulseServer:
         return handle
 
     def _tell(self, event: ServerEvent) -> None:
-        """Let `wait_for` look again, and show the event to whom the server was made for."""
+        """Wake `wait_for`, and pass the event to `watch`."""
         self._changed.set()
         if self._watch is not None and event.kind != "changed":
             self._watch(event)
@@ -286,10 +286,10 @@ async def serve(
     """Run a server until cancelled.
 
     Args:
-        options: How it behaves.
+        options: The options of the server.
         host: The address to bind to.
-        port: 0 takes a free one.
-        faults: What goes wrong and when.
+        port: 0 takes a free port.
+        faults: The faults, as values or in the compact form.
         started: Called once it listens, to print its URL for instance.
     """
     async with PulseServer(options, faults=faults, host=host, port=port) as server:

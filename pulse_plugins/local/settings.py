@@ -1,11 +1,12 @@
-"""How a local server behaves: every switch in one value, and the same from strings."""
+"""The options of a local server, as one immutable value or read from text."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from math import inf
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -18,7 +19,7 @@ from pulse_plugins.local.wire.parameters import REGIONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions(Habits):
-    """One server's behaviour; the defaults follow the service's documents.
+    """The behaviour of one server.
 
     Attributes:
         recognizer: One that exists, which stays its owner's to close; or a name for
@@ -59,7 +60,7 @@ class ServerOptions(Habits):
     """
 
     recognizer: Recognizer | str = "pocketsphinx"
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     latency_interim: float = 0.0
     latency_final: float = 0.0
     concurrency: int | None = None
@@ -121,7 +122,7 @@ class ServerOptions(Habits):
             more: Options that are values already; they win.
 
         Raises:
-            ConfigurationError: A name is unknown or a value is none of its kind.
+            ConfigurationError: A name is unknown, or a value does not fit its option.
         """
         hints = get_type_hints(cls)
         known = {each.name for each in fields(cls)}
@@ -158,25 +159,24 @@ def _read(name: str, text: str, hint: Any) -> object:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         for each in arguments:
-            try:
+            with suppress(ConfigurationError):
                 return _read(name, text, each)
-            except ConfigurationError:
-                continue
     elif origin is Literal:
         for value in arguments:
-            if text == str(value) or text == str(value).lower():
+            if text in (str(value), str(value).lower()):
                 return value
     elif origin is frozenset:
         return frozenset(_read(name, part, arguments[0]) for part in text.split("+") if part)
-    elif hint is bool and text in ("true", "false"):
-        return text == "true"
-    elif hint is type(None) and text == "none":
-        return None
-    elif hint is str:
-        return text
-    elif hint in (int, float):
-        try:
-            return hint(text)
-        except ValueError:
-            pass
+    elif hint in _READERS:
+        with suppress(ValueError, KeyError):
+            return _READERS[hint](text)
     raise ConfigurationError(f"{name}={text!r} is not a value of this option")
+
+
+_READERS: dict[Any, Callable[[str], object]] = {
+    bool: {"true": True, "false": False}.__getitem__,
+    type(None): {"none": None}.__getitem__,
+    str: str,
+    int: int,
+    float: float,
+}

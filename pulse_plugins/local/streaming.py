@@ -49,9 +49,9 @@ class StreamEndpoint:
 
         Args:
             options: The server's.
-            recognizer: Whom to ask for words.
-            faults: What is to go wrong.
-            gate: Who may come in.
+            recognizer: Opens a decoder for each connection.
+            faults: The faults that are still to happen.
+            gate: Checks keys and limits.
             connections: Where records are added.
             tell: Called with each event.
         """
@@ -106,10 +106,10 @@ class StreamEndpoint:
     def _read(
         self, dialect: DialectName, request: web.Request, record: ConnectionRecord
     ) -> Parameters:
-        """What is asked for.
+        """Read and check what the handshake asks for.
 
         Raises:
-            RefusedError: It is not given.
+            RefusedError: The handshake is refused.
         """
         if self._options.concurrency_refusal == 429 and self._is_full(record):
             raise RefusedError(429, "Too many concurrent connections")
@@ -127,7 +127,7 @@ class StreamEndpoint:
             raise RefusedError(400, str(error)) from error
         try:
             is_websocket = bool(web.WebSocketResponse().can_prepare(request))
-        except UnicodeError:  # aiohttp cannot word its refusal of a header that is no UTF-8
+        except UnicodeError:  # aiohttp cannot write a refusal that quotes a header outside UTF-8
             is_websocket = False
         if not is_websocket:
             raise RefusedError(400, "this endpoint takes WebSocket connections only")
@@ -158,9 +158,9 @@ class StreamEndpoint:
             raise RefusedError(400, str(error)) from error
         try:
             await socket.prepare(request)
-        except ConnectionError:  # the client went away before its handshake was answered
+        except ConnectionError:  # the client left before its handshake was answered
             record.closed = True
-            return web.Response(status=400)  # nobody is there to read it
+            return web.Response(status=400)  # the client is gone
         if (raw := request.get_extra_info("socket")) is not None:
             raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         if await self._closed_at_once(asked, record, socket):

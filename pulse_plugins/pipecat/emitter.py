@@ -45,6 +45,11 @@ _PAST = 5.0  # seconds; no text comes for audio so far before the last final
 _AUDIO_GAP = 0.5
 
 
+# Seconds in which a server says that speech started: 0.1 s of speech, and a result latency of
+# 0.9 s, the longest that is tested.
+_SPEECH_STARTS = 1.0
+
+
 class Emitter:
     """From one stream's events to its service's frames.
 
@@ -73,6 +78,7 @@ class Emitter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finalize_at: float | None = None  # when the delayed finalize is due
         self._gap_at: float | None = None  # when the open turn's audio is next looked at
+        self._vad_is_lost = False  # the server that heard the turn start is gone
         self._gap_time: float | None = None  # stream_time of the gap that closed the turn
         self.audio_at = 0.0  # when audio came last
         self.eager = EagerTurn(sink) if sink.predicts_ends and proposes_turns else None
@@ -83,6 +89,7 @@ class Emitter:
     def speech_started(self) -> None:
         """The user speaks."""
         self._finalize_at = None
+        self._vad_is_lost = False
         self._utterance.speech_started()
         self._late_interims.speech_started()
         self._arm()
@@ -105,6 +112,9 @@ class Emitter:
     def finalize(self) -> None:
         """Ask for the pending words; their final completes the turn."""
         self._finalize_at = None
+        if self._vad_is_lost:
+            self._vad_is_lost = False
+            self._utterance.speech_stopped()
         self._sink.expect_final(self)
         stream = self._stream
         mark = stream.stream_time
@@ -159,14 +169,19 @@ class Emitter:
             self._arm()
 
     def disconnected(self) -> None:
-        """The connection is gone, and with it what its server knew of the open turn.
+        """Note that the connection is gone, and with it what its server knew of the open turn."""
+        self._vad_is_lost = self._proposes_turns and self._utterance.caller_speaks
 
-        The next server hears the replay. If speech goes on there, it says so; otherwise the answer
-        to this finalize closes the turn.
+    def connected(self) -> None:
+        """Wait for what the next server hears in the replay.
+
+        If speech goes on there, the server says that it started. Otherwise nothing would close the
+        turn: a finalize does. It cannot be asked for at once, because everything before it may be
+        transcribed already, and its answer would end the turn in the middle of a sentence.
         """
-        if self._proposes_turns and self._utterance.caller_speaks and not self._stream.closed:
-            self._utterance.speech_stopped()
-            self.finalize()
+        if self._vad_is_lost:
+            self._finalize_at = self._now() + _SPEECH_STARTS
+            self._arm()
 
     async def flush(self) -> None:
         """Nothing more will come for the open turn: push what is held and close it."""

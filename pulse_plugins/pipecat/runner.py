@@ -16,7 +16,7 @@ from loguru import logger
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.audio.formats import AudioFormat
-from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.errors import PulseError, StreamClosedError
 from pulse_plugins.core.base.events import (
     AudioLost,
     Connected,
@@ -40,6 +40,10 @@ from pulse_plugins.pipecat.settings import voice_of
 from pulse_plugins.pipecat.sink import TranscriptSink
 
 _DRAIN_MARGIN = 0.5  # seconds beyond the engine's own bound
+_MIXED = (
+    "audio of several participants alternates in one stream, so that nothing can be recognized: "
+    "pass participants='separate' to give each a stream"
+)
 _CLOSE = 2.0  # seconds for an aborted stream to be gone
 
 
@@ -130,6 +134,7 @@ class StreamRunner:
         self._over = False
         self._now = asyncio.get_running_loop().time
         self.source = source
+        self._warned = False  # of audio of several people
         self._former = AudioUsage()  # of streams before this one
         self._open()
 
@@ -154,11 +159,6 @@ class StreamRunner:
             AudioUsage(speech, metrics.replayed_seconds, metrics.silence_seconds)
         )
 
-    @property
-    def interleaves(self) -> bool:
-        """Whether audio of several people alternates."""
-        return self._emitter.people.interleaves
-
     def idles(self, seconds: float) -> bool:
         """Whether no audio came for so long."""
         return self._now() - self._emitter.audio_at > seconds
@@ -181,14 +181,26 @@ class StreamRunner:
 
     def push(self, audio: bytes, user_id: str) -> None:
         """Give this user's audio to the engine."""
-        emitter = self.live()
-        if emitter is not None:
-            emitter.audio_at = self._now()
-            if user_id != emitter.people.newest:
-                emitter.people.heard(user_id, self.stream.stream_time)
-            if emitter.eager is not None:
-                emitter.eager.audio(audio, self.source)
+        if self._over:
+            return
+        emitter = self._emitter
+        emitter.audio_at = self._now()
+        if user_id != emitter.people.newest:
+            self._change_speaker(user_id)
+        if emitter.eager is not None:
+            emitter.eager.audio(audio, self.source)
+        try:
             self.stream.push(audio)
+        except StreamClosedError:
+            if self.live() is not None:  # a new stream, now that the service is usable again
+                self.push(audio, user_id)
+
+    def _change_speaker(self, user_id: str) -> None:
+        people = self._emitter.people
+        people.heard(user_id, self.stream.stream_time)
+        if not self._warned and people.interleaves:
+            self._warned = True
+            self._warn(_MIXED)
 
     def follow(self, source: AudioFormat) -> None:
         """Note what the frames hold from now on."""
@@ -245,6 +257,7 @@ class StreamRunner:
             case Connected():
                 self._throttle.connected(self._now())
                 await self._set_connected(True)
+                emitter.connected()
             case Disconnected():
                 self._throttle.disconnected(self._now())
                 await self._set_connected(False)
@@ -252,6 +265,7 @@ class StreamRunner:
             case Reconnecting():
                 await self._trouble(event)
             case Recovered():
+                emitter.connected()  # counts from the end of the replay
                 await self._host.tell("on_recovered", event)
             case AudioLost():
                 self._warn(f"{event.duration:.2f} s of audio lost ({event.reason})")

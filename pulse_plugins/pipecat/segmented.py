@@ -294,8 +294,6 @@ class PulseSegmentedSTTService(SegmentedSTTService):
 def _frames(transcript: BatchTranscript, spoken: _Spoken) -> list[TranscriptionFrame]:
     if not any(letter.isalnum() for letter in transcript.text):
         return []  # punctuation alone is no turn
-    if spoken.settings.redacts:  # they can hold the unredacted text
-        transcript = replace(transcript, utterances=())
     people = Participants()
     people.heard(spoken.user_id, 0.0)
     final = Final(

@@ -18,10 +18,6 @@ ParticipantMode = Literal["together", "separate"]
 
 MAX_PARTICIPANTS = 16  # streams of one service; a plan allows a key about as many at once
 _IDLE = 60.0  # seconds without audio of a participant after which that stream is closed
-_MIXED = (
-    "audio of several participants alternates in one stream, so that nothing can be recognized: "
-    "pass participants='separate' to give each a stream"
-)
 
 
 class Streams:
@@ -52,7 +48,11 @@ class Streams:
         self._closing: set[asyncio.Task[None]] = set()
         self._former = AudioUsage()  # of streams that are closed
         self._warned = False
-        self._only = None if mode == "separate" else self._open("")
+        # Gives this user's audio to the stream that hears the user. Where all audio is one stream,
+        # no call of our own stands between: this is done for each frame.
+        self.push: Callable[[bytes, str], None] = (
+            self._push_separately if mode == "separate" else self._open("").push
+        )
 
     def __len__(self) -> int:
         return len(self._runners)
@@ -75,17 +75,6 @@ class Streams:
         """The emitters of the open streams."""
         found = (runner.live() for runner in self._runners.values())
         return [emitter for emitter in found if emitter is not None]
-
-    def push(self, audio: bytes, user_id: str) -> None:
-        """Give this user's audio to the stream that hears the user."""
-        runner = self._only
-        if runner is None:
-            runner = self._runners.get(user_id) or self._join(user_id)
-            if runner is None:
-                return
-        elif not self._warned and runner.interleaves:
-            self._warn(_MIXED)
-        runner.push(audio, user_id)
 
     def follow(self, source: AudioFormat) -> None:
         """Note what the frames hold from now on."""
@@ -110,6 +99,11 @@ class Streams:
             await self._host.cancel_task(task)
         await asyncio.gather(*(runner.close() for runner in runners))
 
+    def _push_separately(self, audio: bytes, user_id: str) -> None:
+        runner = self._runners.get(user_id) or self._join(user_id)
+        if runner is not None:
+            runner.push(audio, user_id)
+
     def _open(self, user_id: str) -> StreamRunner:
         runner = StreamRunner(
             self._host, self._options, self._source, proposes_turns=self._proposes_turns
@@ -122,10 +116,7 @@ class Streams:
         for other in [user for user, runner in self._runners.items() if runner.idles(_IDLE)]:
             self._leave(other)
         if len(self._runners) >= MAX_PARTICIPANTS:
-            if not self._warned:
-                self._warn(
-                    f"more than {MAX_PARTICIPANTS} participants: the rest is not transcribed"
-                )
+            self._warn_once()
             return None
         return self._open(user_id)
 
@@ -137,6 +128,10 @@ class Streams:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def _warn(self, text: str) -> None:
-        self._warned = True
-        logger.warning(f"{self._host.name}: {text}")
+    def _warn_once(self) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                f"{self._host.name}: more than {MAX_PARTICIPANTS} participants, the rest is not "
+                "transcribed"
+            )

@@ -10,8 +10,6 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, cast
 
 from pipecat.frames.frames import (
-    BotStartedSpeakingFrame,
-    BotStoppedSpeakingFrame,
     CancelFrame,
     EndFrame,
     Frame,
@@ -48,7 +46,7 @@ from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.runner import AudioUsage
 from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
 from pulse_plugins.pipecat.streams import ParticipantMode, Streams
-from pulse_plugins.pipecat.transcript_pusher import TranscriptPusher
+from pulse_plugins.pipecat.transcript_pusher import TURN_FRAMES, TranscriptPusher
 
 _AUDIO = (InputAudioRawFrame, UserAudioRawFrame)
 _NOTED = (VADUserStoppedSpeakingFrame, STTMuteFrame, UserMuteStartedFrame, UserMuteStoppedFrame)
@@ -185,6 +183,7 @@ class PulseSTTService(TranscriptPusher):
         self._server_turns = turn_detection == "server"
         self._streams: Streams | None = None  # between setup and the end
         self._formats = FrameFormats()
+        self._source: AudioFormat | None = None  # what the streams were told that frames hold
 
     @property
     def stream(self) -> PulseStream | None:
@@ -231,6 +230,7 @@ class PulseSTTService(TranscriptPusher):
         await self._teardown()
         self._pipeline_rate = setup.audio_in_sample_rate
         self.begin_usage()
+        self._source = None
         self._streams = Streams(
             self,
             lambda: self._options(self._settings),
@@ -263,7 +263,8 @@ class PulseSTTService(TranscriptPusher):
         source = self._formats.read(frame)
         if source is None:
             return self._leave_out()
-        if self._streams is not None:
+        if source is not self._source and self._streams is not None:
+            self._source = source
             self._streams.follow(source)
         return super().process_audio_frame(frame, direction)
 
@@ -285,8 +286,8 @@ class PulseSTTService(TranscriptPusher):
             for emitter in self._emitters():
                 emitter.speech_started()
         await super().process_frame(frame, direction)
-        if isinstance(frame, (BotStartedSpeakingFrame, BotStoppedSpeakingFrame)):
-            self.note_bot(speaks=isinstance(frame, BotStartedSpeakingFrame))
+        if isinstance(frame, TURN_FRAMES):
+            self.note_turn(frame)
         elif isinstance(frame, _NOTED):
             for emitter in self._emitters():
                 self._note(frame, emitter)

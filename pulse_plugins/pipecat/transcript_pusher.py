@@ -6,7 +6,14 @@ import asyncio
 import time
 from typing import Any
 
-from pipecat.frames.frames import TranscriptionFrame
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    Frame,
+    SpeechControlParamsFrame,
+    TranscriptionFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
 from pipecat.metrics.metrics import STTUsage
 from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
@@ -17,6 +24,12 @@ from pulse_plugins.pipecat.latency import LatencyMeter
 from pulse_plugins.pipecat.runner import AudioUsage
 from pulse_plugins.pipecat.settings import PulseSTTSettings
 
+TURN_FRAMES = (
+    BotStartedSpeakingFrame,
+    SpeechControlParamsFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
 _EVENTS = (
     "on_recovered",
     "on_audio_lost",
@@ -40,7 +53,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         self._awaiting: set[object] = set()  # emitters whose final is to come
         self._reported = 0.0  # seconds of usage
         self._confidence: float | None = None  # of the transcript that is being pushed
-        self._bot_speaks = False
+        self._turn_is_open: bool | None = None  # None: no turn logic was heard of
         self.latency = LatencyMeter()
         for name in _EVENTS:
             self._register_event_handler(name)
@@ -141,17 +154,25 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
     def joins_speakers(self) -> bool:
         """Whether an utterance of several speakers must be one frame, so that no word is lost.
 
-        While the bot speaks, `MinWordsUserTurnStartStrategy` drops each frame with too few words.
-        Later than the published latency after the end of speech, the stop strategies end the turn
-        with the first frame. Otherwise each speaker has frames of their own.
+        A frame that may start the turn must carry all words: `MinWordsUserTurnStartStrategy` drops
+        each frame with too few words, and a turn analyzer ends a turn that starts with several
+        frames at once. Later than the published latency after the end of speech, the stop
+        strategies end the turn with the first frame. Otherwise each speaker has frames of their
+        own, as always where nothing is known of turn logic in the pipeline.
         """
         ended, latency = self.latency.ended, self._ttfs_p99_latency or 0.0
         is_late = ended is not None and time.time() - ended >= latency
-        return self._bot_speaks or is_late
+        return self._turn_is_open is False or is_late
 
-    def note_bot(self, *, speaks: bool) -> None:
-        """Note that the bot begins or stops to speak."""
-        self._bot_speaks = speaks
+    def note_turn(self, frame: Frame) -> None:
+        """Note what a frame says of the user's turn."""
+        match frame:
+            case UserStartedSpeakingFrame():
+                self._turn_is_open = True
+            case UserStoppedSpeakingFrame() | BotStartedSpeakingFrame():
+                self._turn_is_open = False
+            case SpeechControlParamsFrame() if frame.turn_params and self._turn_is_open is None:
+                self._turn_is_open = False
 
     def expect_nothing(self) -> None:
         """Note that the user goes on: what was asked for ends no turn."""

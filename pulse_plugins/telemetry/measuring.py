@@ -148,7 +148,6 @@ class Instruments:
         self.ttfs = histogram("ttfs", "From a request for the pending words to its final")
         self.handshake = histogram("handshake", "To make a connection")
         self.outage = histogram("outage", "Without a connection, until all was sent again", _WAITS)
-        self.queue = histogram("queue", "In line for one of the plan's streams", _WAITS)
         self.reconnects = meter.create_counter(
             "pulse.stream.reconnects", unit="{try}", description="Tries to reconnect, by reason"
         )

@@ -93,7 +93,9 @@ async def test_its_lines_are_all_that_it_says() -> None:
     async with server(api_key="another") as local, program("doctor", "--url", local.url) as run:
         ended = await run.ended()
     assert ended.code == Exit.CONFIGURATION
-    assert ended.out.rstrip().splitlines()[-2].startswith("bad  handshake        HTTP 401")
+    assert (
+        ended.out.rstrip().splitlines()[-2].startswith("bad  handshake      HTTP 401 Unauthorized")
+    )
     assert ended.err == ""
 
 

@@ -64,6 +64,8 @@ def test_what_a_server_says_of_a_key_is_not_shown() -> None:
     [
         ("base_url is empty: name at least one", "--url is empty: name at least one"),
         ("set base_url to a host that serves it", "use --url with a host that serves it"),
+        ("set SMALLEST_API_KEY or api_key, or", "set SMALLEST_API_KEY, or"),
+        ("api_key holds characters", "the API key holds characters"),
         ("eou_timeout_ms=5 is out of range", "eou_timeout_ms=5 is out of range"),
     ],
 )

@@ -53,6 +53,7 @@ def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("live", "--help"),
         ("demo", "--help"),
         ("serve", "--help"),
+        ("record", "--help"),
         ("bench", "--help"),
         ("bench",),
     ],

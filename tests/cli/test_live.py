@@ -103,3 +103,15 @@ async def test_what_a_slow_machine_drops_is_told(capsys: pytest.CaptureFixture[s
     assert await anext(recorded) == b"\0\0"
     await recorded.aclose()
     assert "2.5 s of the microphone were dropped" in capsys.readouterr().err
+
+
+async def test_an_outage_is_shown_once_and_on_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a.wav", 20, count=4)
+    async with server(faults=["drop@word=2", "refuse=503@connection=2"]) as local:
+        assert await command("live", "--file", str(source), "--url", local.url) == Exit.OK
+    shown = capsys.readouterr()
+    assert shown.err.count("trying again") == 1
+    assert shown.err.count("connected again") == 1
+    assert "again" not in shown.out

@@ -6,6 +6,7 @@ A stream that may try again finds a service that works the second time; one that
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from pulse_plugins import (
     RequestRejectedError,
     RetryPolicy,
     ServerError,
+    ServerReported,
     Timeouts,
 )
 from tests.conformance.service import (
@@ -56,11 +58,13 @@ REGION = '{"status":"error","message":"no","error_code":"LANGUAGE_NOT_ENABLED_IN
 ERRORS_LIST = (
     '{"status":"error","message":"bad","errors":[{"path":"model","message":"is missing"}]}'
 )
+PARAMETER = '{"message":"Invalid query parameters","errors":[{"path":"language"}]}'  # N7
 UNAUTHORIZED = '{"message":"Unauthorized: No tokens provided"}'
 
 FATAL_HANDSHAKES = [
     refused("400 error", 400, RequestRejectedError, '{"error":"bad model","request_id":"r1"}'),
     refused("400 errors", 400, RequestRejectedError, ERRORS_LIST),
+    refused("400 errors alone", 400, RequestRejectedError, PARAMETER),
     refused("400 LANGUAGE_NOT_ENABLED_IN_REGION", 400, RegionError, REGION),
     refused("400 region as code", 400, RegionError, REGION.replace("error_code", "code")),
     refused("400 without a body", 400, RequestRejectedError, ""),
@@ -86,11 +90,14 @@ async def read(stream: PulseStream, events: list[object]) -> None:
             events.append(event)
 
 
-async def failure(running: Service, **wanted: Any) -> tuple[PulseError, list[object]]:
+async def failure(
+    running: Service, *, pcm: bytes = b"", **wanted: Any
+) -> tuple[PulseError, list[object]]:
     """How a stream ended for good, and what was told before."""
     stream = PulseStream(options(running, **wanted))
     events: list[object] = []
     stream.start()
+    stream.push(pcm)
     try:
         with pytest.raises(PulseError) as caught:
             await read(stream, events)
@@ -183,9 +190,11 @@ FATAL_ERRORS = [
         error=SECRET,
     ),
     error("code 402", PaymentRequiredError, type="error", code=402, message=SECRET),
-    error("invalid", RequestRejectedError, type="error", message=f"Invalid language: {SECRET}"),
     error("unauthorized", AuthenticationError, error="unauthorized"),
     error("credit", PaymentRequiredError, error=f"no credit left: {SECRET}"),
+]
+REFUSED_OPTIONS = [
+    error("invalid", RequestRejectedError, type="error", message=f"Invalid language: {SECRET}"),
     error("errors list", RequestRejectedError, status="error", errors=[{"message": "invalid"}]),
 ]
 PASSING_ERRORS = [
@@ -213,6 +222,33 @@ async def test_an_error_message_that_stays_ends_the_stream(
     assert type(error) is kind
     assert [type(event) for event in events] == [Connected, Disconnected]
     assert_nothing_private(error)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("message", "kind"), REFUSED_OPTIONS)
+async def test_an_option_that_is_refused_in_the_stream_ends_it_in_time(
+    message: dict[str, Any], kind: type[PulseError], dialect: str
+) -> None:
+    async with service(Script(greeting=[message, Close(1000)])) as running:
+        timeouts = Timeouts(max_outage=2.0)
+        error, events = await failure(running, pcm=LOUD, dialect=dialect, timeouts=timeouts)
+    assert type(error) is kind
+    assert_nothing_private(error)
+    reported = [event.error for event in events if isinstance(event, ServerReported)]
+    assert [type(each) for each in reported] == [kind] * len(running.visits)
+
+
+async def test_section_10_a_timeout_that_the_server_reports_is_no_end() -> None:
+    """N2: the message comes inside the stream, and the connection goes on."""
+    told = {"status": "error", "message": "Request timed out, try again later"}
+    spoken = {"session_id": "s1", "transcript": "hello", "is_final": True}
+    async with service(Script(heard=[told, spoken])) as running:
+        events = await attend(running)
+        assert len(running.visits) == 1
+        assert running.visits[0].audio == LOUD
+    assert [type(event) for event in events] == [Connected, ServerReported, Final, Disconnected]
+    (reported,) = [event.error for event in events if isinstance(event, ServerReported)]
+    assert reported.code == "error_timeout"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -273,7 +309,8 @@ async def test_a_close_in_mid_speech_is_mended_by_another_connection(
 )
 async def test_instant_closes_are_not_tried_for_ever(scripts: Sequence[Frame]) -> None:
     async with service(Script(greeting=scripts)) as running:
-        error, events = await failure(running, timeouts=Timeouts(max_outage=0.1))
+        # Audio is owed: an idle stream loses nothing by such a close.
+        error, events = await failure(running, pcm=LOUD, timeouts=Timeouts(max_outage=2.0))
         assert len(running.visits) > 1
     assert error.retryable
     assert sum(isinstance(e, Connected) for e in events) == len(running.visits)
@@ -294,6 +331,28 @@ async def test_a_close_with_1000_after_is_last_is_clean(dialect: str) -> None:
         assert len(running.visits) == 1
     assert [type(event) for event in events] == [Connected, Disconnected]
     assert events[-1] == Disconnected(None)
+
+
+async def test_section_10_the_refused_parameter_is_named() -> None:
+    async with service(Refusal(400, PARAMETER)) as running:
+        error, _ = await failure(running)
+    assert "the parameter language" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("language", "says"), [("multi", "multi-eu"), ("zh", "region='us'"), ("pa", "another language")]
+)
+@pytest.mark.parametrize("where", ["handshake", "stream"])
+async def test_section_10_a_refused_language_gets_advice(
+    language: str, says: str, where: str
+) -> None:
+    told = {"error": "no", "code": "LANGUAGE_NOT_ENABLED_IN_REGION"}
+    refusal = Refusal(400, json.dumps(told))
+    script = refusal if where == "handshake" else Script(greeting=[told, Close(1000)])
+    async with service(script) as running:
+        error, _ = await failure(running, language=language)
+    assert isinstance(error, RegionError)
+    assert says in str(error)
 
 
 async def test_the_message_of_the_server_is_kept_apart_from_the_text() -> None:

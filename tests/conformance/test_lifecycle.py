@@ -101,8 +101,7 @@ async def test_3_audio_is_raw_bytes_in_advised_portions(
         await hear(running, pcm=pcm, encoding=encoding, sample_rate=rate)
         (visit,) = running.visits
     assert len(visit.audio) == (rate + 1) * width
-    assert set(visit.packets[:-1]) == {rate * width // 10}  # 100 ms
-    assert max(visit.packets) <= 8192
+    assert all(size % width == 0 and size <= 8192 for size in visit.packets)
     if encoding == "linear16":
         assert visit.audio == pcm
     if encoding == "linear32":  # little-endian integers

@@ -82,7 +82,12 @@ HELLO = says("hello there")
 BAD_FIELD: tuple[type[Event], dict[str, object]] = (MessageIgnored, {"reason": "field words"})
 
 MESSAGES = [
-    case("4.2 A partial", [PARTIAL_A], (Interim, {"text": "book a table", "start": 0.0})),
+    case(
+        "4.2 A partial",
+        [PARTIAL_A],
+        (Interim, {"text": "book a table", "start": 0.0}),
+        says("book a table", promoted=True),  # the server closes, and no final came
+    ),
     case(
         "4.2 A final",
         [FINAL_A],
@@ -128,9 +133,10 @@ MESSAGES = [
     ),
     case("4.3 language of a pinned session", [final(language="da")], says("hello there")),
     case(
-        "4.3 language detected", [final(language="fr")], says("hello there", language="fr")
+        "4.3 language of another detection", [final(language="fr")],
+        says("hello there", language="en"),
     ),
-    case("4.3 language null", [final(language=None)], says("hello there", language=None)),
+    case("4.3 language null", [final(language=None)], says("hello there", language="en")),
     case("4.3 languages null", [final(languages=None)], says("hello there", languages=())),
     case(
         "4.3 languages several",
@@ -176,6 +182,7 @@ MESSAGES = [
         "4.3 empty partial at the start",
         [final("", is_final=False), {**PARTIAL_A}],
         (Interim, {"text": "book a table"}),
+        says("book a table", promoted=True),
     ),
     case(
         "4.3 a final closes the partial",
@@ -183,6 +190,7 @@ MESSAGES = [
         (Interim, {"text": "book a table", "start": 0.0}),
         says("Book a table for 4."),
         (Interim, {"text": "and", "start": 1.52}),
+        says("and", promoted=True),
     ),
     case(
         "4.4 speech_started",
@@ -238,6 +246,15 @@ async def test_a_message_becomes_its_events(
     ]
     assert [type(event) for event in events] == [kind for kind, _ in expected]
     assert told == expected
+
+
+@pytest.mark.parametrize("asked", ["multi-eu", "multi"])
+async def test_4_3_the_language_that_a_group_detects_is_told(asked: str) -> None:
+    frames = [final(language="fr", languages=["fr", "en"])]
+    async with service(Script(heard=frames)) as running:
+        (event,) = await hear(running, language=asked)
+    assert isinstance(event, Final)
+    assert (event.language, event.languages) == ("fr", ("fr", "en"))
 
 
 async def test_words_are_placed_and_weighed() -> None:

@@ -26,7 +26,8 @@ from pulse_plugins.core.transcript.assembler import TranscriptAssembler
 from pulse_plugins.core.transcript.delivered import DeliveredWords
 from tests.support.attentive import AttentiveCall
 from tests.support.call import Call
-from tests.support.hearing import RATE, spoken
+from tests.support.hearing import RATE, Hearing, spoken
+from tests.support.misbehaving import Habits, Misbehaving
 
 pytestmark = pytest.mark.unit
 
@@ -166,6 +167,11 @@ class AnyCall(RuleBasedStateMachine):
         assert self.call.lost == 0.0
         assert self.call.session.error is None
 
+    def say_all(self) -> None:
+        """The server says what it has to say."""
+        server = self.call.server
+        self.call.hear(server.answer() if server.finalizes else server.final())
+
     def teardown(self) -> None:
         """Then the network is well again: the other words come, every request is answered."""
         call = self.call
@@ -179,10 +185,8 @@ class AnyCall(RuleBasedStateMachine):
                 call.connect()
             elif not call.servers:
                 continue
-            elif call.server.finalizes:
-                call.hear(call.server.answer())
-            elif call.server.words():
-                call.hear(call.server.final())
+            elif call.server.finalizes or call.server.words():
+                self.say_all()
             elif len(call.words) == len(self.spoken):
                 break
         assert call.words == self.spoken
@@ -286,6 +290,78 @@ class AnyChange(AnyCall):
         call.settle()
 
 
+class MisbehavingCall(Call):
+    """Its servers have habits of real ones."""
+
+    def __init__(self, habits: Habits) -> None:
+        self.habits = habits
+        super().__init__()
+
+    def make_server(self) -> Hearing:
+        return Misbehaving(self.habits, self.loud)
+
+
+class AnyHabit(AnyCall):
+    """The servers repeat finals, round times, double words, overtake interims and report errors."""
+
+    @initialize(
+        marks=st.booleans(),
+        answers_empty=st.booleans(),
+        rounds=st.booleans(),
+        doubles=st.sampled_from([None, 0.0, 0.1, 0.17]),
+        repeats=st.booleans(),
+    )
+    def choose_habits(
+        self,
+        marks: bool,
+        answers_empty: bool,
+        rounds: bool,
+        doubles: float | None,
+        repeats: bool,
+    ) -> None:
+        self.call = MisbehavingCall(Habits(marks, answers_empty, rounds, doubles, repeats))
+        self.stale = ""
+
+    @property
+    def server(self) -> Misbehaving:
+        server = self.call.server
+        assert isinstance(server, Misbehaving)
+        return server
+
+    def hear(self, messages: list[str]) -> None:
+        for message in messages:
+            if self.call.servers:
+                self.call.hear(message)
+
+    @precondition(lambda self: self.call.servers)
+    @rule(most=st.integers(1, 5), overtaken=st.booleans())
+    def cut_final(self, most: int, overtaken: bool) -> None:
+        if self.server.finalizes or not self.server.words():
+            return  # it answers in order
+        stale = self.server.interim()
+        self.hear(self.server.cuts(most))
+        if overtaken:
+            self.hear([stale])
+
+    @precondition(lambda self: any(s.finalizes for s in self.call.servers.values()))
+    @rule()
+    def answer(self) -> None:
+        if self.server.finalizes:
+            self.hear(self.server.answers())
+
+    @precondition(lambda self: self.call.servers)
+    @rule()
+    def report_an_error_and_go_on(self) -> None:
+        self.hear(['{"status":"error","message":"decoder timed out"}'])
+
+    def say_all(self) -> None:
+        """The other words come, from whichever connection there is."""
+        if self.server.finalizes:
+            self.hear(self.server.answers())
+        elif self.server.words():
+            self.hear(self.server.cuts(100))
+
+
 PROFILE = settings(
     max_examples=150,
     stateful_step_count=50,
@@ -299,7 +375,15 @@ PROFILE = settings(
 
 @pytest.mark.parametrize(
     "machine",
-    [AnyCall, AnyCallWithoutFlags, AnyCallWithoutWordTimes, AnyQuietCall, AnyHangUp, AnyChange],
+    [
+        AnyCall,
+        AnyCallWithoutFlags,
+        AnyCallWithoutWordTimes,
+        AnyQuietCall,
+        AnyHangUp,
+        AnyChange,
+        AnyHabit,
+    ],
 )
 def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall]) -> None:
     run_state_machine_as_test(machine, settings=PROFILE)

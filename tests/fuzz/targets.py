@@ -188,8 +188,9 @@ def check_session(example: tuple[str, list[Step]]) -> None:
 
 
 def _check_call(call: Call) -> None:
-    count = call.session.audio_count
-    assert call.fed == count.held + count.settled + count.released + count.lost
+    count = call.session.buffer.count
+    waiting = round(call.packetizer.held_seconds * call.session.buffer.bytes_per_second)
+    assert call.fed == count.held + count.acked + count.released + count.lost + waiting
     assert call.answered == sorted(set(call.answered))
     for final in call.finals:
         times = [final.start, final.end, *(t for w in final.words for t in (w.start, w.end))]

@@ -60,8 +60,9 @@ class Script(llm.LLM[Any]):
         tool_choice: Any = NOT_GIVEN,
         extra_kwargs: Any = NOT_GIVEN,
     ) -> llm.LLMStream:
-        last = chat_ctx.items[-1]
-        said = (last.text_content or "") if isinstance(last, llm.ChatMessage) else ""
+        # Not the last item: in virtual time the agent's messages seem to come after the caller's.
+        users = [m for m in chat_ctx.items if isinstance(m, llm.ChatMessage) and m.role == "user"]
+        said = (users[-1].text_content or "") if users else ""
         self.asked.append((time.time(), said))
         return _Answer(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 

@@ -57,8 +57,21 @@ def test_a_pause_that_was_none_is_taken_back() -> None:
     assert clock.session_time(3.9) == pytest.approx(3.9, abs=0.6)
 
 
-def test_audio_from_before_the_stream_keeps_its_time() -> None:
+@pytest.mark.parametrize("early", [0.0, 0.03, 0.06])
+def test_speech_right_after_a_pause_starts_after_it(early: float) -> None:
+    """Word times are coarse: the first word may seem to begin before the pause."""
     clock = InputClock()
-    clock.start_at(99.0)
-    clock.pushed(1.0, 100.5, waited=False)
-    assert clock.wall_time(0.5, 101.0) == pytest.approx(99.5)
+    now = play(clock, 100.0, 2.0)
+    now = play(clock, now + 5.0, 2.0)
+    start, end = 2.0 - early, 2.3
+    assert clock.paused(start, end) == pytest.approx(5.0)
+    assert clock.wall_time(start, now, starts=True) == pytest.approx(100.0 + start + 5.0)
+
+
+@pytest.mark.parametrize("late", [-0.1, 0.0, 0.02])
+def test_speech_right_before_a_pause_ends_before_it(late: float) -> None:
+    clock = InputClock()
+    now = play(clock, 100.0, 2.0)
+    play(clock, now + 5.0, 2.0)
+    assert clock.paused(1.7, 2.0 + late) == 0.0
+    assert clock.paused(1.95, 2.0 + late) == 0.0

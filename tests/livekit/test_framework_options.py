@@ -96,19 +96,46 @@ def test_a_cloud_url_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         first_settings({})
 
 
-@pytest.mark.parametrize(
-    ("retries", "ever", "first", "seconds"),
-    [(0, 1, 1, 0.0), (1, 2, 2, 0.0), (3, None, 4, 3.1), (5, None, 6, 6.1)],
-)
-def test_patience_is_the_frameworks(
-    retries: int, ever: int | None, first: int, seconds: float
-) -> None:
+@pytest.mark.parametrize(("retries", "ever"), [(0, 1), (1, 2), (2, None), (3, None)])
+def test_patience_is_the_frameworks(retries: int, ever: int | None) -> None:
     options = for_connection(
         settings().options, APIConnectOptions(max_retry=retries, retry_interval=1.5, timeout=3.0)
     )
-    assert (options.retry.max_attempts, options.retry.max_first_attempts) == (ever, first)
-    assert options.retry.first_seconds == seconds
+    assert options.retry.max_attempts == ever
     assert (options.retry.cap, options.timeouts.connect) == (1.5, 3.0)
+
+
+def test_a_region_is_a_host() -> None:
+    given: dict[str, object] = {"region": "us", "api_key": "k"}
+    assert first_settings(given).options.urls == ("wss://api.us.smallest.ai",)
+    with pytest.raises(ConfigurationError, match="region"):
+        first_settings({"region": "mars", "api_key": "k"})
+    with pytest.raises(ConfigurationError, match="exclude"):
+        first_settings({"region": "us", "base_url": "ws://127.0.0.1:1"})
+
+
+@pytest.mark.parametrize(
+    "name", ["call-_+15105550100_x7Ab", "+1 (510) 555-0100", "15105550100", "a room", "x" * 200]
+)
+def test_a_callers_number_never_becomes_the_sessions_id(name: str) -> None:
+    made = settings(external_session_id=name, api_key="k").options.external_session_id
+    assert made is not None
+    assert made.isalnum()
+    assert "5550100" not in made
+    assert made == settings(external_session_id=name, api_key="k").options.external_session_id
+    assert made != settings(external_session_id=name, api_key="l").options.external_session_id
+
+
+def test_a_harmless_id_stays_as_it_is() -> None:
+    assert settings(external_session_id="room_42.a").options.external_session_id == "room_42.a"
+
+
+@pytest.mark.parametrize(
+    "given", [{"min_confidence": 1.5}, {"speaker_format": "{who}"}, {"speaker_format": "{"}]
+)
+def test_what_the_adapter_itself_is_told_is_checked_too(given: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(given))):
+        settings(**given)
 
 
 def test_keepalive_can_be_turned_off() -> None:

@@ -32,5 +32,5 @@ async def test_random_faults(vad: bool, seed: int) -> None:
         assert havoc.done
         assert heard.text == words(0, 20), havoc.done
         check_grammar(heard.events)
-        assert heard.count(FINAL) >= flushes
+        assert heard.count(FINAL) >= min(1, flushes)  # one FINAL answers all open flushes
         await stream.aclose()

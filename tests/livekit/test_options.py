@@ -6,7 +6,17 @@ import pytest
 
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.livekit import STT
-from tests.livekit.driving import END, INTERIM, Heard, check_grammar, frames, play, speech, words
+from tests.livekit.driving import (
+    END,
+    FINAL,
+    INTERIM,
+    Heard,
+    check_grammar,
+    frames,
+    play,
+    speech,
+    words,
+)
 from tests.support.peer import peer
 
 
@@ -40,8 +50,32 @@ async def test_what_is_in_force_already_changes_nothing() -> None:
         await heard.until(lambda: heard.count(END) == 2)
         assert heard.text == words(0, 4)
         assert server.handshakes == 1
-        assert not stt.capabilities.manual_flush
         await stream.aclose()
+
+
+async def test_a_model_that_does_not_stream_is_refused_while_a_stream_is_live() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        with pytest.raises(ConfigurationError, match="pulse-pro"):
+            stt.update_options(model="pulse-pro")
+        assert stt.model == "pulse"
+        await stream.aclose()
+        stt.update_options(model="pulse-pro")
+        assert not stt.capabilities.streaming
+
+
+async def test_who_flushes_never_changes_under_a_live_stream() -> None:
+    async with peer(window=None, vad=False) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        stt.update_options(finalize_on_flush=False)
+        assert stt.capabilities.manual_flush
+        await play(stream, frames(speech(0, 2)))
+        stream.flush()
+        await heard.until(lambda: heard.count(FINAL) == 1)
+        await stream.aclose()
+        await stt.stream().aclose()
+        assert not stt.capabilities.manual_flush
 
 
 async def test_a_wrong_option_is_refused_and_changes_nothing() -> None:
@@ -122,3 +156,24 @@ async def test_redaction_that_is_turned_on_holds_the_next_interim_back() -> None
         assert heard.count(INTERIM) == before
         assert not stt.capabilities.interim_results
         await stream.aclose()
+
+
+def test_several_servers_have_keys_of_their_own() -> None:
+    cloud, own = "wss://api.smallest.ai", "ws://127.0.0.1:1"
+    options = STT(base_url=(cloud, own), api_key="c", api_keys={own: "o"})._settings.options
+    assert [options.key_for(url) for url in options.urls] == ["c", "o"]
+
+
+def test_a_derived_session_id_depends_on_the_key_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a secret in it, the telephone number could be found by trying all of them."""
+
+    def derived() -> str | None:
+        return STT(external_session_id="call +15551234567")._settings.options.external_session_id
+
+    monkeypatch.setenv("SMALLEST_API_KEY", "one")
+    first = derived()
+    monkeypatch.setenv("SMALLEST_API_KEY", "two")
+    assert first is not None
+    assert first != derived()

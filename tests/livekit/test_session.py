@@ -50,12 +50,12 @@ async def test_a_preflight_begins_the_reply_before_the_turn_is_committed() -> No
     async with peer(window=1.2, vad=False, decoder=partial(Reader, call.turns)) as server:
         stt = STT(base_url=server.url)
         async with session(call, stt=stt, vad=None, turn_handling={"turn_detection": "stt"}) as rig:
-            await rig.until_turns(1)
-            asked_at, asked = rig.script.asked[0]
-            assert asked == call.turns[0].text
-            assert asked_at < rig.turns[0].at
+            await rig.until_turns(2)
+            asked_at, asked = rig.script.asked[1]  # the first turn shows that interims stay
+            assert asked == call.turns[1].text
+            assert asked_at < rig.turns[1].at
             await asyncio.sleep(0)
-            assert len(rig.script.asked) == 1  # the reply that was begun is the one that is used
+            assert len(rig.script.asked) == 2  # the reply that was begun is the one that is used
         await stt.aclose()
 
 
@@ -72,4 +72,19 @@ async def test_a_manual_commit_does_not_wait_for_silence() -> None:
             text = await asyncio.wait_for(rig.session.commit_user_turn(transcript_timeout=5.0), 10)
             assert time.monotonic() - before < 1.0
             assert text == first.text
+        await stt.aclose()
+
+
+async def test_the_usage_of_a_session_is_complete_at_its_end() -> None:
+    call = recordings.load("booking")
+    async with peer(window=None, vad=False, decoder=partial(Reader, call.turns)) as server:
+        stt = STT(base_url=server.url)
+        seen: list[float] = []
+        stt.on("metrics_collected", lambda metrics: seen.append(metrics.audio_duration))
+        async with session(
+            call, stt=stt, vad=None, turn_handling={"turn_detection": "manual"}
+        ) as rig:
+            await server.until(lambda: any(link.seconds > 3.0 for link in server.links))
+            given = rig.caller._sent * 0.02
+        assert sum(seen) >= given - 0.1
         await stt.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from livekit.agents import LanguageCode
-from livekit.agents.stt import SpeakerContext
+from livekit.agents.stt import SpeakerContext, SpeechData
 from livekit.agents.types import NOT_GIVEN
 
 from pulse_plugins.core.base.events import Final, Utterance, Word
@@ -20,6 +20,11 @@ def builder(**options: object) -> SpeechDataBuilder:
     return SpeechDataBuilder(settings, InputClock())
 
 
+def entries(build: SpeechDataBuilder, final: Final) -> list[SpeechData]:
+    """What the framework is given for a final."""
+    return [build.whole(part) for part in build.parts(final)]
+
+
 def two_speakers(text: str = "Hello there, yes?") -> Final:
     words = (
         Word("Hello", 0.5, 0.8, 0.9, "0"),
@@ -32,7 +37,7 @@ def two_speakers(text: str = "Hello there, yes?") -> Final:
 def test_words_carry_times_on_the_sessions_clock_confidence_and_offset() -> None:
     build = builder()
     build.offset = 10.0
-    (data,) = build.final(two_speakers())
+    (data,) = entries(build, two_speakers())
     assert data.words is not None
     first = data.words[0]
     assert (first, first.start_time, first.end_time) == ("Hello", 10.5, 10.8)
@@ -42,14 +47,14 @@ def test_words_carry_times_on_the_sessions_clock_confidence_and_offset() -> None
 
 
 def test_a_missing_confidence_is_not_given() -> None:
-    (data,) = builder().final(Final("hi", 0.0, 0.1, (Word("hi", 0.0, 0.1),)))
+    (data,) = entries(builder(), Final("hi", 0.0, 0.1, (Word("hi", 0.0, 0.1),)))
     assert data.words is not None
     assert data.words[0].confidence is NOT_GIVEN
     assert data.confidence == 0.0
 
 
 def test_each_speakers_run_is_one_entry() -> None:
-    first, second = builder(diarize=True).final(two_speakers())
+    first, second = entries(builder(diarize=True), two_speakers())
     assert (first.text, first.speaker_id, first.start_time, first.end_time) == (
         "Hello there,",
         "S0",
@@ -62,14 +67,25 @@ def test_each_speakers_run_is_one_entry() -> None:
 
 
 def test_a_rewritten_text_is_not_split() -> None:
-    (data,) = builder(diarize=True).final(two_speakers("[NAME_1], yes?"))
+    (data,) = entries(builder(diarize=True), two_speakers("[NAME_1], yes?"))
     assert (data.text, data.speaker_id) == ("[NAME_1], yes?", "S0")
+
+
+def test_speakers_may_stay_in_one_entry() -> None:
+    build = builder(diarize=True)
+    build.splits_speakers = False
+    (data,) = entries(build, two_speakers())
+    assert (data.text, data.speaker_id) == ("Hello there, yes?", "S0")
+    assert [word.speaker_id for word in data.words or ()] == ["S0", "S0", "S1"]
+    build.speaker_format = "{speaker_id}: {text}"
+    (data,) = entries(build, two_speakers())
+    assert data.text == "S0: Hello there,\nS1: yes?"
 
 
 def test_words_can_be_hidden() -> None:
     build = builder()
     build.words = False
-    (data,) = build.final(two_speakers())
+    (data,) = entries(build, two_speakers())
     assert data.words is None
     assert data.end_time == 1.5
 
@@ -91,7 +107,7 @@ def test_language(asked: str, detected: str | None, told: str) -> None:
 
 def test_all_detected_languages_are_told() -> None:
     final = Final("si oui", 0.0, 0.0, language="es", languages=("es", "fr"))
-    (data,) = builder(language="multi-eu").final(final)
+    (data,) = entries(builder(language="multi-eu"), final)
     assert (data.language, data.source_languages) == ("es", ["es", "fr"])
 
 
@@ -106,7 +122,7 @@ def test_extras_are_metadata() -> None:
     )
     build = builder()
     build.offset = 1.0
-    (data,) = build.final(final)
+    (data,) = entries(build, final)
     assert data.metadata == {
         "utterances": [{"text": "hi", "start": 2.0, "end": 3.0, "speaker": "S1"}],
         "emotion": {"joy": 0.5},
@@ -132,7 +148,7 @@ def test_redaction_hides_utterances_which_the_service_does_not_redact() -> None:
         utterances=(Utterance("I am Bob", 0.0, 1.0),),
         redacted_entities=("[FIRSTNAME_1]",),
     )
-    (data,) = builder(redact_pii=True).final(final)
+    (data,) = entries(builder(redact_pii=True), final)
     assert data.metadata == {"redacted_entities": ["[FIRSTNAME_1]"]}
 
 

@@ -34,3 +34,7 @@ def test_options_from_strings() -> None:
 def test_options_that_cannot_be(setting: str) -> None:
     with pytest.raises(ConfigurationError):
         ServerOptions.from_strings([setting])
+
+
+def test_the_key_is_not_in_the_text_of_the_options() -> None:
+    assert "s3cret" not in repr(ServerOptions(api_key="s3cret"))

@@ -89,3 +89,38 @@ def test_no_text_raises_and_no_word_is_invented(text: str) -> None:
     found, entities = Redactor(pii=True, pci=True).redact(words(text))
     assert len(found) <= len(text.split())
     assert all(any(entity in word.text for word in found) for entity in entities)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("my name is Hans Miller.", "my name is [FIRSTNAME_1] [LASTNAME_1]."),
+        ("my name is Zaphod", "my name is [FIRSTNAME_1]"),
+        ("mary and john smith", "[FIRSTNAME_1] and [FIRSTNAME_2] [LASTNAME_1]"),
+        ("i live at twelve high street", "i live at [ADDRESS_1]"),
+        ("221 baker street please", "[ADDRESS_1] please"),
+        # Names that are everyday words too, and numbers without a street, stay.
+        ("a long way up the hill", "a long way up the hill"),
+        ("will you mark the white rose", "will you mark the white rose"),
+        ("a table for four at seven", "a table for four at seven"),
+        ("the name of the restaurant", "the name of the restaurant"),
+    ],
+)  # fmt: skip
+def test_names_and_addresses_of_the_lists_are_found(said: str, expected: str) -> None:
+    assert redacted(said, pci=False) == expected
+    assert redacted(said, pii=False, pci=False) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("account number 12345678", "account number [ACCOUNTNUMBER_1]"),
+        ("my zip code is 94105", "my zip code is [ZIPCODE_1]"),
+        ("room 94105", "room 94105"),
+        ("order number 12345678", "order number 12345678"),
+    ],
+)
+def test_account_and_zip_numbers_are_known_by_the_words_before_them(
+    said: str, expected: str
+) -> None:
+    assert redacted(said, pii=False) == expected

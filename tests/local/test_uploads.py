@@ -28,6 +28,8 @@ from tests.cli.rig import record
 
 pytestmark = pytest.mark.unit
 
+pytestmark = pytest.mark.process  # FFmpeg decodes in a process of its own
+
 RATES = frozenset({8_000, 16_000})
 Open = Callable[..., Upload]
 
@@ -173,7 +175,6 @@ def spoken(samples: NDArray[np.int16]) -> list[str]:
     return asyncio.run(recognize())
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("name", ODD_FILES)
 def test_an_odd_file_is_heard_as_by_the_program_of_ffmpeg(
     opened: Open, name: str, tmp_path: Path
@@ -236,7 +237,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.process
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_file_that_names_other_files_or_hosts_is_refused(opened: Open, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -249,7 +249,6 @@ def test_a_file_that_names_other_files_or_hosts_is_refused(opened: Open, name: s
     assert caught.value.error_code == "AudioDecodeError"
 
 
-@pytest.mark.process
 def test_a_decoder_that_says_nothing_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -49,5 +49,5 @@ async def test_ten_callers_book_at_once_and_the_eleventh_is_told_that_it_is_busy
         (4, "Robert Miller", "5550142")
     }
     assert answering.lines.open == 0
-    assert any("lines are busy" in line for line in log)
+    assert any("all lines are busy" in line for line in log)
     assert not any("Miller" in line or "5550142" in line for line in log)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import time as clock
 from datetime import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from examples.phone_agent.bookings import BookingStore
-from examples.phone_agent.livekit_worker import CALLS_PER_WORKER, load_of, play, server
+from examples.phone_agent.livekit_worker import CALLS_PER_WORKER, end_after, load_of, play, server
+from examples.phone_agent.pipecat_bot import MOST_SECONDS
 from pulse_plugins.local import PulseServer, ServerOptions
 from tests.support.sphinx import PocketSphinxRecognizer
 
-pytestmark = pytest.mark.process
 
-
+@pytest.mark.process
 @pytest.mark.timeout(120)
 async def test_a_table_is_booked_without_a_room(tmp_path: Path) -> None:
     store = BookingStore(f"sqlite:///{tmp_path}/b.db")
@@ -38,3 +42,26 @@ def test_the_dispatcher_is_told_how_full_the_worker_is() -> None:
     assert load_of(full) == 1.0  # type: ignore[arg-type]
     assert load_of(SimpleNamespace(active_jobs=[])) == 0.0  # type: ignore[arg-type]
     assert server.load_fnc is load_of
+
+
+async def test_a_call_ends_after_its_time() -> None:
+    did: list[str] = []
+    session: Any = SimpleNamespace(say=did.append, shutdown=lambda: did.append("shutdown"))
+    began = clock.monotonic()
+    await end_after(session, MOST_SECONDS)
+    assert clock.monotonic() - began >= MOST_SECONDS
+    assert did == ["I have to end this call. Goodbye.", "shutdown"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("file", ["livekit_agent.py", "phone_agent/livekit_worker.py"])
+async def test_the_frameworks_own_command_finds_the_worker(file: str) -> None:
+    starting = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "livekit.agents", "start", f"examples/{file}"),
+        env={name: value for name, value in os.environ.items() if "LIVEKIT" not in name},
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(starting.communicate(), 50)
+    assert b"ws_url is required" in output  # it got as far as the address of the server

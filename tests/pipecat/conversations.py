@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pipecat.frames.frames import STTUpdateSettingsFrame
@@ -11,7 +11,6 @@ from pulse_plugins.pipecat import PulseSTTService
 from tests.pipecat.conversation import Conversation, Cough, Do, End, Gone, Say, Wait
 from tests.pipecat.tone_server import Habits
 
-LATENCIES = (0.05, 0.2, 0.4, 0.6, 0.9)  # seconds
 STARTS = (
     "vad+transcription",
     "vad",
@@ -24,33 +23,28 @@ STARTS = (
 STOPS = ("timeout", "analyzer", "completion")
 
 _THREE_TURNS = (Say(5), End(), Say(12), End(), Say(23), End())
-_LONG_TURN = (Say(14), End())
 
 
-def conversations() -> list[Conversation]:
-    """All of them; their names are unique."""
-    made = [
-        *_strategies(),
-        *_lengths(),
-        *_pauses(),
-        *_soft_callers(),
-        *_server_habits(),
-        *_speakers_and_secrets(),
-        *_interruptions(),
-        *_faults(),
-        *_mutes(),
-        *_server_turns(),
-        *_ends(),
-    ]
-    names = [each.name for each in made]
+Latencies = Sequence[float]  # seconds from audio to its result
+ALL_LATENCIES: Latencies = (0.05, 0.2, 0.4, 0.6, 0.9)
+
+
+def groups(latencies: Latencies = ALL_LATENCIES) -> dict[str, list[Conversation]]:
+    """All conversations by what they try; their names are unique."""
+    made = {name: list(make(latencies)) for name, make in _GROUPS.items()}
+    names = [each.name for group in made.values() for each in group]
     assert len(set(names)) == len(names), "two conversations have one name"
     return made
 
 
-def _strategies() -> Iterator[Conversation]:
+def conversations(latencies: Latencies = ALL_LATENCIES) -> list[Conversation]:
+    return [each for group in groups(latencies).values() for each in group]
+
+
+def _strategies(latencies: Latencies) -> Iterator[Conversation]:
     for start in STARTS:
         for stop in STOPS:
-            for latency in (0.2, 0.9):
+            for latency in latencies:
                 yield Conversation(
                     f"{start}, {stop}, {latency:g} s",
                     _THREE_TURNS,
@@ -60,8 +54,8 @@ def _strategies() -> Iterator[Conversation]:
                 )
 
 
-def _lengths() -> Iterator[Conversation]:
-    for latency in LATENCIES:
+def _lengths(latencies: Latencies) -> Iterator[Conversation]:
+    for latency in latencies:
         for words in (1, 9, 10, 11, 20, 31):
             yield Conversation(
                 f"turn of {words} words, {latency:g} s",
@@ -70,8 +64,8 @@ def _lengths() -> Iterator[Conversation]:
             )
 
 
-def _pauses() -> Iterator[Conversation]:
-    for latency in LATENCIES:
+def _pauses(latencies: Latencies) -> Iterator[Conversation]:
+    for latency in latencies:
         for pause in (0.15, 0.3, 0.45):
             yield Conversation(
                 f"pause of {pause:g} s, {latency:g} s",
@@ -87,8 +81,8 @@ def _pauses() -> Iterator[Conversation]:
             )
 
 
-def _soft_callers() -> Iterator[Conversation]:
-    for latency in LATENCIES:
+def _soft_callers(latencies: Latencies) -> Iterator[Conversation]:
+    for latency in latencies:
         for stop in ("timeout", "analyzer"):
             yield Conversation(
                 f"soft caller, {stop}, {latency:g} s",
@@ -109,8 +103,8 @@ def _soft_callers() -> Iterator[Conversation]:
         )
 
 
-def _server_habits() -> Iterator[Conversation]:
-    for latency in (0.05, 0.2, 0.6, 0.9):
+def _server_habits(latencies: Latencies) -> Iterator[Conversation]:
+    for latency in latencies:
         for flag in (True, False):
             for empty in (True, False):
                 for timed in (True, False):
@@ -149,10 +143,24 @@ def _server_habits() -> Iterator[Conversation]:
         )
 
 
-def _speakers_and_secrets() -> Iterator[Conversation]:
+def _speakers_and_secrets(latencies: Latencies) -> Iterator[Conversation]:
     speakers = {number: number // 4 % 2 for number in range(60)}
     secrets = frozenset({2, 7, 12, 19, 20, 30})
-    for latency in (0.2, 0.6):
+    yield Conversation(
+        "cough before a redacted turn, no empty answers",
+        (Cough(), Wait(1.6), Say(9), End()),
+        Habits(answers_empty=False, secrets=secrets),
+        {"redact_pii": True},
+    )
+    for latency in latencies:
+        yield Conversation(
+            f"two speakers pause before a final starts the turn, {latency:g} s",
+            (Say(4), End(), Say(12), Wait(0.45), Say(9), End()),
+            Habits(latency=latency, speakers=speakers),
+            {"diarize": True},
+            start="final",
+            stop="analyzer",
+        )
         for start in STARTS[:-1]:
             yield Conversation(
                 f"two speakers, {start}, {latency:g} s",
@@ -173,8 +181,8 @@ def _speakers_and_secrets() -> Iterator[Conversation]:
             )
 
 
-def _interruptions() -> Iterator[Conversation]:
-    for latency in (0.2, 0.6):
+def _interruptions(latencies: Latencies) -> Iterator[Conversation]:
+    for latency in latencies:
         for start in STARTS[:-1]:
             for stop in ("timeout", "analyzer"):
                 yield Conversation(
@@ -187,7 +195,7 @@ def _interruptions() -> Iterator[Conversation]:
                 )
 
 
-def _faults() -> Iterator[Conversation]:
+def _faults(latencies: Latencies) -> Iterator[Conversation]:
     turns = (Say(8), End(5.0), Say(12), End(5.0))
     for start in ("vad+transcription", "final", "3 final words"):
         for at in (1.65, 2.75, 3.1, 3.3, 9.6, 11.3):
@@ -207,7 +215,7 @@ def _faults() -> Iterator[Conversation]:
     changed = Do(
         lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2"))
     )
-    for latency in LATENCIES:
+    for latency in latencies:
         yield Conversation(
             f"options changed in mid-speech, {latency:g} s",
             (Say(5), changed, Say(9), End(), Say(3), End()),
@@ -220,9 +228,9 @@ def _faults() -> Iterator[Conversation]:
         )
 
 
-def _mutes() -> Iterator[Conversation]:
+def _mutes(latencies: Latencies) -> Iterator[Conversation]:
     muted = (Say(3, unheard=True), Wait(1.5), Say(4), End(), Say(12), End())
-    for latency in (0.05, 0.2, 0.6, 0.9):
+    for latency in latencies:
         for mute in ("first speech", "until first", "always"):
             yield Conversation(
                 f"muted by '{mute}', {latency:g} s",
@@ -254,8 +262,8 @@ def _mutes() -> Iterator[Conversation]:
         )
 
 
-def _server_turns() -> Iterator[Conversation]:
-    for latency in LATENCIES:
+def _server_turns(latencies: Latencies) -> Iterator[Conversation]:
+    for latency in latencies:
         server = Conversation("", (), Habits(latency=latency), server_turns=True)
         yield replace(server, name=f"server turns, {latency:g} s", steps=_THREE_TURNS)
         yield replace(
@@ -294,6 +302,13 @@ def _server_turns() -> Iterator[Conversation]:
             steps=(Say(8), End(5.0), Say(12), End(5.0)),
             habits=Habits(latency=latency, drop_at=1.65),
         )
+        if latency <= 0.2:  # the pause is too short for later results
+            yield replace(
+                server,
+                name=f"server turns, drop when all was cut, {latency:g} s",
+                steps=(Say(9), Wait(0.4), Say(3), End(), Say(3), End()),
+                habits=Habits(latency=latency, max_words=3, drop_at=3.24 + latency),
+            )
         yield replace(
             server,
             name=f"server turns, outage, {latency:g} s",
@@ -302,10 +317,25 @@ def _server_turns() -> Iterator[Conversation]:
         )
 
 
-def _ends() -> Iterator[Conversation]:
-    for latency in LATENCIES:
+def _ends(latencies: Latencies) -> Iterator[Conversation]:
+    for latency in latencies:
         yield Conversation(
             f"hung up after the last word, {latency:g} s",
             (Say(4), End(), Say(13), End(0.0)),
             Habits(latency=latency),
         )
+
+
+_GROUPS: dict[str, Callable[[Latencies], Iterator[Conversation]]] = {
+    "every start and stop strategy": _strategies,
+    "turns of 1 to 31 words": _lengths,
+    "pauses within a turn": _pauses,
+    "callers too soft for the VAD": _soft_callers,
+    "servers of other habits": _server_habits,
+    "two speakers, redaction": _speakers_and_secrets,
+    "the bot is interrupted": _interruptions,
+    "lost connections, changed options": _faults,
+    "mute strategies": _mutes,
+    "the server decides the turns": _server_turns,
+    "the caller hangs up": _ends,
+}

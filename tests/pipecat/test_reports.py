@@ -14,6 +14,7 @@ from loguru import logger
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
+    MetricsFrame,
     ProposedUserStartedSpeakingFrame,
     ProposedUserStoppedSpeakingFrame,
     STTUpdateSettingsFrame,
@@ -21,6 +22,7 @@ from pipecat.frames.frames import (
     UserMuteStartedFrame,
     UserMuteStoppedFrame,
 )
+from pipecat.metrics.metrics import STTUsageMetricsData
 from pipecat.transcriptions.language import Language
 
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
@@ -316,6 +318,24 @@ async def test_a_transcript_says_when_its_speech_began_and_ended() -> None:
         assert frame.metadata["confidence"] == pytest.approx(0.9)
 
 
+async def test_usage_counts_each_second_of_speech_once_and_replays_apart() -> None:
+    async with tone_server(Habits(drop_at=1.0)) as server:
+        service = PulseSTTService(base_url=server.url)
+        async with calling(service) as call:
+            await call.start_speaking()
+            await speak(call, said(1, 2, 3, 4, 5, tail=0.2))
+            await call.stop_speaking()
+            await call.until_completed(1)
+            usage = service.usage
+            await call.hang_up()
+            data = [d for frame in call.came(MetricsFrame) for d in frame.data]
+            reported = [d.value.audio_seconds for d in data if isinstance(d, STTUsageMetricsData)]
+            assert sum(reported) == pytest.approx(1.7, abs=0.05)
+            assert usage.speech == pytest.approx(1.7, abs=0.05)
+            assert 0.5 < usage.replayed < 1.2
+            assert usage.silence == 0.0
+
+
 async def test_interims_can_be_switched_off() -> None:
     async with tone_server(Habits()) as server:
         service = PulseSTTService(base_url=server.url, interim_results=False)
@@ -338,13 +358,13 @@ async def test_a_predicted_end_comes_before_the_turn_is_over_and_agrees_with_it(
                 await call.until_came(ProposedUserStoppedSpeakingFrame, turn + 1)
             eager = [frame.text for frame in call.came(EagerTranscriptionFrame)]
             final = [text for text, _ in call.finals]
-            # The first turn shows whether interims become their finals.
-            assert eager == final[1:]
-            order = [type(f) for f in call.frames]
-            assert (
-                order.index(EagerTranscriptionFrame)
-                < [i for i, kind in enumerate(order) if kind is TranscriptionFrame][1]
-            )
+            assert eager == final
+            kinds = [
+                type(frame)
+                for frame in call.frames
+                if isinstance(frame, (EagerTranscriptionFrame, TranscriptionFrame))
+            ]
+            assert kinds == [EagerTranscriptionFrame, TranscriptionFrame] * 4
 
 
 async def test_a_prediction_is_withdrawn_when_the_caller_goes_on() -> None:

@@ -9,24 +9,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from unittest.mock import Mock
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import (
+    EndFrame,
     MetricsFrame,
     StartFrame,
     STTUpdateSettingsFrame,
     TranscriptionFrame,
+    UserMuteStartedFrame,
+    UserMuteStoppedFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.metrics.metrics import ProcessingMetricsData, STTUsageMetricsData
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
 from pipecat.services.stt_service import SegmentedSTTService
+from pipecat.transcriptions.language import Language
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence
@@ -254,6 +260,96 @@ async def test_a_transcript_is_of_who_spoke_and_not_of_who_speaks_by_now() -> No
         heard.set()
         await call.hang_up()
         assert [frame.user_id for frame in call.came(TranscriptionFrame)] == ["alice", "bob"]
+
+
+async def test_the_end_is_bounded_whatever_waits() -> None:
+    async def hang(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(3600)
+        return web.json_response({})
+
+    async with answering(hang) as service, calling(service) as call:
+        for turn in range(2):
+            await call.turn(2 * turn, 2)
+        began = asyncio.get_running_loop().time()
+        await call.put(EndFrame())
+        async with asyncio.timeout(60):
+            await call.until_came(EndFrame, 1)
+        assert asyncio.get_running_loop().time() - began < Timeouts().close + 1.0
+        await call.until_error()
+        assert "2 segments" in call.errors[0].error
+
+
+async def test_a_segment_uses_the_settings_of_the_time_when_it_was_spoken() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    languages: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        languages.append(request.query["language"])
+        asked.set()
+        await go_on.wait()
+        return web.json_response({"transcription": "hello", "words": []})
+
+    async with answering(answer) as service, calling(service) as call:
+        for turn in range(2):
+            await call.turn(2 * turn, 2)
+        async with asyncio.timeout(DEADLINE):
+            await asked.wait()
+        await call.until_came(VADUserStoppedSpeakingFrame, 2)
+        await call.put(STTUpdateSettingsFrame(delta=PulseSTTSettings(language="hi")))
+        await asyncio.sleep(0.1)
+        go_on.set()
+        await call.until_completed(2)
+        await call.turn(4, 2)
+        await call.until_completed(3)
+        assert languages == ["en", "en", "hi"]
+        labels = [frame.language for frame in call.came(TranscriptionFrame)]
+        assert labels == [Language.EN, Language.EN, Language.HI]
+
+
+async def test_muted_speech_is_no_segment_and_not_the_beginning_of_the_next_one() -> None:
+    lengths: list[float] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        with wave.open(io.BytesIO(await request.read())) as recording:
+            lengths.append(recording.getnframes() / recording.getframerate())
+        return web.json_response({"transcription": "hello", "words": []})
+
+    async with answering(answer) as service, calling(service) as call:
+        await call.put(UserMuteStartedFrame())
+        await call.turn(0, 3)
+        await call.give(speech(3, 2))
+        await call.put(UserMuteStoppedFrame())
+        await call.start_speaking()
+        await call.give(silence(0.5))
+        await call.stop_speaking()
+        await call.until_completed(1)
+        assert lengths == [1.0]  # half a second, and the silence that is put after it
+
+
+async def test_a_session_of_the_application_is_used_and_stays_open() -> None:
+    agents: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        agents.append(request.headers.get("X-Call"))
+        return web.json_response({"transcription": "hello", "words": []})
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        service = PulseSegmentedSTTService(
+            base_url=str(server.make_url("/")),
+            aiohttp_session=session,
+            extra_headers={"X-Call": "7"},
+        )
+        async with calling(service) as call:
+            await call.turn(0, 2)
+            await call.until_completed(1)
+            await call.hang_up()
+        assert not session.closed
+        assert agents == ["7"]
 
 
 async def test_cleaning_up_alone_leaves_nothing_running() -> None:

@@ -39,3 +39,4 @@ async def test_a_turn_is_a_span_with_its_text_language_and_latency() -> None:
     assert attributes["language"] == "en"
     assert attributes["is_final"] is True
     assert attributes["metrics.ttfb"]
+    assert attributes["stt.confidence"] == 1.0

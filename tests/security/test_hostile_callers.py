@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from loguru import logger
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -127,6 +128,7 @@ async def test_a_form_that_trickles_in_is_given_up(answering: Agent) -> None:
         ("CallSid=%ff", FORM),
         ("a=1&" * 3000, FORM),
         ("From=%2B15550100", FORM),
+        ("CallSid=+++", FORM),
         ("{}", {"Content-Type": "application/json"}),
     ],
 )
@@ -216,6 +218,24 @@ async def test_an_old_token_is_refused() -> None:
     await asyncio.sleep(7)
     assert not tokens.redeem(token, "CA1")
     assert tokens.redeem(tokens.issue("CA1"), "CA1")
+
+
+async def test_a_flood_of_refused_requests_does_not_fill_the_log(guarded: Agent) -> None:
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="INFO")
+    try:
+        async with aiohttp.ClientSession() as session:
+            for _ in range(50):
+                async with session.post(guarded.url, data={"CallSid": "CA1"}) as refused:
+                    assert refused.status == 403
+            await asyncio.sleep(11)
+            async with session.post(guarded.url, data={"CallSid": "CA1"}) as refused:
+                assert refused.status == 403
+    finally:
+        logger.remove(sink)
+    told = [line for line in lines if "refused" in line]
+    assert len(told) == 2
+    assert "49 more were not logged" in told[1]
 
 
 def test_a_token_of_the_page_admits_no_telephone_call() -> None:

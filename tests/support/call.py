@@ -127,10 +127,14 @@ class Call:
     def connect(self) -> Hearing:
         """The oldest connection that is wanted is made."""
         link = self.opening.pop(0).id
-        self.servers[link] = server = Hearing(**self._habits)
+        self.servers[link] = server = self.make_server()
         self.session.connected(link, self.now)
         self.settle()
         return server
+
+    def make_server(self) -> Hearing:
+        """The other end of the next connection."""
+        return Hearing(**self._habits)
 
     def refuse(self, error: PulseError) -> None:
         """The oldest connection that is wanted cannot be made."""

@@ -13,10 +13,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from pulse_plugins.core.base.errors import PulseError, from_status
 from pulse_plugins.core.base.events import (
-    Admitted,
     Connected,
     Final,
-    Queued,
     Reconnecting,
     Recovered,
     Word,
@@ -45,8 +43,6 @@ class Failed:
 
 
 EVENTS = (
-    Queued(ahead=1),
-    Admitted(seconds=1.0),
     Connected(attempt=1, seconds=0.1, url="wss://host", failed_over=True),
     Final("word", 0.0, 1.0, words=(Word("word", 0.0, 1.0),), finalize_id=1),
     Reconnecting(1, "http_503", 0.0, from_status(503)),
@@ -91,7 +87,7 @@ def test_every_metric_and_label_that_is_asked_for_exists(expression: str) -> Non
 def test_every_metric_that_is_served_is_shown() -> None:
     shown = " ".join(EXPRESSIONS)
     stems = {re.sub(r"_(bucket|count|sum)$", "", name) for name in SERVED}
-    assert len(stems) == 15
+    assert len(stems) == 14
     assert [stem for stem in sorted(stems) if stem not in shown] == []
 
 

@@ -66,6 +66,7 @@ class Recording:
         self.heard = 0.0
         self._rate = rate
         self._selection = selection or Selection()
+        self._decoded_to = 0.0  # seconds; also of what is not selected
         self._notes: list[str] = []
         self._damaged = 0
         self._damaged_seconds = 0.0
@@ -129,9 +130,10 @@ class Recording:
 
     def _why_nothing(self) -> str:
         if self._damaged:
-            return f"nothing in it can be decoded: all {self._damaged} packets are damaged"
-        if self._selection.start and self.end:
-            return f"--start is after the end: the recording has {self.end:.1f} s"
+            packets = "packet" if self._damaged == 1 else "packets"
+            return f"nothing in it can be decoded: {self._damaged} damaged {packets}"
+        if self._selection.start and self._decoded_to:
+            return f"--start is after the end: the recording has {self._decoded_to:.1f} s"
         return "the audio track is empty"
 
     def _track(self, container: InputContainer) -> AudioStream:
@@ -152,17 +154,23 @@ class Recording:
         import av
 
         failures = 0
-        while True:
+        while failures <= _FAILURES:
             try:
                 for packet in container.demux(stream):
                     failures = 0
                     yield from self._decoded(packet)
                 return
-            except av.error.InvalidDataError:  # the demuxer goes on at the next packet
-                failures += 1
+            except (av.error.InvalidDataError, av.error.BlockingIOError):
+                failures += 1  # the demuxer goes on at the next packet
                 self._damaged += 1
-                if failures > _FAILURES:
-                    return
+            except IndexError:  # PyAV does not know a stream that begins in the middle
+                failures += 1
+            except av.error.FFmpegError as error:
+                if is_url(self.location) or not self._decoded_to:
+                    raise
+                at = f"{self._decoded_to:.1f} s"
+                self._notes.append(f"reading stopped after {at}: {error.strerror}")
+                return
 
     def _decoded(self, packet: Any) -> list[av.AudioFrame]:
         import av
@@ -194,7 +202,7 @@ class Recording:
                     yield from run.flush()
                 run = _Run(frame, time, self._rate, separate=self._selection.separate)
             yield from run.take(frame)
-            self.end = clock.now
+            self._decoded_to = clock.now
         if run is not None:
             yield from run.flush()
 
@@ -231,6 +239,7 @@ class Recording:
         """Count a piece, and mix it where the channels are not kept apart."""
         samples = piece.samples
         self.heard += len(samples) / self._rate
+        self.end = piece.time + len(samples) / self._rate
         self._peak = max(self._peak, int(np.abs(samples.astype(np.int32)).max(initial=0)))
         if not self._selection.separate and samples.shape[1] > 1:
             samples = self._mixed(samples)
@@ -317,7 +326,7 @@ def open_container(location: str, selection: Selection) -> AbstractContextManage
     import av
 
     if selection.encoding is None:
-        return av.open(opened(location), timeout=_OPEN_TIMEOUT)
+        return av.open(opened(location), timeout=_OPEN_TIMEOUT, metadata_errors="replace")
     return av.open(
         opened(location),
         format=RAW_FORMATS[selection.encoding],

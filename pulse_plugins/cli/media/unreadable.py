@@ -6,7 +6,7 @@ import os
 import urllib.request
 from pathlib import Path
 
-from pulse_plugins.cli.media.location import is_url
+from pulse_plugins.cli.media.location import host_of, is_url
 
 _HEAD = 512  # bytes; enough to recognize a web page or a container
 _PATIENCE = 10.0  # seconds for a second look at a URL
@@ -25,17 +25,21 @@ def reason(location: str, error: Exception) -> str:
         return "the file is empty"
     if start.startswith((b"<!doctype html", b"<html")):
         return "it is a web page (HTML), not a recording"
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and not is_url(location) and not _has_index(Path(location)):
         return (
-            "the recording is unfinished: its index is missing, because the recorder was stopped "
-            "before it closed the file"
+            "the recording is unfinished: its index is missing, because the recorder or a download "
+            "was stopped before the end"
         )
     if head and not head.strip(b"\0"):
         return "it holds zero bytes only, as a download that did not finish"
     if head and _is_text(head):
         return "it is text, not a recording"
-    # FFmpeg's own text repeats the name.
-    return f"it cannot be read: {getattr(error, 'strerror', None) or error}"
+    if isinstance(error, EOFError):
+        return "the file ends before any sound begins"
+    why = getattr(error, "strerror", None) or error  # FFmpeg's own text repeats the name
+    if is_url(location) and not head and isinstance(error, OSError):
+        return f"no recording comes from {host_of(location)}: check the URL and the network ({why})"
+    return f"it cannot be read: {why}"
 
 
 def is_cut_short(path: Path) -> bool:
@@ -64,6 +68,26 @@ def _head(location: str) -> bytes:
             return file.read(_HEAD)
     except (OSError, ValueError):
         return b""
+
+
+def _has_index(path: Path) -> bool:
+    """Whether an MP4 file has its `moov` box, which tells where the audio is.
+
+    Source: ISO/IEC 14496-12, section 4.2: each box begins with its size and type.
+    """
+    with path.open("rb") as file:
+        at = 0
+        while len(head := file.read(16)) >= 8:
+            size = int.from_bytes(head[:4], "big")
+            if head[4:8] == b"moov":
+                return True
+            if size == 1:  # the size is in the eight bytes that follow
+                size = int.from_bytes(head[8:16], "big")
+            if size < 8:  # up to the end of the file, or nonsense
+                return False
+            at += size
+            file.seek(at)
+    return False
 
 
 def _is_empty(location: str) -> bool:

@@ -38,10 +38,10 @@ class Cue:
     voice: str = ""
 
 
-def srt(segments: Sequence[Segment], first: int = 1) -> str:
+def srt(segments: Sequence[Segment]) -> str:
     """SubRip; a caption of another voice than the one before begins with its label."""
     text, before = "", ""
-    for number, cue in enumerate(cues(segments, labels=True), first):
+    for number, cue in enumerate(cues(segments, labels=True), 1):
         label = f"{cue.voice}: " if cue.voice and cue.voice != before else ""
         before = cue.voice
         lines = "\n".join((label + cue.lines[0], *cue.lines[1:]))
@@ -155,7 +155,8 @@ def _best_cut(tokens: Sequence[Token], fits: int) -> int:
     for at in second_half:
         if tokens[at].start - tokens[at - 1].end >= _BREATH:
             return at
-    return fits
+    # A word or two alone would flash by: where little is left, two captions share it evenly.
+    return fits if len(tokens) - fits > fits // 2 else (len(tokens) + 1) // 2
 
 
 def _lines(tokens: Sequence[Token], room: int) -> tuple[str, ...]:

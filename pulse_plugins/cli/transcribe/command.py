@@ -65,7 +65,7 @@ def command(
         list[str],
         typer.Argument(
             help="Files, folders, http(s) and file URLs, or - for standard input.",
-            metavar="SOURCE...",
+            metavar="SOURCE",
         ),
     ],
     output: Annotated[

@@ -29,6 +29,8 @@ class Job:
         outputs: The file for each format; empty for standard output.
         missing: The formats that are not there yet.
         problem: Why it cannot be done, or None.
+        is_renamed: Whether the outputs are not called like the source, because another source has
+            that name.
     """
 
     source: Source
@@ -36,6 +38,7 @@ class Job:
     outputs: dict[Format, Path] = field(default_factory=dict)
     missing: tuple[Format, ...] = ()
     problem: CommandError | None = None
+    is_renamed: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -164,6 +167,7 @@ class Planner:
     def _decide(self, job: Job, made_from: Origin, base: str) -> None:
         """What of a source's outputs is missing, or why none can be written."""
         missing = []
+        job.is_renamed = self._where.file is None and base != _short(_stem(job.source.place))
         for form in self._formats:
             name = self._where.file or base + SUFFIX[form]
             job.outputs[form] = path = self._where.folder / name

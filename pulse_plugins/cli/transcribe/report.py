@@ -45,7 +45,6 @@ class Report:
         self._notes = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
         self._seen: Counter[Status] = Counter()
         self._codes: set[Exit] = set()
-        self._cues = 0
 
     def tell(self, outcome: Outcome) -> None:
         """Take the next outcome."""
@@ -59,6 +58,9 @@ class Report:
         if outcome.error is not None:
             self._say("error", "bold red", f"{name}: {self._why(outcome)}")
         if outcome.transcript is not None:
+            if outcome.job.is_renamed:
+                places = ", ".join(str(path) for path in outcome.job.outputs.values())
+                self._say("note", "yellow", f"{name}: another recording has its name: {places}")
             for note in outcome.transcript.notes:
                 self._say("note", "yellow", f"{name}: {note}")
             if self._form is not None:

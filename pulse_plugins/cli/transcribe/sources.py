@@ -24,11 +24,15 @@ from pulse_plugins.cli.media.location import (
 
 # What a folder is searched for: suffixes of containers that FFmpeg decodes audio from.
 SUFFIXES = frozenset(
-    ".3g2 .3ga .3gp .aa3 .aac .ac3 .adts .aif .aifc .aiff .amr .ape .asf .au .avi .awb .caf .dts "
-    ".eac3 .f4a .f4v .flac .flv .gsm .ircam .loas .m1a .m2a .m2ts .m4a .m4b .m4r .m4v .mka .mkv "
-    ".mod .mov .mp1 .mp2 .mp3 .mp4 .mpa .mpc .mpeg .mpg .mts .mxf .nut .oga .ogg .ogm .ogv .oma "
-    ".opus .qt .ra .ram .rm .rmvb .shn .snd .sph .spx .tak .ts .tta .vob .voc .vox .w64 .wav .wave "
-    ".weba .webm .wma .wmv .wv".split()
+    (
+        ".3g2 .3ga .3gp .3gpp .aa3 .aac .ac3 .adts .aif .aifc .aiff .amr .ape .asf .au .avi "
+        ".awb .caf .dav .divx .dss .dts .dtshd .dv .eac3 .ec3 .f4a .f4v .flac .flv .g722 .g729 "
+        ".gsm .ircam .isma .ismv .lc3 .loas .m1a .m2a .m2t .m2ts .m4a .m4b .m4r .m4v .mk3d .mka "
+        ".mkv .mlp .mov .mp1 .mp2 .mp3 .mp4 .mpa .mpc .mpeg .mpg .msbc .mts .mxf .nist .nut "
+        ".oga .ogg .ogm .ogv .oma .opus .paf .pvf .qoa .qt .ra .ram .rm .rmvb .sbc .sf .shn "
+        ".sln .snd .sph .spx .tak .thd .ts .tta .vob .voc .vox .vqf .w64 .wav .wave .way .weba "
+        ".webm .wma .wmv .wtv .wv"
+    ).split()
 )
 RAW_SUFFIXES = frozenset(
     ".al .alaw .f32 .g711a .g711u .mulaw .pcm .raw .s16 .s32 .ul .ulaw".split()

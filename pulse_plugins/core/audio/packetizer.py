@@ -32,6 +32,8 @@ class Packetizer:
         self._gathered_bytes = 0
         self._tail = b""  # converted, less than a packet
         self._packet_bytes = 0
+        self._align = source.bytes_per_frame
+        self._per_second = source.bytes_per_second
         self._taken = 0.0  # seconds that were converted
         self._follow(source)
         self.packet_seconds = packet_seconds
@@ -68,8 +70,13 @@ class Packetizer:
     def add(self, data: bytes) -> list[bytes] | None:
         """Add audio in the source's format; returns the packets that became ready, or None."""
         size = len(data)
+        if size % self._align:
+            self._is_identity = False  # the converter joins the parts of a sample
         if not self._gathered:
             if size >= self._enough:
+                if self._is_identity and size <= self._most and not self._tail:
+                    self._taken += size / self._per_second
+                    return [data]
                 return self._convert(data)
             if not size:
                 return None
@@ -100,6 +107,8 @@ class Packetizer:
 
     def _follow(self, source: AudioFormat) -> None:
         self._converter = FrameConverter(source, self._target)
+        self._is_identity = self._converter.is_identity
+        self._align = source.bytes_per_frame
         self._per_second = source.bytes_per_second
 
     def _take(self) -> bytes:

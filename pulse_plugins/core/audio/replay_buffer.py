@@ -73,6 +73,13 @@ class ReplayBuffer:
         if self.end - self.start > self._limit:
             self._drop_oldest()
 
+    def append_sent(self, packet: bytes) -> None:
+        """Add one packet that goes out at once; nothing else may be unsent."""
+        self._sent.append(packet)
+        self.end = self.next_offset = self.high_water = self.end + len(packet)
+        if self.end - self.start > self._limit:
+            self._drop_oldest()
+
     def next_packet(self) -> bytes | memoryview:
         """Take the first unsent packet; `next_offset` moves behind it."""
         packet = self.unsent.popleft()
@@ -115,18 +122,18 @@ class ReplayBuffer:
         return [(self.seconds(start), self.seconds(end - start)) for start, end in taken]
 
     def read(self, start: int, end: int) -> bytes:
-        """Held audio between two offsets."""
+        """Held audio between two offsets; mostly the newest, so that the search begins there."""
         pieces: list[bytes | memoryview] = []
-        at = self.start
-        for packet in chain(self._sent, self.unsent):
-            if at >= end:
+        at = self.end
+        for packet in chain(reversed(self.unsent), reversed(self._sent)):
+            if at <= start:
                 break
-            behind = at + len(packet)
+            behind, at = at, at - len(packet)
             if start <= at and behind <= end:
                 pieces.append(packet)
-            elif behind > start:
+            elif at < end:
                 pieces.append(packet[max(0, start - at) : end - at])
-            at = behind
+        pieces.reverse()
         return b"".join(pieces)
 
     def _drop_oldest(self) -> None:

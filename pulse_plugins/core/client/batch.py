@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 import aiohttp
 
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import (
+    CertificateError,
     ConfigurationError,
     ConnectionLostError,
     ConnectTimeoutError,
     PulseError,
     RateLimitError,
+    RegionError,
     ServerError,
     StalledError,
     StreamClosedError,
@@ -53,6 +58,11 @@ _SLOWEST = 32_000  # bytes a second
 _UNKNOWN_LENGTH = 600.0  # seconds; the service's limit for one recording
 _MOST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer. 250 MB of 8-bit audio at 8 kHz hold nine hours, whose words need 12 MB."""
+
+_Query: TypeAlias = Callable[[], dict[str, str]]
+
+# Another host may have the language, or a certificate that can be verified.
+_FAULT_OF_HOST = (RegionError, CertificateError)
 
 _log = logging.getLogger("pulse_plugins")
 
@@ -144,20 +154,24 @@ class PulseBatch:
         """
         self._check_open()
         upload = await Upload.prepare(audio, content_type, progress)
-        query = self._query(audio_format, webhook)
+        query = partial(self._query, audio_format, webhook)
         if upload.is_link and self._model == "pulse-pro":
             raise ConfigurationError("model='pulse-pro' takes no URL: send the audio itself")
         seconds = _patience(upload) if timeout is None else timeout
         budget = RetryBudget(OptionsInForce(self.options), Random())
         now, account_for = asyncio.get_running_loop().time, self.options.account_for
+        urls = self.options.urls
         while True:
-            url = shared_health.choose(self.options.urls, account_for, now())
+            url = shared_health.choose(urls, account_for, now())
             result = await self._try(upload, query, seconds, url)
             if isinstance(result, BatchTranscript):
                 shared_health.worked(url, account_for(url))
                 return result
             if result.retryable:
                 shared_health.failed(url, account_for(url), now(), retry_after=result.retry_after)
+            if isinstance(result, _FAULT_OF_HOST) and len(urls) > 1 and upload.repeatable:
+                urls = tuple(each for each in urls if each != url)
+                continue
             delay = self._delay(result, budget, now()) if upload.repeatable else None
             if delay is None:
                 raise result
@@ -192,12 +206,13 @@ class PulseBatch:
         return known | dict(self.options.extra) | (webhook.query() if webhook else {})
 
     async def _try(
-        self, upload: Upload, query: dict[str, str], seconds: float, base_url: str
+        self, upload: Upload, query: _Query, seconds: float, base_url: str
     ) -> BatchTranscript | PulseError:
         """Make one request.
 
         Errors of the HTTP library hold the headers, the key among them. They are replaced by our
-        own errors, which are returned and raised later, so that nothing refers to the library's.
+        own errors, which are returned and raised later without a traceback, so that an error
+        tracker finds no frame with headers or URLs.
 
         Raises:
             Exception: What the caller's iterable or progress function raised.
@@ -207,7 +222,7 @@ class PulseBatch:
         try:
             result = await self._request(upload, query, seconds, url, base_url)
         except PulseError as error:
-            result = error
+            result = error.with_traceback(None)
         except Exception as failed:
             result = _request_error(failed, url, seconds)
         if upload.problem is not None:
@@ -215,7 +230,7 @@ class PulseBatch:
         return result
 
     async def _request(
-        self, upload: Upload, query: dict[str, str], seconds: float, url: str, base_url: str
+        self, upload: Upload, query: _Query, seconds: float, url: str, base_url: str
     ) -> BatchTranscript:
         if self._session is None:
             self._session = aiohttp.ClientSession()
@@ -225,7 +240,7 @@ class PulseBatch:
         ours = self._owns_session and url.startswith("https:")
         async with self._session.post(
             url,
-            params=query,
+            params=query(),  # a webhook's URL may hold a secret, like the headers
             data=upload.body(),
             headers=self.options.request_headers(base_url) | upload.headers(),
             timeout=aiohttp.ClientTimeout(
@@ -239,13 +254,15 @@ class PulseBatch:
             headers = response.headers
             if 300 <= response.status < 400:
                 raise redirect_error(response.status, url, headers.get("Location", ""))
-            return read(
+            transcript = read(
                 response.status,
                 await _body(response),
                 language=self.options.language,
                 request_id=headers.get("x-request-id"),
                 retry_after=retry_after(headers.get("Retry-After")),
             )
+            # Utterances may hold the text that redaction replaced (docs/protocol.md, section 4.3).
+            return replace(transcript, utterances=()) if self.options.redacts else transcript
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

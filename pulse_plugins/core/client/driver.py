@@ -33,6 +33,7 @@ class _Socket:
     """An open connection, and the task that writes to it while it is full."""
 
     web: WebSocket
+    connection: int
     writer: asyncio.Task[None] | None = None
 
 
@@ -60,6 +61,7 @@ class Driver:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.progress = asyncio.Event()
         self._sockets: dict[int, _Socket] = {}
+        self._newest: _Socket | None = None  # live audio is tried on this one
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._time: Callable[[], float] = _no_loop
@@ -82,11 +84,18 @@ class Driver:
         if self.loop is None:
             self._attach()
         now = self._time()
-        session = self.session
+        session, socket = self.session, self._newest
+        live = session.outgoing.live
         for packet in packets:
-            session.audio(packet, now)
-        for connection, socket in self._sockets.items():
-            self._send_next(connection, socket, now)
+            if (
+                socket is not None
+                and socket.writer is None
+                and socket.web.is_free()
+                and live(packet, socket.connection, now)
+            ):
+                socket.web.send(packet)
+            else:
+                session.audio(packet, now)
         if session.has_work:
             self.step()
 
@@ -161,12 +170,12 @@ class Driver:
 
     def _send_next(self, connection: int, socket: _Socket, now: float) -> bool:
         """Write what is due next, if anything is and the socket has room; whether it was."""
-        if socket.writer is not None and not socket.writer.done():
+        if socket.writer is not None:
             return False
         web = socket.web
         if not web.is_free():
             name = f"{self.name}.{connection}.write"
-            socket.writer = asyncio.create_task(self._write(connection, web), name=name)
+            socket.writer = asyncio.create_task(self._write(connection, socket), name=name)
             return False
         message = self.session.next_outgoing(connection, now)
         if message is None:
@@ -175,13 +184,14 @@ class Driver:
         self.progress.set()
         return True
 
-    async def _write(self, connection: int, web: WebSocket) -> None:
+    async def _write(self, connection: int, socket: _Socket) -> None:
         """Write at the pace of a socket that is full."""
         while (message := self.session.next_outgoing(connection, self._time())) is not None:
-            await web.send_patiently(message)
+            await socket.web.send_patiently(message)
             self.progress.set()
             self._dispatch()
             self._arm()
+        socket.writer = None
         self._arm()
 
     def _dispatch(self) -> None:
@@ -243,13 +253,14 @@ class Driver:
         began = self._time()
         name = f"{self.name}.{command.id}"
         web = await open_websocket(command.options, command.url, name)
-        socket = self._sockets[command.id] = _Socket(web)
+        socket = self._sockets[command.id] = self._newest = _Socket(web, command.id)
         try:
             self.session.connected(command.id, self._time(), self._time() - began)
             self.step()
             await web.converse(partial(self._received, command.id))
         finally:
             del self._sockets[command.id]
+            self._newest = next(reversed(self._sockets.values()), None)
             if socket.writer is not None:
                 socket.writer.cancel()
                 await asyncio.gather(socket.writer, return_exceptions=True)

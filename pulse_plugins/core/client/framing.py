@@ -1,8 +1,8 @@
-"""A client connection of the `websockets` library with short ways in and out.
+"""A client connection of the `websockets` library with a fast path in both directions.
 
 Reading: the library passes each message through a generator-based parser, a queue and a task. Here
-a whole text frame is decoded where it arrives and handed over at once. Every other frame takes the
-library's way: pings, fragments, binary frames, closes, and frames that break the protocol. To know
+a whole text frame is decoded where it arrives and handed over at once. The library reads every
+other frame: pings, fragments, binary frames, closes, and frames that break the protocol. To know
 where a frame starts, this class splits the byte stream into frames itself from the end of the
 handshake on, and gives the library whole frames only.
 
@@ -82,7 +82,7 @@ class FramedConnection(ClientConnection):
         self._receive = receive if self._phase is _Phase.FRAMES else None
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the network: whole text frames first, then whatever follows them."""
+        """Take bytes from the network. Whole text frames at their start take the fast path."""
         receive = self._receive
         if receive is None or self._held:
             self._read(data)
@@ -111,7 +111,7 @@ class FramedConnection(ClientConnection):
             self._read(data[at:])
 
     def _read(self, data: bytes) -> None:
-        """Take bytes on every way but the shortest."""
+        """Take bytes that the fast path of `data_received` cannot take."""
         self._held += data
         if self._phase is _Phase.HANDSHAKE:
             self._read_head()

@@ -1,9 +1,9 @@
 """HTTP rules that the handshake of a stream and a request to the pre-recorded endpoint share.
 
-Proxies: the option `proxy` is used as it is. Without it the environment decides, as for other
-programs: `no_proxy` names hosts that need none; then `wss_proxy` or `ws_proxy`, `https_proxy` or
-`http_proxy`, and `all_proxy` name the proxy. Loopback is never reached through a proxy of the
-environment, because a proxy has a loopback of its own.
+Proxies: the option `proxy` is used as it is, and an empty option means no proxy. Without the option
+the environment decides, as for other programs: `no_proxy` names hosts that need none; then
+`wss_proxy` or `ws_proxy`, `https_proxy` or `http_proxy`, and `all_proxy` name the proxy. Loopback
+is never reached through a proxy of the environment, because a proxy has a loopback of its own.
 
 Redirects are never followed: the API key and the audio belong to the host of the base URL.
 """
@@ -32,7 +32,7 @@ def proxy_for(url: str, option: str | None) -> str | None:
         The URL of a proxy; None: connect directly.
     """
     if option is not None:
-        return option
+        return option or None
     parts = urlsplit(url)
     host = parts.hostname or ""
     secure = parts.scheme in ("wss", "https")

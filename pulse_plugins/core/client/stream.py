@@ -230,6 +230,11 @@ class PulseStream:
         return self._packetizer.stream_time
 
     @property
+    def packet_seconds(self) -> float:
+        """Seconds of audio that make a packet now; less than that does not leave the process."""
+        return self._packetizer.packet_seconds
+
+    @property
     def close_seconds(self) -> float:
         """Seconds that the stream may take to end after `end`; more while much is not sent."""
         return self._session.closing.seconds

@@ -78,8 +78,9 @@ class PulseOptions:
         stream_path: A path instead of the dialect's.
         extra: Query parameters that have no option of their own.
         headers: Additional headers of the handshake or request, sent to every base URL.
-        proxy: The URL of a proxy. If it is None, the environment decides, as for other programs:
-            `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`. Loopback needs no proxy.
+        proxy: The URL of a proxy; "" connects directly. If it is None, the environment decides, as
+            for other programs: `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`. Loopback
+            needs no proxy.
         packet_ms: The length of an audio packet in milliseconds, 10 to 1000. If it is None, packets
             are 20 ms long while up to 20 streams of this process are live, then 50 and 100 ms.
         retry: When and how often to reconnect.

@@ -93,13 +93,13 @@ def _check_url(url: object) -> None:
     if not isinstance(url, str):
         raise ConfigurationError(f"base_url takes a str or several, not {type(url).__name__}")
     if not url.isprintable() or " " in url:
-        raise ConfigurationError(_FORM)  # urlsplit would remove a line break silently
+        raise ConfigurationError(_FORM)  # urlsplit removes line breaks silently
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         cloud = is_cloud(url)
     except ValueError:  # a port beyond 65535, half an IPv6 address, a label that is too long
-        raise ConfigurationError("base_url has a host or a port that cannot be") from None
+        raise ConfigurationError("base_url has an impossible host or port") from None
     if parts.scheme not in ("ws", "wss", "http", "https") or not host or port == 0:
         raise ConfigurationError(_FORM)
     if _has_more(parts):

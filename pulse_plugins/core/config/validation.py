@@ -48,7 +48,7 @@ def check_types(options: Any, *, endless: bool = False) -> None:
             wanted = " or ".join(_PLAIN[name][0] for name in names)
             raise ConfigurationError(f"{each.name} takes {wanted}, not {type(value).__name__}")
         if isinstance(value, float) and (isnan(value) or not (endless or isfinite(value))):
-            raise ConfigurationError(f"{each.name}={value!r} is no number to work with")
+            raise ConfigurationError(f"{each.name}={value!r} is not a usable number")
         if isinstance(value, str) and not is_encodable(value):
             raise ConfigurationError(f"{each.name} holds half a surrogate pair")
 
@@ -83,7 +83,7 @@ def check_query(extra: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: A name or value cannot be written in a URL.
     """
-    _check_pairs("extra", extra, is_encodable, "whole characters")
+    _check_pairs("extra", extra, is_encodable, "text that UTF-8 can hold")
 
 
 def is_header_text(text: str) -> bool:

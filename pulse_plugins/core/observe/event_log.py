@@ -134,7 +134,8 @@ def _reconnecting(event: Reconnecting) -> _Line:
 
 
 def _recovered(event: Recovered) -> _Line:
-    return logging.INFO, "recovered", {"outage": event.outage, "replayed": event.replayed}
+    # The level of `disconnected`: a log that shows the trouble shows its end too.
+    return logging.WARNING, "recovered", {"outage": event.outage, "replayed": event.replayed}
 
 
 def _audio_lost(event: AudioLost) -> _Line:

@@ -134,12 +134,16 @@ class Connections:
 
     def ack_came(self) -> None:
         """The ack offset moved: the connection is good and trouble is over."""
-        if self.current is not None:
-            self.current.acked = True
+        if (current := self.current) is not None:
+            current.acked = True
             self.history.ack_came()
             self._budget.progress()
-            url = self.current.url
-            self._health.worked(url, self.current.options.account_for(url))
+            self._health.worked(current.url, current.options.account_for(current.url))
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether audio that was held through an outage is not sent yet."""
+        return self._outage.is_on
 
     def packet_sent(self, now: float) -> None:
         """Audio went out: perhaps all that was held is sent again."""
@@ -166,12 +170,14 @@ class Connections:
         # A connection that reported an error and then went down says with it why.
         if connection.reported is not None and (error is None or error.retryable):
             error = self.history.believed(connection.reported)
-        self._blame(connection, error, now)
+        if error is not None and error.retryable:  # another base URL may do better
+            account = connection.options.account_for(connection.url)
+            self._health.failed(connection.url, account, now, retry_after=error.retry_after)
         if connection is not self.current:
             self._standby_lost(error or from_close(1000), now)
             return
         ended = how_it_ended(error)
-        achieved = self._achieved(connection, ended, was_open)
+        achieved = self._achieved(connection, ended, was_open, now)
         if was_open:
             self._events.append(Disconnected(error))
         self._let_go()
@@ -297,12 +303,11 @@ class Connections:
         self._assembler.connection_changed(self._in_force.options.language)
 
     def _report_recovery(self, now: float) -> None:
-        recovered = self._outage.recovered(self._buffer.next_offset, now)
-        if recovered is not None:
+        if (recovered := self._outage.recovered(self._buffer.next_offset, now)) is not None:
             outage, replayed = recovered
             self._events.append(Recovered(outage, self._buffer.seconds(replayed)))
 
-    def _achieved(self, connection: Connection, ended: Ended, was_open: bool) -> Achieved:
+    def _achieved(self, connection: Connection, ended: Ended, open_: bool, now: float) -> Achieved:
         assembler = self._assembler
         if self._closing.began:
             owed = assembler.owes_at_end
@@ -310,9 +315,11 @@ class Connections:
                 owed = assembler.owes_speech and not self._closing.said_goodbye()
             if not owed:
                 return Achieved.ALL
-        elif was_open and not assembler.owes:
-            return Achieved.ALL
-        if not was_open:
+        elif open_ and not assembler.owes:
+            # Else a server that hangs up at once on a silent caller is connected to for ever.
+            held = now - connection.opened_at >= self._in_force.options.retry.cap
+            return Achieved.ALL if held or ended is Ended.CLEAN else Achieved.NOTHING
+        if not open_:
             return Achieved.NOT_OPENED
         return Achieved.SOME if connection.acked else Achieved.NOTHING
 
@@ -358,13 +365,6 @@ class Connections:
         """Whether a base URL is left that has not refused the language; this one has."""
         self._refused_regions.add(url)
         return not self._refused_regions.issuperset(self._in_force.options.urls)
-
-    def _blame(self, connection: Connection, error: PulseError | None, now: float) -> None:
-        """What another base URL may do better is remembered against this one."""
-        if error is not None and error.retryable:
-            url, retry_after = connection.url, error.retry_after
-            key = connection.options.account_for(url)
-            self._health.failed(url, key, now, retry_after=retry_after)
 
     def _adopt(self, options: PulseOptions, *, revertible: bool) -> None:
         self.history.adopt(options, revertible=revertible)

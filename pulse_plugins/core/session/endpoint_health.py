@@ -24,12 +24,14 @@ class _Failures:
 
 
 class EndpointHealth:
-    """Remembers failures by base URL and API key."""
+    """Remembers failures by base URL and account."""
 
     def __init__(self) -> None:
         self._failures: dict[tuple[str | None, str], _Failures] = {}
 
-    def choose(self, urls: Sequence[str], key_for: Callable[[str], str | None], now: float) -> str:
+    def choose(
+        self, urls: Sequence[str], account_for: Callable[[str], str | None], now: float
+    ) -> str:
         """The first healthy base URL; if none is, the one that may be tried again first.
 
         A base URL that has waited long enough is given to one caller, and to others only after a
@@ -37,14 +39,14 @@ class EndpointHealth:
 
         Args:
             urls: In order of preference, at least one.
-            key_for: The API key that belongs to a base URL.
+            account_for: Identifies the API key of a base URL.
             now: Seconds of the process's steady clock.
         """
         if len(urls) == 1:
             return urls[0]
         best, soonest = urls[0], float("inf")
         for url in urls:
-            failures = self._failures.get((key_for(url), url))
+            failures = self._failures.get((account_for(url), url))
             if failures is None:
                 return url
             if failures.until <= now:
@@ -55,27 +57,27 @@ class EndpointHealth:
         return best
 
     def failed(
-        self, url: str, key: str | None, now: float, *, retry_after: float | None = None
+        self, url: str, account: str | None, now: float, *, retry_after: float | None = None
     ) -> None:
         """A connection could not be made, or was lost: pass the base URL over.
 
         Args:
             url: The base URL.
-            key: The API key that was used.
+            account: Identifies the API key that was used.
             now: Seconds of the process's steady clock.
             retry_after: Seconds for which the server asked not to be tried.
         """
-        failures = self._failures.pop((key, url), None) or _Failures()
+        failures = self._failures.pop((account, url), None) or _Failures()
         failures.count += 1
         pause = min(_FIRST * 2.0 ** min(failures.count - 1, 30), _LONGEST)
         failures.until = now + max(pause, min(retry_after or 0.0, _LONGEST))
-        self._failures[(key, url)] = failures  # the newest is last
+        self._failures[(account, url)] = failures  # the newest is last
         if len(self._failures) > _REMEMBERED:
             self._failures.pop(next(iter(self._failures)))
 
-    def worked(self, url: str, key: str | None) -> None:
+    def worked(self, url: str, account: str | None) -> None:
         """The server recognized words: its failures are forgotten."""
-        self._failures.pop((key, url), None)
+        self._failures.pop((account, url), None)
 
 
 shared_health = EndpointHealth()

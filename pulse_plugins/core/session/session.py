@@ -8,9 +8,8 @@ There are four kinds of methods, and a driver calls them in this order:
 3. `next_outgoing`, for each open connection, until it returns None.
 4. `events` to deliver, and `deadlines.next()`: when to call `advance` at the latest.
 
-The session has no rule of its own. It notes facts, asks the part that owns the rule, and carries
-out the answer: `assembler` for messages, `connections` for the life of connections, `outgoing` for
-what is sent, `closing` for the end, `stall` for silent servers.
+The session has no rule of its own. It asks the part that owns the rule: `assembler` for messages,
+`connections` for their life, `outgoing` to send, `closing` for the end, `stall` for silent servers.
 
     IDLE ─start→ CONNECTING ─connected→ OPEN ─disconnected→ WAITING ─RETRY→ CONNECTING
                      └─────disconnected────────────────────────┘
@@ -24,7 +23,7 @@ from collections import deque
 from random import Random
 
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
-from pulse_plugins.core.base.errors import ConfigurationError, PulseError, StalledError
+from pulse_plugins.core.base.errors import ConfigurationError, PulseError, RegionError, StalledError
 from pulse_plugins.core.base.events import (
     AudioLost,
     Event,
@@ -90,17 +89,10 @@ class Session:
         self.buffer = buffer = ReplayBuffer(bytes_per_second=rate, align=align, limit=limit)
         self._assembler = assembler = TranscriptAssembler(in_force, buffer, self.encoding)
         self.closing = closing = Closing(in_force)
+        deadlines, encoding, health = self.deadlines, self.encoding, health or EndpointHealth()
         self._connections = Connections(
-            in_force,
-            buffer,
-            assembler,
-            closing,
-            self.deadlines,
-            self.events,
-            random,
-            health or EndpointHealth(),
+            in_force, buffer, assembler, closing, deadlines, self.events, random, health
         )
-        deadlines, encoding = self.deadlines, self.encoding
         self.outgoing = Outgoing(in_force, buffer, assembler, closing, deadlines, encoding)
         self._stall = StallDetector(in_force, assembler.energy)
         self._history = SentHistory()
@@ -194,7 +186,8 @@ class Session:
         elif isinstance(message, Transcript):
             self._transcript(connection, message, now)
         elif isinstance(message, SpeechMark):
-            time = connection.stream_time(message.timestamp, self._sent)
+            sent = self.buffer.seconds(self.buffer.next_offset)
+            time = connection.stream_time(message.timestamp, sent)
             self.events.append(SpeechStarted(time) if message.started else SpeechEnded(time))
         elif isinstance(message, Unreadable):
             self.events.append(MessageIgnored(message.reason))
@@ -254,14 +247,14 @@ class Session:
         connections = self._connections
         return (
             connections.state is _OPEN
-            and not (connections.commands or self._assembler.requests.waiting)
+            and not (connections.commands or self._assembler.requests.has_unsent)
             and connections.switch is None
             and not self.closing.began
         )
 
     @property
     def has_work(self) -> bool:
-        """Whether the driver has more to do than to write a packet of live audio."""
+        """Whether the driver has more to do than to write live audio."""
         return bool(self.buffer.unsent or self._connections.commands or self.events)
 
     def next_outgoing(self, connection_id: int, now: float) -> bytes | memoryview | str | None:
@@ -273,8 +266,8 @@ class Session:
         message = self.outgoing.next(connection, now, draining=connections.is_draining)
         if message is not None:
             connections.packet_sent(now)
-            if self.closing.began:
-                self._set_deadlines()
+            self._set_deadlines()
+            self._set_live()
         return message
 
     # Messages.
@@ -299,9 +292,11 @@ class Session:
     def _reported(self, connection: Connection, error: PulseError, now: float) -> None:
         """The server reports an error inside the connection.
 
-        Key, credit, access and region end the connection. After any other error the server may go
-        on (docs/protocol.md, section 10, N2): it ends when the server closes it or goes silent.
+        Key, credit, access and region end the connection. Any other error may be survived
+        (docs/protocol.md, section 10, N2), until the server closes or goes silent.
         """
+        if isinstance(error, RegionError):
+            error = error.about(connection.options.language)
         connection.reported = error
         if how_it_ended(error) in (Ended.DENIED, Ended.REGION):
             self._connections.commands.append(CloseConnection(connection.id))
@@ -323,7 +318,8 @@ class Session:
         connection = self._connections.current
         assert connection is not None
         self.deadlines.set(Timer.STALL, now + LOOK_EVERY)
-        if self._stall.is_stalled(self._sent, connection.last_heard_at, now):
+        sent = self.buffer.seconds(self.buffer.next_offset)
+        if self._stall.is_stalled(sent, connection.last_heard_at, now):
             self._connections.commands.append(CloseConnection(connection.id))
             error = StalledError("speech was sent and the server has sent nothing for too long")
             self._connections.lost(connection, error, now)
@@ -331,11 +327,6 @@ class Session:
         self.buffer.release(
             self._assembler.releasable(*self._history.look(now, self.buffer.next_offset))
         )
-
-    @property
-    def _sent(self) -> float:
-        """stream_time up to which audio was sent."""
-        return self.buffer.seconds(self.buffer.next_offset)
 
     # The end.
 
@@ -383,6 +374,12 @@ class Session:
         if heard is not self._heard:
             self._hear(heard, now)
         self._set_deadlines()
+        self._set_live()
+
+    def _set_live(self) -> None:
+        """Whether new audio is the next thing to send, or something else comes first."""
+        is_live = self.is_calm and not self._connections.is_replaying
+        self.outgoing.live_connection = self._connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:
         """Another connection is heard, or none."""
@@ -391,7 +388,7 @@ class Session:
         self._history.clear()
         self.deadlines.set(Timer.STALL, None if connection is None else now + LOOK_EVERY)
         if connection is not None:
-            self._stall.connection_changed(self.buffer.seconds(self.buffer.start))
+            self._stall.connection_changed(self.buffer.seconds(self.buffer.start), now)
             self._report_lost("more audio waited than limits.replay_seconds keeps")
 
     def _set_deadlines(self) -> None:

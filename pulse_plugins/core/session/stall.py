@@ -36,12 +36,13 @@ class StallDetector:
         self._energy = energy
         self._doublings = 0
         self._looked_at = 0.0  # stream_time up to which audio was looked at
+        self._last_look = 0.0  # on the session's clock
         self._speech = 0.0  # seconds of it since the server sent anything
         self._since: float | None = None  # when enough of it had been sent
 
-    def connection_changed(self, sent: float) -> None:
+    def connection_changed(self, sent: float, now: float) -> None:
         """Another connection is heard; it is sent audio from this stream_time on."""
-        self._looked_at = sent
+        self._looked_at, self._last_look = sent, now
         self._speech, self._since = 0.0, None
 
     def words_came(self) -> None:
@@ -56,11 +57,11 @@ class StallDetector:
             heard_at: When the server sent anything last, on the session's clock.
             now: The session's clock.
         """
-        if now - heard_at < LOOK_EVERY:
+        if heard_at > self._last_look:
             self._speech, self._since = 0.0, None
         else:
             self._speech += self._energy.certain(self._looked_at, sent)
-        self._looked_at = max(self._looked_at, sent)
+        self._looked_at, self._last_look = max(self._looked_at, sent), now
         if self._since is None and self._speech >= _SPEECH:
             self._since = now
         patience = self._in_force.options.timeouts.stall * 2.0**self._doublings

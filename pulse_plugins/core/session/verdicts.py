@@ -13,6 +13,7 @@ import enum
 from pulse_plugins.core.base.errors import (
     AccessDeniedError,
     AuthenticationError,
+    CertificateError,
     PaymentRequiredError,
     PulseError,
     RateLimitError,
@@ -25,7 +26,7 @@ class Achieved(enum.Enum):
     """What the connection achieved."""
 
     NOT_OPENED = "it was never open"
-    NOTHING = "words are owed and none was acked"
+    NOTHING = "words are owed and none was acked, or it ended at once"
     SOME = "audio was acked and more words are owed"
     ALL = "no words are owed"
 
@@ -38,7 +39,7 @@ class Ended(enum.Enum):
     LIMITED = "429 or close 1008"
     REJECTED = "the options are refused"
     DENIED = "key, credit or access is refused"
-    REGION = "the region does not serve the language"
+    REGION = "this host cannot serve the stream: region or certificate"
     UNUSABLE = "no connection can be tried"
 
 
@@ -105,7 +106,7 @@ def how_it_ended(error: PulseError | None) -> Ended:
     match error:
         case None:
             return Ended.CLEAN
-        case RegionError():
+        case RegionError() | CertificateError():
             return Ended.REGION
         case AuthenticationError() | PaymentRequiredError() | AccessDeniedError():
             return Ended.DENIED

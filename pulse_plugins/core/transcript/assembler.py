@@ -23,12 +23,8 @@ from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.config.in_force import OptionsInForce
-from pulse_plugins.core.transcript.coverage import (
-    SHORTEST_SPEECH,
-    SHORTEST_WORD,
-    WORD_END,
-    Coverage,
-)
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
+from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
     GRACE,
@@ -87,7 +83,8 @@ class TranscriptAssembler:
         self._is_fresh = False  # no interim of the open segment came yet
         self._words_since_answer = False
         self._answered_at = -inf  # on the session's clock
-        self._cut_at: float | None = None  # mark of an answer whose last word was under way
+        self._last_answer = ""  # the text of the newest marked final
+        self._cut = CutWord(buffer, self.energy, self.requests, self._delivered)
 
     # Messages.
 
@@ -99,11 +96,11 @@ class TranscriptAssembler:
         if self._is_fresh and self._is_overtaken(text):
             return None
         self._is_fresh = False
-        if self._delivered.may_repeat:
-            text = self._without_known(text)
-            if not text:
-                return None
+        may_repeat = self._delivered.may_repeat or self._cut.mark is not None
+        if may_repeat and not (text := self._without_known(text)):
+            return None
         self.open_text, self._open_sent = text, self._sent
+        self._untimed.message_came(self._open_sent, now)
         if self.requests.waiting:
             self._reconsider(now)
         return Interim(text, self._delivered.until, message.session_id or "")
@@ -117,29 +114,32 @@ class TranscriptAssembler:
             now: The session's clock.
         """
         sent = self._sent
+        self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
-        self._stretch_cut_word()
+        self._cut.stretch()
         words = self._timed.words(message.words, clock, sent) if text else None
         placed = self._place(message, text, words, now)
         if text:
             self._is_fresh, self.open_text = True, ""
             self._last_timed = placed.timed
-            self._untimed.note(keys_of(text, self._language), sent, now)
+            self._untimed.note(keys_of(text, self._finals.language), sent, now)
         if placed.text:
             self._words_since_answer = True
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
         facts = FinalFacts(
-            marked=message.from_finalize,
+            marked=message.from_finalize and not self._is_answer_again(message, placed),
             last=message.is_last,
             empty=not text,
             repeated=placed.repeated,
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
-        answer = self.requests.on_final(facts, self._left())
-        ack = self._ack(placed, answer, words)
-        answer = answer or self._covered()
+        waiting = self.requests.waiting
+        left = self._left_before(waiting[0].mark) if waiting else 0.0
+        sure = message.is_last or (facts.marked and self.requests.is_only_one)
+        answer = self.requests.on_final(facts, left) or self._covered()
+        ack = self._ack(placed, answer, words, sure)
         if answer is not None:
             self._answered_at = now
         if self.requests.waiting:
@@ -161,7 +161,7 @@ class TranscriptAssembler:
         """A request went out: decide how long its answer is worth waiting for."""
         request = self.requests.due(self._buffer.next_offset)
         if request is not None:
-            self.requests.sent(request, now, self._patience(self._left_before(request.mark)))
+            self.requests.sent(request, now, self._patience(request.mark))
 
     def expire(self, now: float) -> Assembled:
         """Requests whose answer is overdue are answered with what there is."""
@@ -173,7 +173,8 @@ class TranscriptAssembler:
                 self._coverage.reaches(self.energy.word_start(mark))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
-                events.append(self._promoted(answer) if is_open else self._empty(answer))
+                promotes = is_open and not self._is_spoken_after(request.mark)
+                events.append(self._promoted(answer) if promotes else self._empty(answer))
             self._words_since_answer = False
         return Assembled(tuple(events))
 
@@ -260,44 +261,48 @@ class TranscriptAssembler:
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
 
-    @property
-    def _language(self) -> str:
-        return self._finals.language
+    def _is_spoken_after(self, mark: int) -> bool:
+        """Whether the caller went on after a mark, so that the interim may be of newer words.
 
-    def _left(self) -> float:
-        """Seconds of possible speech before the oldest mark that no final covers."""
-        waiting = self.requests.waiting
-        return self._left_before(waiting[0].mark) if waiting else 0.0
+        Seen after a cough: the interim of the next turn was promoted in the answer to the cough.
+        """
+        return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
 
-    def _patience(self, left: float) -> float:
+    def _patience(self, mark: int) -> float:
         """Seconds after a request that its answer is worth waiting for."""
-        return self._in_force.options.timeouts.finalize if left >= SHORTEST_SPEECH else GRACE
+        if self._left_before(mark) < SHORTEST_SPEECH:
+            return GRACE
+        seconds = self._in_force.options.timeouts.finalize
+        is_said = self._words_since_answer and not (self.open_text or self.requests.server_marks)
+        if is_said and self._coverage.ends_early(mark):
+            return min(self.requests.answer_seconds, seconds)
+        return seconds
 
     def _covered(self) -> Answer | None:
         """Complete the requests before whose marks every word was delivered.
 
-        Words must have come since the last answer, or no audio: quiet audio alone proves nothing,
-        as the caller may speak below the level that is measured.
+        Words must have come since the last answer, or no audio: a caller may speak too softly.
         """
         answer = None
         while self.requests.waiting:
             request = self.requests.waiting[0]
-            nothing_new = self._buffer.start >= request.mark
-            if not (nothing_new or self._words_since_answer):
+            if not (self._buffer.start >= request.mark or self._words_since_answer):
                 break
             if self._left_before(request.mark) >= SHORTEST_SPEECH:
                 break
-            newest = self.requests.completed(request)
+            newest = self.requests.completed(request, flushes=self._buffer.start < request.mark)
             if newest.request_id is not None or answer is None:
                 answer = newest
         return answer
 
     def _reconsider(self, now: float, final: FinalFacts | None = None) -> None:
-        left = self._left()
-        self.requests.reconsider(left, now, patience=self._patience(left), final=final)
+        mark, seconds = self.requests.waiting[0].mark, self._in_force.options.timeouts.finalize
+        left, early = self._left_before(mark), self._coverage.ends_early(mark)
+        patience = seconds if left >= SHORTEST_SPEECH else GRACE
+        self.requests.reconsider(left, now, patience=patience, final=final, ends_early=early)
 
     def _place(
         self, message: Transcript, text: str, words: list[Word] | None, now: float
@@ -313,29 +318,33 @@ class TranscriptAssembler:
         request = self.requests.oldest()
         if request is not None and message.from_finalize and self.requests.is_only_one:
             mark = self._buffer.seconds(request.mark)
-        return self._untimed.place(text, self._language, held, sent, mark)
+        return self._untimed.place(text, self._finals.language, held, sent, mark, now)
 
     def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
         """Whether a final without word times says again what the final before it said.
 
-        Seen where the server's endpointing races a finalize, and on `is_last` (docs/protocol.md,
-        section 10, N4). An interim in between shows that the words are new.
+        Seen where endpointing races a finalize, and on `is_last` (docs/protocol.md, section 10,
+        N4). An interim in between shows that the words are new.
         """
         if not self._is_fresh:
             return False
-        keys = keys_of(text, self._language)
+        keys = keys_of(text, self._finals.language)
         if message.is_last:
             return self._untimed.says_again(keys) and not self._can_hold(keys)
         may_race = self.requests.expects_answer or now - self._answered_at < RACE
         return may_race and self._untimed.is_duplicate(keys, self._sent, now)
 
+    def _is_answer_again(self, message: Transcript, placed: Placed) -> bool:
+        """Whether a marked final is only the last marked one, sent twice; notes the present one."""
+        before, self._last_answer = self._last_answer, message.text
+        return placed.repeated and message.text == before
+
     def _is_overtaken(self, text: str) -> bool:
         """Whether the first interim after a final only repeats that final.
 
-        It left the server before the final did. It is new when the audio since then has room for
-        its words.
+        It left the server first. It is new when the audio since then has room for its words.
         """
-        keys = keys_of(text, self._language)
+        keys = keys_of(text, self._finals.language)
         return self._untimed.says_again(keys) and not self._can_hold(keys)
 
     def _can_hold(self, keys: list[str]) -> bool:
@@ -347,44 +356,39 @@ class TranscriptAssembler:
         return self.energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)
 
     def _without_known(self, text: str) -> str:
-        words = tokens(text, self._language)
+        """An interim without the words that were delivered before."""
+        words, keys = tokens(text, self._finals.language), keys_of(text, self._finals.language)
         start = self._buffer.seconds(self._buffer.start)
-        known, _ = self._delivered.overlap_of_text(keys_of(text, self._language), start)
+        known, _ = self._delivered.overlap_of_text(keys, start)
+        known = known or int(self._cut.begins(keys))
         return self._finals.gap.join(words[known:]) if known else text
 
-    def _ack(self, placed: Placed, answer: Answer | None, words: list[Word] | None) -> int:
-        """Offset before which no audio need be heard again."""
-        acked = self._buffer.offset(placed.ack)
-        if answer is None or answer.request_id is None:
-            return acked  # a request of the session's own may cut a word: the rest is replayed
-        # The caller may be in the middle of a word at the mark. That word must be heard whole by
-        # the connection that is to transcribe the rest of it.
-        mark = self._buffer.seconds(answer.mark)
-        word_start = self.energy.word_start(mark)
-        self._coverage.reaches(word_start)
-        self._words_since_answer = False
-        if words and word_start < mark and words[-1].end >= mark - WORD_END:
-            self._cut_at = mark
-            return min(acked, self._buffer.offset(word_start))
-        return max(acked, self._buffer.offset(word_start))
+    def _ack(
+        self, placed: Placed, answer: Answer | None, words: list[Word] | None, sure: bool
+    ) -> int:
+        """Offset before which no audio need be heard again.
 
-    def _stretch_cut_word(self) -> None:
-        """The word under way at a finalize may come again with a later start.
-
-        Vendor's probe (docs/protocol.md, section 10, N1): the word is in both finals, the second
-        time 0 to 0.3 s later. It is one word while its sound goes on without a break.
+        `sure` says that the final can only be the answer to this request. Otherwise audio before
+        the mark that may be speech is kept, as the final may belong to an older request.
         """
-        if self._cut_at is not None:
-            self._delivered.stretch_last(self.energy.word_end(self._cut_at))
-            self._cut_at = None
+        acked = placed.ack
+        if placed.text and words and (start := self._cut.look(words[-1].end)) is not None:
+            acked = min(acked, start)
+        if answer is not None and answer.request_id is not None:  # the session's own may cut a word
+            self._words_since_answer = False
+            if not sure and self._left_before(answer.mark) >= SHORTEST_SPEECH:
+                return self._buffer.offset(acked)
+            word_start = self.energy.word_start(self._buffer.seconds(answer.mark))
+            self._coverage.reaches(word_start)
+            acked = max(acked, word_start)
+        return self._buffer.offset(acked)
 
     def _promoted(self, answer: Answer) -> Final:
         """The newest interim as the final that did not come."""
         text, self.open_text = self.open_text, ""
-        start = self._delivered.until
+        start, held = self._delivered.until, self._buffer.seconds(self._buffer.start)
         end = max(start, self._buffer.seconds(answer.mark))
-        held = self._buffer.seconds(self._buffer.start)
-        keys = keys_of(text, self._language)
+        keys = keys_of(text, self._finals.language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 

@@ -71,6 +71,11 @@ class DeliveredWords:
         """Whether text without times may say again what was delivered."""
         return bool(self._promoted or self._replayable)
 
+    @property
+    def last_key(self) -> str:
+        """The key of the last delivered word, or ""."""
+        return self._words[-1].key if self._words else ""
+
     def add(self, words: Iterable[DeliveredWord], until: float) -> None:
         """Words were delivered; the last of them ended at `until`."""
         self._words.extend(words)
@@ -138,16 +143,25 @@ class DeliveredWords:
                     return cut + same, at + same
         return 0, len(replayed)
 
-    def heard_again(self, count: int, of: int, replayed: int = 0) -> None:
-        """A final came whose `count` leading words, of `of`, were known.
+    def heard_again(
+        self, known: Sequence[DeliveredWord], *, is_all: bool, replayed: int = 0
+    ) -> None:
+        """A final came, of which these leading words were not delivered again.
 
         Args:
-            count: Words that were not delivered again.
-            of: Words of the final.
+            known: The words, perhaps none.
+            is_all: The final had no other words: the next one may be known too.
             replayed: What `overlap_of_text` returned second.
         """
-        self._promoted = self._promoted[count:] if count == of else []
-        self._replayable = self._replayable[replayed:] if count == of else []
+        self._replayable = self._replayable[replayed:] if is_all else []
+        if not is_all:
+            self._promoted = []
+        elif self._said_by_promoted(known) == len(known):
+            self._promoted = self._promoted[len(known) :]
+        else:  # a word of them was known from a final: the interim goes on behind the others
+            for word in known:
+                if word.key in self._promoted:
+                    self._promoted = self._promoted[self._promoted.index(word.key) + 1 :]
 
     def _newest(self, count: int) -> list[DeliveredWord]:
         return [self._words[-n] for n in range(1, min(count, len(self._words)) + 1)]

@@ -8,6 +8,7 @@ The text is worth it under these conditions:
    each final with word times: how much audio had been given when the last word was first shown.
 2. The end of speech is known (the server's voice detector, or a finalize request of the
    framework), or the text has not changed for `STABLE` seconds.
+   Both conditions hold at once where finals are known to hold all words up to a reported end.
 3. The text is made of finals only; or interims of this stream become their finals unchanged. At
    each final the interim before it is compared with it, and a moving share of those that were
    equal must reach `WORTH`. Before the first comparison no interim is worth a reply, because a
@@ -136,6 +137,10 @@ class EagerText:
         """The text, if it is worth a reply because speech is known to have ended."""
         return self.stable(now) if self._lag is None else self._pass_on_if_quiet(now)
 
+    def complete(self) -> str | None:
+        """The text, if it is made of finals that are known to hold all words of the speech."""
+        return self._pass_on() if self._is_closed and self._is_new else None
+
     def _pass_on_if_quiet(self, now: float) -> str | None:
         if not self._is_worth_it:
             return None
@@ -143,6 +148,9 @@ class EagerText:
         if not self.is_quiet(min(quiet, _KEPT)):
             self._ask_at = now + _AGAIN
             return None
+        return self._pass_on()
+
+    def _pass_on(self) -> str:
         self._passed_on = self._text
         self.sent += 1
         return self._text
@@ -163,11 +171,17 @@ class EagerText:
         return loudness(stretch, "linear16") <= QUIET * self._speech
 
     @property
+    def _is_new(self) -> bool:
+        return bool(self._text) and self._text != self._passed_on
+
+    @property
     def _is_worth_it(self) -> bool:
-        if not self._text or self._text == self._passed_on:
-            return False
+        if self._is_closed:
+            # As long as the lag is not known, a server that cuts finals for their length may have
+            # more words on the way and show none of them.
+            return self._is_new and self._lag is not None
         share = self._shares[self.exact]
-        return self._is_closed or (share is not None and share >= WORTH)
+        return self._is_new and share is not None and share >= WORTH
 
     def _newest(self, seconds: float) -> bytes:
         pieces: list[bytes] = []

@@ -57,7 +57,7 @@ class FinalBuilder:
             language=self._language(message.language),
             languages=tuple(message.languages or ()),
             speaker=_speaker(placed.words),
-            utterances=_utterances(message, clock) if placed.text else (),
+            utterances=self._utterances(message, clock) if placed.text else (),
             redacted_entities=tuple(message.redacted_entities or ()),
             emotion=message.emotion,
             gender=message.gender,
@@ -78,6 +78,12 @@ class FinalBuilder:
             language=self._language(None),
             full_transcript=self._full(text),
         )
+
+    def _utterances(self, message: Transcript, clock: ConnectionClock) -> tuple[Utterance, ...]:
+        """The sentences, unless redaction is on: they may hold the clear text (section 4.3)."""
+        if self._in_force.options.redacts:
+            return ()
+        return _utterances(message, clock)
 
     def _language(self, detected: str | None) -> str | None:
         """The code that was asked for; what was detected where a group was asked for.

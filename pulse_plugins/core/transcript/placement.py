@@ -100,7 +100,8 @@ class TimedPlacement:
         """
         known = self._slivers(words)
         known += self._overlap(words[known:])
-        self._delivered.heard_again(known, len(words))
+        again = [timed_word(word.text, word.start, word.end) for word in words[:known]]
+        self._delivered.heard_again(again, is_all=known == len(words))
         new = self._forwards(words[known:])
         ack = max(self._delivered.until, words[-1].end)
         self._delivered.add([timed_word(w.text, w.start, w.end) for w in new], ack)

@@ -7,6 +7,7 @@ their text. docs/reliability.md states what can still go wrong.
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 
 from pulse_plugins.core.base.languages import spaceless
@@ -23,6 +24,7 @@ MAX_LATENCY = 1.0
 # endpointing raced a finalize. The vendor's cookbook removes such duplicates within 0.2 s. Nobody
 # says a sentence again in a third of a second.
 RACE = 0.35
+_LOOK_EVERY = 0.1  # seconds between two notes of how much audio was sent
 
 
 def keys_of(text: str, language: str) -> list[str]:
@@ -50,11 +52,21 @@ class UntimedPlacement:
         self._last_keys: list[str] = []  # of the newest final on this connection
         self.last_sent = -inf  # stream_time up to which the connection was sent audio by then
         self._last_at = -inf
+        self._looks: deque[tuple[float, float]] = deque()  # when, and the audio sent by then
 
     def connection_changed(self) -> None:
         """A connection never repeats the finals of another one by itself."""
         self.last_sent = self._last_at = -inf
         self._last_keys = []
+        self._looks.clear()
+
+    def message_came(self, sent: float, now: float) -> None:
+        """Note how much audio was sent by now; a replay sends much more than it takes to say."""
+        looks = self._looks
+        if not looks or now - looks[-1][0] >= _LOOK_EVERY:
+            looks.append((now, sent))
+            while len(looks) > 1 and looks[1][0] <= now - MAX_LATENCY:
+                looks.popleft()
 
     def note(self, keys: list[str], sent: float, now: float) -> None:
         """A final with these words came, with times or without."""
@@ -70,7 +82,9 @@ class UntimedPlacement:
         soon = sent - self.last_sent < RACE and now - self._last_at < RACE
         return soon and keys == self._last_keys
 
-    def place(self, text: str, language: str, ack: float, sent: float, mark: float) -> Placed:
+    def place(
+        self, text: str, language: str, ack: float, sent: float, mark: float, now: float
+    ) -> Placed:
         """Place a final.
 
         Args:
@@ -79,15 +93,21 @@ class UntimedPlacement:
             ack: stream_time before which nothing need be heard again so far.
             sent: stream_time up to which the connection was sent audio.
             mark: stream_time of the finalize request that it answers; infinite for none.
+            now: Seconds of a steady clock.
         """
         words = tokens(text, language)
         keys = [plain(word) for word in words]
         known, replayed = self._delivered.overlap_of_text(keys, ack)
-        self._delivered.heard_again(known, len(words), replayed)
+        again = [DeliveredWord(key, ack, sent) for key in keys[:known]]
+        self._delivered.heard_again(again, is_all=known == len(words), replayed=replayed)
         start = max(ack, self._delivered.until)
-        covered = max(start, min(sent - MAX_LATENCY, mark))
+        covered = max(start, min(self._sent_by(now - MAX_LATENCY), mark))
         latest = min(sent, mark)
         new = [DeliveredWord(key, ack, latest) for key in keys[known:]]
         self._delivered.add(new, covered)
         joined = ("" if spaceless(language) else " ").join(words[known:]) if known else text
         return Placed(joined, (), start, covered, covered, repeated=not new)
+
+    def _sent_by(self, time: float) -> float:
+        """stream_time up to which audio was sent by then; minus infinity if that is not known."""
+        return max((sent for at, sent in self._looks if at <= time), default=-inf)

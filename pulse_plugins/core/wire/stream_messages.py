@@ -183,27 +183,32 @@ def _readable(
 def _classify(envelope: _Envelope, problems: tuple[str, ...]) -> Message:
     kind = envelope.type
     has_text = envelope.transcript is not None or envelope.transcription is not None
-    # An error message, by the rule of section 4.5.
-    if (
-        kind == "error"
-        or envelope.status == "error"
-        or (envelope.error is not None and not has_text)
-    ):
+    # Interims come first, because nearly all messages are interims.
+    if has_text and kind not in _OTHER_TYPES and envelope.status != "error":
+        session = envelope.session_id
+        if not problems and (
+            session is None or (len(session) <= _MOST_SESSION_ID and session.isprintable())
+        ):
+            return envelope
+        return _mended(envelope, problems)
+    # The rule of section 4.5 for error messages.
+    is_bare_error = envelope.error is not None and not has_text
+    if kind == "error" or envelope.status == "error" or is_bare_error:
         return ErrorReport(_error(envelope))
     if kind in ("speech_started", "speech_ended"):
         return SpeechMark(kind == "speech_started", envelope.timestamp)
     if kind == "pong":
         return Pong()
-    if has_text or envelope.is_last or envelope.is_final:
-        session = envelope.session_id
-        # Both checks are cheap: this line runs for every interim.
-        if session and not (len(session) <= _MOST_SESSION_ID and session.isprintable()):
-            session = printable(session, _MOST_SESSION_ID)
-            envelope = msgspec.structs.replace(envelope, session_id=session)
-        if not problems:
-            return envelope
-        return msgspec.structs.replace(envelope, problems=tuple(dict.fromkeys(problems)))
+    if envelope.is_last or envelope.is_final:
+        return _mended(envelope, problems)
     return Unreadable("unknown_type" if not problems else "bad_fields")
+
+
+def _mended(envelope: _Envelope, problems: tuple[str, ...]) -> Transcript:
+    """A transcript whose session id is safe to show, with the names of unreadable fields."""
+    session = envelope.session_id and printable(envelope.session_id, _MOST_SESSION_ID)
+    named = tuple(dict.fromkeys(problems))
+    return msgspec.structs.replace(envelope, session_id=session, problems=named)
 
 
 def _error(envelope: _Envelope) -> PulseError:
@@ -223,4 +228,5 @@ _ENTRIES: dict[str, type[WireWord] | type[WireUtterance]] = {
 }
 _ENTRY_TYPES = {kind: _types(kind) for kind in _ENTRIES.values()}
 _FLAGS = frozenset({"is_final", "is_last", "from_finalize", "speech_final"})
+_OTHER_TYPES = frozenset({"error", "speech_started", "speech_ended", "pong"})
 _ERROR_FIELDS = ("error", "message", "errors", "error_code", "code", "status_code")

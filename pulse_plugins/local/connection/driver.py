@@ -1,8 +1,8 @@
-"""One WebSocket of the server: a reader, a worker that decodes in order, and a writer.
+"""Runs one WebSocket of the server: a reader, a worker that decodes in order, and a writer.
 
-The reader fills a short queue and stops reading when it is full; the worker fills another and
-stops decoding when the client does not read. So a slow or hostile client fills its own queues and
-nobody else's. Faults happen here, at the sample, word or message that they were asked for.
+The reader fills a short queue and stops reading when the queue is full. The worker fills a second
+queue and stops decoding when the client does not read. So a slow or hostile client delays only its
+own connection. Faults happen here, at the sample, word or message that their condition names.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from aiohttp import ClientConnectionError, WSMsgType, web
+from aiohttp import ClientConnectionError, WSMessage, WSMsgType, web
 from numpy.typing import NDArray
 
 from pulse_plugins.local.connection.machine import Connection, Cut, Outgoing
 from pulse_plugins.local.connection.records import ConnectionRecord, ControlRecord, ServerEvent
+from pulse_plugins.local.connection.stall import Stall
 from pulse_plugins.local.faults import Fault, Kind, Schedule, Trigger
 from pulse_plugins.local.output.voice import Voice, emotion_of_stream
 from pulse_plugins.local.recognizers.contract import Decoder, Recognizer
@@ -32,9 +33,10 @@ from pulse_plugins.local.wire.messages import GARBAGE
 from pulse_plugins.local.wire.parameters import Parameters
 
 _LOG = logging.getLogger(__name__)
-_SLICE_SECONDS = 0.1  # audio decoded at a time, so that one long message keeps nobody waiting
+_SLICE_SECONDS = 0.1  # of audio that is decoded before other connections have their turn
 _INBOX, _OUTBOX = 16, 256  # messages that may wait
 _CLOSE_TIMEOUT = 2.0
+_ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 _LOOK = 0.05  # seconds between two looks whether a client is still there, while nothing is read
 
 
@@ -79,9 +81,7 @@ class ConnectionDriver:
         self._trigger = Trigger(record.number)
         self._inbox: asyncio.Queue[bytes | str] = asyncio.Queue(_INBOX)
         self._outbox: asyncio.Queue[tuple[float, str | bytes | _Close]] = asyncio.Queue(_OUTBOX)
-        self._flowing = asyncio.Event()  # cleared while a stall lasts
-        self._flowing.set()
-        self._resuming: asyncio.TimerHandle | None = None  # sets it again
+        self._stall = Stall()
         self._deaf = False  # a black hole
         self._late = 0.0  # seconds by which the next final is to be late
         self._due = 0.0  # when the last message leaves; none overtakes it
@@ -99,8 +99,7 @@ class ConnectionDriver:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if self._resuming is not None:
-                self._resuming.cancel()
+            self._stall.end()
             for task in (*tasks, worker):
                 task.cancel()
             results = await asyncio.gather(*tasks, worker, return_exceptions=True)
@@ -116,9 +115,9 @@ class ConnectionDriver:
             self._tell(ServerEvent("changed", self._record))
 
     async def shut(self) -> None:
-        """The server is stopping: say goodbye, and do not wait long for the answer."""
+        """Close the connection with 1001, because the server stops."""
         self._record.close_code = self._record.close_code or 1001
-        self._flowing.set()  # a stall that is not over would keep the goodbye waiting
+        self._stall.end()  # a stall would delay the close frame
         with suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._socket.close(code=1001)
@@ -135,11 +134,12 @@ class ConnectionDriver:
             _LOG.debug("connection %d", self._record.number, exc_info=result)
 
     async def _read(self) -> None:
+        """Take the client's messages until the connection ends or is idle for too long."""
         clock = asyncio.get_running_loop().time
         idle = self._options.idle_timeout
         deadline = None if idle is None else clock() + idle
         while True:
-            if not self._flowing.is_set():
+            if self._stall.active:
                 if not await self._resumed():
                     return None
                 deadline = None if idle is None else clock() + idle
@@ -147,40 +147,44 @@ class ConnectionDriver:
                 async with asyncio.timeout_at(None if self._deaf else deadline):
                     message = await self._socket.receive()
             except TimeoutError:
-                if not self._flowing.is_set():
-                    continue  # who may not be heard is not idle
+                if self._stall.active:
+                    continue  # a client that is not read is not idle
                 return await self._hang_up(_Close(1000, "idle"))
-            match message.type:
-                case WSMsgType.PING:
-                    if not self._deaf:
-                        await self._socket.pong(message.data)
-                    continue
-                case WSMsgType.BINARY:
-                    self._record.bytes_received += len(message.data)
-                    await self._take(bytes(message.data))
-                case WSMsgType.TEXT:
-                    at_byte = self._record.bytes_received
-                    kind = _type_of(message.data)
-                    self._record.controls.append(ControlRecord(kind, at_byte))
-                    await self._take(message.data)
-                case WSMsgType.CLOSE | WSMsgType.CLOSING | WSMsgType.CLOSED | WSMsgType.ERROR:
-                    if self._record.close_code is None:
-                        self._record.close_code = self._socket.close_code or 1006
-                    return None
-                case _:
-                    continue
-            if idle is not None:
+            if message.type in _ENDS:
+                if self._record.close_code is None:
+                    self._record.close_code = self._socket.close_code or 1006
+                return None
+            if await self._accept(message) and idle is not None:
                 deadline = clock() + idle
-            self._tell(ServerEvent("changed", self._record))
+
+    async def _accept(self, message: WSMessage) -> bool:
+        """Take one message; whether it shows that the client is not idle."""
+        match message.type:
+            case WSMsgType.PING:
+                if not self._deaf:
+                    await self._socket.pong(message.data)
+                return False
+            case WSMsgType.BINARY:
+                self._record.bytes_received += len(message.data)
+                await self._take(bytes(message.data))
+            case WSMsgType.TEXT:
+                at_byte = self._record.bytes_received
+                self._record.controls.append(ControlRecord(_type_of(message.data), at_byte))
+                await self._take(message.data)
+            case _:
+                return False
+        self._tell(ServerEvent("changed", self._record))
+        return True
 
     async def _resumed(self) -> bool:
         """Wait while a stall lasts; whether the client is still there then.
 
-        Its end is noticed unless it left more unread than the operating system and aiohttp hold.
+        The client's end is noticed, unless the client left more unread than the operating system
+        and aiohttp hold.
         """
-        while not self._flowing.is_set():
+        while self._stall.active:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._flowing.wait(), _LOOK)
+                await asyncio.wait_for(self._stall.over(), _LOOK)
             transport = self._request.transport
             if transport is None or transport.is_closing():
                 return False
@@ -201,7 +205,7 @@ class ConnectionDriver:
         while True:
             due, message = await self._outbox.get()
             await asyncio.sleep(max(0.0, due - clock()))
-            await self._flowing.wait()
+            await self._stall.over()
             if self._deaf:
                 continue
             if isinstance(message, _Close):
@@ -333,7 +337,7 @@ class ConnectionDriver:
     async def _happen(self, fault: Fault) -> None:
         match fault.kind:
             case Kind.STALL:
-                self._stall(fault.number)
+                self._stall.begin(fault.number)
             case Kind.LATE_FINAL:
                 self._late += fault.number
             case Kind.GARBAGE:
@@ -357,16 +361,6 @@ class ConnectionDriver:
             case _:
                 self._reset()
                 raise _GoneError
-
-    def _stall(self, seconds: float) -> None:
-        """Read and write nothing for so long; a shorter stall does not end a longer one."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        if self._resuming is not None:
-            end = max(end, self._resuming.when())
-            self._resuming.cancel()
-        self._flowing.clear()
-        self._resuming = loop.call_at(end, self._flowing.set)
 
     def _reset(self) -> None:
         """End the TCP connection with a reset: no close frame, and what waits is lost."""

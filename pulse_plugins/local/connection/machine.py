@@ -121,7 +121,7 @@ class Connection:
             window = asked.eou_timeout
             if asked.endpointing:
                 window = min(window, asked.endpointing_timeout)
-            # A hair of rounding must not cost a whole packet's time.
+            # The tolerance covers rounding; without it a cut comes one packet late.
             if self._silence >= window - 1e-6:
                 return Cut.SILENCE
         limit = asked.max_words
@@ -209,7 +209,7 @@ class Connection:
             case Control.KEEPALIVE:
                 self._outgoing.append(Outgoing(messages.PONG))
             case Control.UNKNOWN:
-                # An inference server called directly does not know `keepalive` and says so.
+                # An inference server that is called directly answers `keepalive` with an error.
                 if dialect == "direct":
                     self.refuse("unknown message type")
         return None

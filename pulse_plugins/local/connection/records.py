@@ -83,7 +83,7 @@ class ConnectionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ServerEvent:
-    """Something that happened on a connection, for whom the server is shown to.
+    """Something that happened on a connection, for a display of the server.
 
     Attributes:
         kind: `connected`, `refused`, `final`, `closed` and `upload` say what they mean; `changed`

@@ -1,8 +1,9 @@
-"""From recognized words to written ones: numbers as digits, capitals, full stops.
+"""Formats recognized words: numbers as digits, capitals, full stops.
 
-Numbers are found by the `text2num` library; money and percent signs and telephone digits are put
-together here. There is no model of punctuation behind this: a sentence begins with a capital and
-ends at a pause with a full stop or, after a question word, a question mark; commas never come.
+The library `text2num` finds the numbers. Signs of money and percent and the digits of telephone
+numbers are joined here. There is no model of punctuation: a sentence begins with a capital and ends
+at a pause, with a question mark after a question word and with a full stop otherwise. Commas are
+never added.
 Only English and Hindi-as-English are formatted; words of another language pass unchanged.
 """
 

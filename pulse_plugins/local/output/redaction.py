@@ -4,7 +4,7 @@ Numbers are found by checked patterns: card numbers by the Luhn sum, telephone n
 number of digits, card codes, account and zip numbers and US social security numbers by the words
 before them. Spoken digits count like written ones. Names and addresses are found with the small
 lists of `names`, so unusual names without an introduction are missed. This server is for trying a
-program; it protects nobody's data.
+program, and does not protect data.
 """
 
 from __future__ import annotations

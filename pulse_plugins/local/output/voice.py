@@ -2,7 +2,7 @@
 
 The service has models for these features. This server has none: it measures the pitch of the
 voice and makes up the rest by the simple rules below, so that a program that uses the features can
-be tried. Every answer that holds something simulated says so in a header.
+be tried. A header of each answer names what is simulated in it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Voice:
 
     @property
     def _median(self) -> float | None:
-        """Hz; the middle pitch of the stream, None where nobody spoke."""
+        """The middle pitch of the stream in Hz; None if no voice was heard."""
         return float(2 ** np.median(self._all)) if self._all else None
 
     @property

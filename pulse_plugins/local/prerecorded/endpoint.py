@@ -50,7 +50,7 @@ class UploadEndpoint:
         except ConfigurationError as error:
             return batch_refusal(RefusedError(400, str(error)), request_id)
         except AbandonedError:
-            return web.Response(status=499)  # nobody is there to read it
+            return web.Response(status=499)  # the client is gone
         except Exception as error:
             # The type alone: a text could hold what was said.
             _LOG.error("local Pulse server: an upload failed with %s", type(error).__name__)

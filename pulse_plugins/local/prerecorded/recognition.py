@@ -78,7 +78,7 @@ def request_of(
 
 
 class AbandonedError(Exception):
-    """Nobody waits for the answer any more."""
+    """The client does not wait for the answer any more."""
 
 
 @dataclass(slots=True)
@@ -116,9 +116,9 @@ async def transcribe(
     Args:
         body: A file, or samples in the encoding that was named.
         request: What `request_of` read.
-        recognizer: Whom to ask.
+        recognizer: Opens the decoder.
         options: The server's.
-        wanted: Whether somebody still waits; asked again and again.
+        wanted: Returns whether the client still waits. It is called for each 0.1 s of audio.
 
     Raises:
         RefusedError: The body holds no audio that can be read, or too much.

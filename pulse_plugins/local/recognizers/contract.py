@@ -1,7 +1,7 @@
-"""What the local server asks of a speech recognizer, and how one is found by name.
+"""The interface between the local server and a speech recognizer, and the search by name.
 
-A recognizer may be any: the two shipped ones (`pocketsphinx`, `scripted`), or one that the user
-has, named as `package.module:factory`. The server decides where a segment ends; a decoder turns
+The package ships two recognizers, `pocketsphinx` and `scripted`. A user's own recognizer is named
+as `package.module:factory`. The server decides where a segment ends; a decoder turns
 the audio of one connection into words with times.
 """
 
@@ -95,7 +95,7 @@ class Recognizer(Protocol):
             sample_rate: Hz, one of `sample_rates`.
             language: One of `languages`.
             keywords: Words or phrases and how strongly to prefer them: 1 mildly, 5 and more so
-                strongly that they are heard where nobody said them. May be empty.
+                strongly that they are heard where they were not said. May be empty.
 
         Raises:
             ConfigurationError: The rate or the language is not among those named above.

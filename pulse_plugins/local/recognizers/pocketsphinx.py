@@ -1,7 +1,7 @@
 """Real speech recognition on this machine, in English: pocketsphinx, a process per connection.
 
-It is there so that a voice agent can be tried and tested without the service. Clear synthetic
-speech is understood; people's speech needs a small language model or grammar of what they may say.
+With it a voice agent can be tried and tested without the service. It recognizes clear synthetic
+speech. Human speech needs a small language model or a grammar of what callers may say.
 """
 
 from __future__ import annotations
@@ -130,11 +130,11 @@ class PocketSphinxRecognizer:
         await decoder.close()
 
     async def close(self) -> None:
-        """End all processes. Decoders still open stop working, and who waits for one is refused."""
+        """End all processes. Open decoders stop working, and calls that wait for a decoder fail."""
         self._closed = True
         processes = [*self._idle, *self._lent]
         for _ in self._lent:
-            self._free.release()  # nobody will give these back
+            self._free.release()  # the processes of these decoders are gone
         self._idle.clear()
         self._lent.clear()
         await asyncio.gather(*(process.kill() for process in processes))

@@ -1,8 +1,8 @@
-"""Words hidden in the audio: a recognizer whose answer is a function of the bytes it received.
+"""A recognizer for tests: the words are encoded in the audio as tones.
 
-`speak` turns numbers into tones, `ScriptedDecoder` turns the tones that really arrived back into
-words. Nothing about the words is agreed beforehand, so a test that gets the right words, once and
-in order, has proved that the right audio arrived, once and in order.
+`speak` turns numbers into tones, and `ScriptedDecoder` turns the tones that arrived into words. The
+recognizer knows nothing else about the words. So a test that gets the right words, once and in
+order, proves that the right audio arrived, once and in order.
 
 A word is twelve equal symbols, one tone each: a start mark, ten data symbols of four bits (the
 number and its checksum) and an end mark. Even and odd data symbols draw from different tones, so

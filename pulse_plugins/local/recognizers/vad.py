@@ -1,4 +1,4 @@
-"""Hears where speech begins and ends, for endpointing and the `speech_…` messages.
+"""Detects where speech begins and ends, for endpointing and the `speech_…` messages.
 
 Only sample counts are measured here, no clock: the same audio gives the same edges however it is
 cut into pieces and however fast it comes.

@@ -27,6 +27,7 @@ from pulse_plugins.local.wire.handshake import is_secret, key_of, without_creden
 from pulse_plugins.local.wire.refusals import RefusedError, stream_refusal
 
 _CONNECT = 10.0  # seconds for the server's answer to a handshake
+_MAX_MESSAGE = 16 << 20  # bytes
 _MAX_UPLOAD = 250 << 20  # bytes; the service's own limit
 # Headers that belong to one hop, and those that the HTTP library writes itself.
 _HOP = frozenset(
@@ -51,7 +52,7 @@ class Recorder:
             port: 0 takes a free one.
 
         Raises:
-            ConfigurationError: The URL is none of a server.
+            ConfigurationError: The URL has no scheme of a server, or no host.
         """
         parts = urlsplit(upstream)
         secure = {"ws": False, "http": False, "wss": True, "https": True}.get(parts.scheme)
@@ -128,7 +129,7 @@ class Recorder:
                 additional_headers=headers,
                 user_agent_header=agent,
                 compression=None,
-                max_size=None,
+                max_size=_MAX_MESSAGE,
                 open_timeout=_CONNECT,
                 proxy=proxy_for(self._stream_url, None),
                 ssl=await tls_context() if self._secure else None,
@@ -143,7 +144,7 @@ class Recorder:
             text = f"the recorder cannot reach the server: {type(error).__name__}"
             self._writer.refused(number, clock() - began, 502, text)
             return web.Response(status=502, text=text)
-        socket = web.WebSocketResponse(compress=False, max_msg_size=0, timeout=2.0)
+        socket = web.WebSocketResponse(compress=False, max_msg_size=_MAX_MESSAGE, timeout=2.0)
         await socket.prepare(request)
         self._writer.opened(number, request.path, without_credentials(request.query))
         relay = _Relay(number, request, socket, upstream, self._writer, began)

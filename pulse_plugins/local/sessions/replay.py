@@ -25,6 +25,7 @@ from pulse_plugins.local.sessions.log import (
     read,
 )
 
+_MAX_MESSAGE = 16 << 20  # bytes
 _CLOSING = frozenset({"close_stream", "end"})
 
 
@@ -113,7 +114,7 @@ class ReplayServer:
         made = recorded[min(self.connections, len(recorded)) - 1]
         if made.status != 101:
             return web.Response(status=made.status, text=made.body, content_type="application/json")
-        socket = web.WebSocketResponse(compress=False, max_msg_size=0, timeout=2.0)
+        socket = web.WebSocketResponse(compress=False, max_msg_size=_MAX_MESSAGE, timeout=2.0)
         if not socket.can_prepare(request):
             return web.Response(status=400, text="this endpoint takes WebSocket connections only")
         await socket.prepare(request)
@@ -158,7 +159,7 @@ class _Playback:
         try:
             await asyncio.wait((reading, answering), return_when=asyncio.FIRST_COMPLETED)
             if answering.done() and not self._socket.closed:
-                await reading  # the recording ended with the client's goodbye
+                await reading  # in the recording the client closed the connection
         finally:
             for task in (reading, answering):
                 task.cancel()

@@ -92,7 +92,7 @@ class WireAudio:
         A small message can hold hours of Opus, so a piece is a packet or an Ogg page of them.
 
         Raises:
-            EncodingError: It is no Opus.
+            EncodingError: The message is not Opus.
         """
         if self._opus is None:
             yield self._resample(self._plain(data), last=False)
@@ -160,7 +160,7 @@ def _decode_opus(codec: AudioCodecContext, packets: list[bytes]) -> Samples:
                 mono = samples.reshape(-1, channels) if len(samples) == 1 else samples.T
                 pieces.append(mono.mean(axis=1).astype(np.int16))
         except FFmpegError as error:
-            raise EncodingError("a message is no Opus packet") from error
+            raise EncodingError("a message is not an Opus packet") from error
     return np.concatenate(pieces)
 
 
@@ -177,12 +177,12 @@ class _OggPackets:
         """The packets that end in each page.
 
         Raises:
-            EncodingError: It is no Ogg, or too large.
+            EncodingError: The data is not Ogg, or a page is too large.
         """
         self._left += data
         while len(self._left) >= 27:
             if self._left[:4] != b"OggS":
-                raise EncodingError("a message is no Ogg page")
+                raise EncodingError("a message is not an Ogg page")
             table = bytes(self._left[27 : 27 + self._left[26]])
             size = 27 + self._left[26] + sum(table)
             if len(table) < self._left[26] or len(self._left) < size:

@@ -11,7 +11,11 @@ from pulse_plugins.local.wire.parameters import CREDENTIALS
 
 
 def key_of(request: web.Request) -> str:
-    """The key of the header, or for browsers that of the query; one that is no UTF-8 is none."""
+    """The API key of a request, or "" without one.
+
+    The key stands in the `Authorization` header, or for browsers in the query as `token` or
+    `api_key`. A key outside UTF-8 counts as no key.
+    """
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         key = request.query.get("token") or request.query.get("api_key") or ""

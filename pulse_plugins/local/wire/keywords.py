@@ -50,18 +50,7 @@ def read(query: Mapping[str, str], dialect: DialectName, *, strict: bool = False
         RefusedError: There are more than 10,000 keywords, or the server is strict and the value
             is not in the documented form.
     """
-    values = query.getall("keywords", []) if hasattr(query, "getall") else _one(query)
-    items: list[str] = []
-    notes: list[str] = []
-    for value in values:
-        if value.strip() in ("", *_NONE):
-            if value and strict:
-                raise _refused(f"{value[:40]!r} is not a list of keywords")
-            continue
-        found, form = _items(value)
-        items += found
-        if form is not ("list" if dialect == "legacy" else "text"):
-            notes.append(_wrong_form(dialect))
+    items, notes = _all_items(query, dialect, strict=strict)
     if len(items) > _MOST:
         raise _refused(f"at most {_MOST}")
     weights: dict[str, float] = {}
@@ -78,6 +67,25 @@ def read(query: Mapping[str, str], dialect: DialectName, *, strict: bool = False
     if strict and notes:
         raise _refused(notes[0])
     return Keywords(weights, bool(notes), tuple(f"keywords: {note}" for note in notes))
+
+
+def _all_items(
+    query: Mapping[str, str], dialect: DialectName, *, strict: bool
+) -> tuple[list[str], list[str]]:
+    """The items of all values, and notes on their form."""
+    values = query.getall("keywords", []) if hasattr(query, "getall") else _one(query)
+    items: list[str] = []
+    notes: list[str] = []
+    for value in values:
+        if value.strip() in ("", *_NONE):
+            if value and strict:
+                raise _refused(f"{value[:40]!r} is not a list of keywords")
+            continue
+        found, form = _items(value)
+        items += found
+        if form is not ("list" if dialect == "legacy" else "text"):
+            notes.append(_wrong_form(dialect))
+    return items, notes
 
 
 def _one(query: Mapping[str, str]) -> list[str]:
@@ -108,7 +116,7 @@ def _weight(text: str) -> float | None:
 
 def _wrong_form(dialect: DialectName) -> str:
     if dialect == "legacy":
-        return "the legacy endpoint documents a JSON list, and the value is none"
+        return "the legacy endpoint documents a JSON list; this value has another form"
     return "a list in brackets spoils the transcript; use Acme:2,Mary Ann:1.5"
 
 

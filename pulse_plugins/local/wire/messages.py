@@ -122,22 +122,24 @@ class Transcript:
         message |= {"is_final": self.is_final, "is_last": self.is_last}
         if self.from_finalize is not None and dialect != "legacy":
             message["from_finalize"] = self.from_finalize
-        if self.full_transcript is not None:
-            message["full_transcript"] = self.full_transcript
-        if self.language is not None:
-            message["language"] = self.language
-            message["languages"] = list(self.languages or [self.language])
-        if self.words is not None:
-            message["words"] = [word.to_json() for word in self.words]
-        if self.utterances is not None:
-            message["utterances"] = [each.to_json() for each in self.utterances]
-        if self.redacted_entities is not None:
-            message["redacted_entities"] = list(self.redacted_entities)
-        if self.emotion is not None:
-            message["emotion"] = dict(self.emotion)
-        if self.gender is not None:
-            message["gender"] = self.gender
-        return _encode(message)
+        more: dict[str, Json] = {
+            "full_transcript": self.full_transcript,
+            "language": self.language,
+            "languages": _listed(self.languages or ([self.language] if self.language else None)),
+            "words": None if self.words is None else [word.to_json() for word in self.words],
+            "utterances": None if self.utterances is None else self._sentences(),
+            "redacted_entities": _listed(self.redacted_entities),
+            "emotion": None if self.emotion is None else dict(self.emotion),
+            "gender": self.gender,
+        }
+        return _encode(message | {name: value for name, value in more.items() if value is not None})
+
+    def _sentences(self) -> list[Json]:
+        return [each.to_json() for each in self.utterances or ()]
+
+
+def _listed(texts: Sequence[str] | None) -> list[Json] | None:
+    return None if texts is None else list(texts)
 
 
 def speech_edge(kind: str, session_id: str, seconds: float) -> str:

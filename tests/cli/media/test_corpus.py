@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -271,6 +272,8 @@ async def test_a_part_is_read_with_its_place(
     assert pieces[0].time == pytest.approx(start)
     assert await heard(mono(pieces)) == words(1, 6)[expected]
     assert recording.notes == ()
+    end = SECONDS if duration is None else start + duration
+    assert recording.end == pytest.approx(end, abs=0.01)
     left = SECONDS - start if duration is None else duration
     assert header(str(path), selection).seconds == pytest.approx(left, abs=0.01)
 
@@ -346,6 +349,43 @@ async def test_what_cannot_be_read_is_told_in_plain_words(tmp_path: Path) -> Non
     assert "unfinished: its index is missing" in await unreadable(tmp_path / "e.m4a", cut)
     junk = bytes(range(256)) * 20
     assert "it cannot be read: Invalid data" in await unreadable(tmp_path / "f.mp3", junk)
+
+
+@pytest.mark.parametrize("name", ["voice.mp3", "voice.m4a", "voice.flac", "clip.flv", "clip.mkv"])
+async def test_any_damage_is_survived_or_told(name: str, tmp_path: Path) -> None:
+    """Parts are overwritten, cut off, repeated or mixed with another format."""
+    codec, rate = FORMATS[name]
+    whole = save(tmp_path / name, SAID, codec=codec, rate=rate).read_bytes()
+    other = save(tmp_path / "other.ts", SAID, codec="mp2", rate=48_000).read_bytes()
+    survived = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        data = bytearray(whole)
+        for at in random.integers(0, len(whole), 3):
+            match random.integers(0, 4):
+                case 0:
+                    data[at : at + 300] = random.bytes(300)
+                case 1:
+                    del data[at : at + 1000]
+                case 2:
+                    data[at:at] = other[:5000]
+                case 3:
+                    data[at:at] = data[:5000]
+        path = write(tmp_path / f"{seed}-{name}", bytes(data))
+        with suppress(CommandError):  # any other exception fails the test
+            recording, pieces = await read(path)
+            survived += bool(pieces) and recording.heard > 0
+    # The index of an M4A file holds byte positions, which most of this damage moves.
+    assert survived > (0 if name == "voice.m4a" else 10)
+
+
+async def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.wav", SAID, codec="pcm_s16le")
+    data = path.read_bytes()
+    title = b"INFOINAM\x06\x00\x00\x00Gr\xfc\xdfe"  # Latin-1, as old recorders write it
+    body = data[8:] + b"LIST" + len(title).to_bytes(4, "little") + title
+    write(path, b"RIFF" + len(body).to_bytes(4, "little") + body)
+    assert await words_of(path) == words(1, 6)
 
 
 async def test_a_header_without_sound_is_told(tmp_path: Path) -> None:

@@ -157,6 +157,14 @@ def test_a_full_caption_without_marks_breaks_in_a_breath() -> None:
     assert shown(Final(text, 0, 5, tuple(words)))[0].split()[-1] == "word08"
 
 
+def test_no_caption_is_left_with_a_single_word() -> None:
+    text = "hello I have a reservation for tomorrow please change it to six people at eight o'clock"
+    assert shown(final(text, step=0.4)) == [
+        "hello I have a reservation for tomorrow please",
+        "change it to six people at eight o'clock",
+    ]
+
+
 def test_without_word_times_captions_are_cut_by_sentence_and_length() -> None:
     text = (
         "This is the first sentence of three. The second one is a little longer than that. "

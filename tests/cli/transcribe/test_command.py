@@ -98,6 +98,22 @@ async def test_several_formats_in_one_run(tmp_path: Path) -> None:
     assert plain(json.loads((out / "a.json").read_text())["text"]) == words(1, 4)
 
 
+async def test_where_a_second_recording_of_the_same_name_went_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    async with server() as local:
+        for number, folder in enumerate(("a", "b")):
+            source = record(tmp_path / folder / "call.wav", 10 * number)
+            await command("transcribe", str(source), "-o", str(out), "--url", local.url)
+    assert plain((out / "call.txt").read_text()) == words(0, 4)
+    assert plain((out / "call.wav.txt").read_text()) == words(10, 4)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert (first, third) == ("1 done, 0 already there, 0 failed",) * 2
+    assert second.startswith(f"note: {tmp_path / 'b' / 'call.wav'}: another recording has its name")
+    assert second.endswith(str(out / "call.wav.txt"))
+
+
 async def test_one_recording_into_one_file(tmp_path: Path) -> None:
     source = record(tmp_path / "movie.mkv", 1)
     async with server() as local:
@@ -293,3 +309,64 @@ def test_a_time_is_seconds_or_a_clock_s(text: str, value: float) -> None:
 def test_what_is_no_time_is_wrong_usage(text: str) -> None:
     with pytest.raises(CommandError):
         seconds("--start", text)
+
+
+async def test_speakers_are_asked_for_and_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a.wav", 1)
+    async with server() as local:
+        assert await command("transcribe", str(source), "--speakers", "--url", local.url) == Exit.OK
+        assert local.connections[0].query["diarize"] == "true"
+    assert capsys.readouterr().out.startswith("Speaker 1: ")
+
+
+async def test_json_of_a_request_holds_what_the_service_says_of_the_recording(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a.wav", 1)
+    more = ("--rest", "-f", "json", "-s", "emotion_detection=yes", "-s", "gender_detection=yes")
+    async with server() as local:
+        assert await command("transcribe", str(source), *more, "--url", local.url) == Exit.OK
+    service = json.loads(capsys.readouterr().out)["service"]
+    assert service["request_id"]
+    assert service["duration"] == pytest.approx(1.76, abs=0.01)
+    assert service["metadata"]
+    assert service["emotions"]
+    assert service["gender"]
+
+
+async def test_a_url_that_answers_with_a_page_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = b"<!doctype html><p>Please sign in"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + page)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as web:
+        port = web.sockets[0].getsockname()[1]
+        link = f"HTTP://127.0.0.1:{port}/call.mp3?signature=secret"
+        assert await command("transcribe", link, "--url", "ws://127.0.0.1:9") == Exit.FAILED
+    shown = capsys.readouterr().err
+    assert f"http://127.0.0.1:{port}/call.mp3: it is a web page (HTML)" in shown
+    assert "secret" not in shown
+
+
+async def test_a_recording_that_is_replaced_is_transcribed_again(tmp_path: Path) -> None:
+    source = record(tmp_path / "in" / "a.wav", 1)
+    out = tmp_path / "out"
+    async with server() as local:
+        arguments = ("transcribe", str(tmp_path / "in"), "-o", str(out), "--url", local.url)
+        await command(*arguments)
+        await command(*arguments)
+        assert len(local.connections) == 1
+        record(source, 30)
+        await command(*arguments)
+        await command(*arguments, "-s", "numerals=yes")
+        assert len(local.connections) == 3
+    assert plain((out / "a.txt").read_text()) == words(30, 4)

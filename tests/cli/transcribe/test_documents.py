@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from pulse_plugins.cli.transcribe.documents import SCHEMA, render, text
 from pulse_plugins.cli.transcribe.transcript import Segment, Transcript
 from pulse_plugins.core.base.events import Final, Utterance, Word
 from tests.cli.transcribe.test_captions import dialogue, final
+
+PAGE = Path(__file__).parents[3] / "docs" / "command-line.md"
 
 
 def made(*finals: Final, channel: str | None = None) -> Transcript:
@@ -103,3 +107,12 @@ def test_json_holds_everything_that_the_service_said() -> None:
         "promoted": False,
         "session_id": "s1",
     }
+
+
+def test_the_page_of_the_command_line_names_every_field() -> None:
+    whole = json.loads(render(made(final("one two")), "json", source="a.wav"))
+    text = PAGE.read_text(encoding="utf-8").partition("### JSON")[2].partition("\n## ")[0]
+    named = [set(re.findall(r"`(\w+)`", row.split("|")[0])) for row in text.split("\n| ")[1:]]
+    assert set(whole) | set(whole["segments"][0]) == set().union(*named)
+    columns = next(row for row in text.split("\n| ") if row.startswith("`words`"))
+    assert set(whole["segments"][0]["words"][0]) <= set(re.findall(r"`(\w+)`", columns))

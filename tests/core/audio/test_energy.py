@@ -1,114 +1,131 @@
-"""Evidence of speech: as loud as the words before, or louder than the pauses."""
+"""Which stretches of audio are speech, at two levels."""
 
 from __future__ import annotations
 
-import numpy as np
+import struct
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pulse_plugins.core.audio.energy import SpeechLevel
-from pulse_plugins.core.audio.replay_buffer import Timeline
+from pulse_plugins.core.audio import energy as module
+from pulse_plugins.core.audio import formats
+from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 
+pytestmark = pytest.mark.unit
 RATE = 8000
 
 
-def level(*stretches: tuple[float, float]) -> SpeechLevel:
-    """Of audio that is so many seconds of noise of such a loudness (0 to 1), one after another."""
-    random = np.random.default_rng(1)
-    line = Timeline(bytes_per_second=2 * RATE, align=2, packet_bytes=320, limit=10**7)
-    for seconds, loudness in stretches:
-        noise = random.normal(0, loudness * 32768, round(RATE * seconds))
-        line.append(noise.clip(-32768, 32767).astype("<i2").tobytes())
-    line.seal()
-    return SpeechLevel(line, "linear16")
+def tone(level: float, seconds: float) -> bytes:
+    """Samples of one loudness; 1.0 is full scale."""
+    return struct.pack("<h", round(level * 32767)) * round(RATE * seconds)
 
 
-def test_silence_holds_no_speech() -> None:
-    speech = level((3.0, 0.0))
-    assert not speech.has_speech(0.0, 3.0)
-    assert not speech.may_have_speech(0.0, 3.0)
+def heard(*parts: bytes) -> Energy:
+    buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
+    for part in parts:
+        buffer.append(part)
+    while buffer.unsent:
+        buffer.next_packet()
+    return Energy(buffer, "linear16")
 
 
-def test_a_steady_noise_alone_is_no_speech() -> None:
-    assert not level((3.0, 0.005)).has_speech(0.0, 3.0)
-
-
-def test_before_any_word_it_is_what_stands_out_of_the_pauses() -> None:
-    speech = level((1.0, 0.0002), (0.5, 0.004), (1.0, 0.0002))
-    assert speech.has_speech(0.0, 2.5)
-    assert not speech.is_loud(0.0, 2.5, at_least=0.1)  # a server may well miss it
-    assert not speech.has_speech(1.5, 2.5)
-
-
-def test_then_it_is_what_is_as_loud_as_words() -> None:
-    speech = level((0.5, 0.1), (0.5, 0.0), (0.5, 0.008), (0.5, 0.0), (0.5, 0.05))
-    speech.learn(0.0, 0.5)
-    assert not speech.has_speech(0.5, 2.0)
-    assert speech.may_have_speech(0.5, 2.0)
-    assert speech.has_speech(0.5, 2.5)
-
-
-@pytest.mark.parametrize(("seconds", "heard"), [(0.02, False), (0.1, True)])
-def test_a_click_is_no_word(seconds: float, heard: bool) -> None:
-    assert level((1.0, 0.0), (seconds, 0.2), (1.0, 0.0)).has_speech(0.0, 2.0) is heard
-
-
-def test_the_end_of_a_word_is_not_new_speech() -> None:
-    speech = level((0.54, 0.1), (1.0, 0.0))
-    assert not speech.has_speech(0.5, 1.5)
-    assert speech.has_speech(0.4, 1.5)
+def test_silence_is_no_speech() -> None:
+    energy = heard(tone(0, 1.0))
+    assert energy.certain(0.0, 1.0) == energy.possible(0.0, 1.0) == 0.0
 
 
 @pytest.mark.parametrize(
-    ("stretches", "began"),
-    [
-        (((1.0, 0.1), (0.5, 0.0)), 1.5),  # nobody speaks
-        (((1.0, 0.0), (0.3, 0.1)), 0.9),  # a word, with its quiet onset
-        (((1.0, 0.0), (0.005, 0.1)), 0.9),  # that has begun this very moment
-        (((0.5, 0.0), (0.2, 0.1), (0.08, 0.0), (0.3, 0.1)), 0.4),  # with a pause of its own
-        (((0.5, 0.0), (0.2, 0.1), (0.1, 0.0), (0.3, 0.1)), 0.4),  # the longest that it may take
-        (((0.4, 0.1), (0.12, 0.0), (0.3, 0.1)), 0.42),  # after another one
-        (((0.4, 0.1), (0.2, 0.0), (0.3, 0.1)), 0.5),
-        (((0.5, 0.1), (0.08, 0.0)), 0.0),  # it may not be over
-        (((0.5, 0.1), (0.1, 0.0)), 0.6),
-        (((3.0, 0.1),), 2.0),  # no word is longer
-        (((0.05, 0.1),), 0.0),
-    ],
+    ("level", "certain", "possible"),
+    [(0.02, True, True), (0.006, False, True), (0.0002, False, True), (0.00006, False, False)],
 )
-def test_where_the_word_began_that_is_being_said(
-    stretches: tuple[tuple[float, float], ...], began: float
+def test_before_any_words_the_levels_are_those_of_a_telephone(
+    level: float, certain: bool, possible: bool
 ) -> None:
-    end = sum(seconds for seconds, _ in stretches)
-    assert level(*stretches).word_at(end) == pytest.approx(began, abs=1e-6)
+    energy = heard(tone(0, 0.2), tone(level, 0.2), tone(0, 0.2))
+    assert (energy.certain(0.0, 0.6) > 0.1) is certain
+    assert (energy.possible(0.0, 0.6) > 0.1) is possible
 
 
-def test_a_quiet_word_that_is_being_said_counts_more_than_one_that_is_asked_about() -> None:
-    speech = level((0.5, 0.1), (0.5, 0.0005), (0.3, 0.004))
-    assert speech.word_at(1.3) < 1.3  # nothing was recognized: whatever is heard may be a word
-    speech.learn(0.0, 0.5)
-    assert not speech.has_speech(0.6, 1.3)
-    assert speech.word_at(1.3) == pytest.approx(0.9)
-    assert speech.word_at(0.9) == 0.9
+@pytest.mark.parametrize(("level", "certain"), [(0.002, True), (0.0009, False)])
+def test_recognized_words_of_a_soft_caller_are_certain_speech(level: float, certain: bool) -> None:
+    energy = heard(tone(0.01, 1.0), tone(0, 0.2), tone(level, 0.2))
+    energy.learn(0.0, 1.0)
+    assert (energy.certain(1.2, 1.4) > 0.1) is certain
 
 
-@given(
-    asked=st.lists(
-        st.tuples(st.floats(0, 3), st.floats(0, 3), st.booleans()), min_size=1, max_size=12
-    )
-)
-def test_what_was_asked_before_and_let_go_since_changes_no_answer(
-    asked: list[tuple[float, float, bool]],
+def test_the_pause_before_a_word_is_not_learned_as_its_loudness() -> None:
+    energy = heard(tone(0.001, 2.0), tone(0.2, 0.2), tone(0.015, 0.4))
+    energy.learn(0.0, 2.2)
+    assert energy.certain(2.2, 2.6) == 0.0
+
+
+@pytest.mark.parametrize(("level", "possible"), [(0.006, True), (0.0025, False)])
+def test_steady_noise_is_no_possible_speech_and_a_word_above_it_is(
+    level: float, possible: bool
 ) -> None:
-    speech = level((0.51, 0.1), (0.33, 0.0), (0.72, 0.05), (0.4, 0.0), (0.8, 0.2))
-    line = speech.timeline
-    while line.unsent:
-        line.next_packet()
-    for start, length, done in asked:
-        unbiased = SpeechLevel(line, "linear16")
-        end = start + length
-        for seconds in (0.06, 0.3):
-            answers = [each.is_loud(start, end, at_least=seconds) for each in (speech, unbiased)]
-            assert answers[0] == answers[1]
-        if done:
-            line.settle(line.position(start))
+    energy = heard(tone(0.001, 1.0), tone(level, 0.2), tone(0.001, 1.0))
+    assert (energy.possible(0.0, 2.2) > 0.1) is possible
+
+
+def test_certain_speech_begins_where_it_gets_loud() -> None:
+    energy = heard(tone(0, 0.5), tone(0.2, 0.5))
+    assert energy.certain_from(0.0, 1.0) == pytest.approx(0.5)
+    assert energy.certain_from(0.7, 1.0) == pytest.approx(0.7)
+    assert energy.certain_from(0.0, 0.4) is None
+
+
+@pytest.mark.parametrize("milliseconds", [1, 10, 30, 150])
+def test_a_word_that_is_under_way_is_kept_from_its_beginning(milliseconds: int) -> None:
+    at = 0.5 + milliseconds / 1000
+    energy = heard(tone(0, 0.5), tone(0.2, 0.3))
+    energy._buffer = heard(tone(0, 0.5), tone(0.2, milliseconds / 1000))._buffer
+    assert 0.44 <= energy.word_start(at) <= 0.5
+
+
+def test_a_word_before_a_pause_is_not_under_way() -> None:
+    energy = heard(tone(0.2, 0.5), tone(0, 0.5))
+    assert energy.word_start(0.8) == 0.8
+
+
+@pytest.mark.parametrize(("gap", "one_word"), [(0.08, True), (0.2, False)])
+def test_a_short_gap_is_within_a_word_and_a_longer_one_is_not(gap: float, one_word: bool) -> None:
+    energy = heard(tone(0, 0.4), tone(0.2, 0.2), tone(0, gap), tone(0.2, 0.1))
+    energy.learn(0.4, 0.6)
+    began = energy.word_start(0.6 + gap + 0.1)
+    assert (began < 0.5) is one_word
+
+
+def test_a_word_has_a_longest_length() -> None:
+    energy = heard(tone(0.2, 3.0))
+    assert energy.word_start(3.0) == pytest.approx(2.0)
+    assert energy.word_end(0.5) == pytest.approx(1.5)
+
+
+def test_a_word_ends_where_its_sound_does() -> None:
+    energy = heard(tone(0.2, 0.5), tone(0, 0.5), tone(0.2, 0.5))
+    energy.learn(0.0, 0.5)
+    assert energy.word_end(0.3) == pytest.approx(0.5)
+    assert energy.word_end(0.7) == 0.7
+
+
+def test_only_held_audio_can_be_asked_about() -> None:
+    energy = heard(tone(0.2, 1.0))
+    energy._buffer.ack(energy._buffer.offset(0.6))
+    assert energy.certain(0.0, 5.0) == pytest.approx(0.4)
+    assert energy.certain(0.0, 0.5) == 0.0
+
+
+def test_each_frame_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    energy = heard(tone(0.2, 1.0))
+    measured: list[int] = []
+    real = formats.frame_loudness
+
+    def counting(data: bytes, encoding: str, frame_bytes: int) -> object:
+        measured.append(len(data) // frame_bytes)
+        return real(data, encoding, frame_bytes)
+
+    monkeypatch.setattr(module, "frame_loudness", counting)
+    for _ in range(3):
+        energy.certain(0.0, 1.0)
+        energy.possible(0.0, 1.0)
+    assert sum(measured) == 50

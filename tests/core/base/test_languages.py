@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from pulse_plugins.core.base.languages import LANGUAGES, normalize, spaceless
+from pulse_plugins.core.base.languages import LANGUAGES, is_group, normalize, spaceless
 
 OVERVIEW = """en hi de es fr it nl pt ru gu mr or bn ta te kn ml pa uk pl cs sk ro fi sv bg hu lt
 lv et da mt zh ja ko yue""".split()
@@ -69,3 +69,10 @@ def test_only_chinese_and_japanese_join_without_a_space() -> None:
     assert spaceless("zh-CN")
     assert not spaceless("multi-asian")
     assert not spaceless("tlh")
+
+
+def test_groups_are_known_by_the_table_and_unknown_ones_by_their_name() -> None:
+    assert [code for code in LANGUAGES if is_group(code)] == GROUPS
+    assert is_group("multi-mars")
+    assert is_group("auto")
+    assert not is_group("tlh")

@@ -44,6 +44,17 @@ async def test_the_whole_answer_becomes_a_typed_transcript(peer: Peer) -> None:
     assert (heard.request_id, heard.status, heard.extra) == ("r-17", "success", {"rtfx": 40})
 
 
+async def test_redaction_drops_utterances_because_they_may_hold_the_clear_text(
+    peer: Peer,
+) -> None:
+    said = {"utterances": [{"text": "My card is 4242.", "start": 0.0, "end": 1.0}]}
+    peer.answers = [refusal(200, ANSWER | said)]
+    async with PulseBatch(peer.options(redact_pci=True)) as batch:
+        transcript = await batch.transcribe(b"RIFF")
+    assert transcript.text
+    assert transcript.utterances == ()
+
+
 async def test_fields_that_cannot_be_read_cost_only_themselves(peer: Peer) -> None:
     odd = {
         "transcription": "yes",

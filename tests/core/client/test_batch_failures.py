@@ -27,6 +27,7 @@ from pulse_plugins.core.base.errors import (
 from pulse_plugins.core.client import batch as batch_module
 from pulse_plugins.core.client import trust
 from pulse_plugins.core.client.batch import PulseBatch
+from pulse_plugins.core.client.upload import Webhook
 from pulse_plugins.core.config.options import PulseOptions
 from tests.support.certificates import certificate
 from tests.support.privacy import API_KEY
@@ -235,16 +236,22 @@ async def test_whatever_goes_wrong_is_an_error_of_this_package(
         await batch.transcribe(b"x")
 
 
-async def test_an_error_refers_to_nothing_that_holds_the_key(peer: Peer) -> None:
-    peer.answers = [None]
-    with pytest.raises(ConnectionLostError) as failed:
+@pytest.mark.parametrize("answer", [None, refusal(400, {}), web.Response(status=307)])
+async def test_an_error_refers_to_nothing_that_holds_a_secret(
+    peer: Peer, answer: web.Response | None
+) -> None:
+    peer.answers = [answer]
+    hook = Webhook(url="https://hooks.example/secret")
+    with pytest.raises(PulseError) as failed:
         async with PulseBatch(peer.options(), attempts=1) as batch:
-            await batch.transcribe(b"x")
+            await batch.transcribe(b"x", webhook=hook)
     assert failed.value.__context__ is None
     trace = failed.value.__traceback__
     while trace is not None:
-        if "pulse_plugins" in trace.tb_frame.f_code.co_filename:
-            assert API_KEY not in repr(trace.tb_frame.f_locals)
+        if "pulse_plugins/core" in trace.tb_frame.f_code.co_filename:
+            shown = repr(trace.tb_frame.f_locals)
+            assert API_KEY not in shown
+            assert "hooks.example" not in shown
         trace = trace.tb_next
 
 
@@ -253,6 +260,23 @@ async def test_an_answer_that_does_not_come_is_given_up(peer: Peer) -> None:
     async with PulseBatch(peer.options(), attempts=1) as batch, failing(StalledError):
         await batch.transcribe(b"x", timeout=0.2)
     peer.hold.set()
+
+
+@pytest.mark.parametrize(
+    ("audio", "seconds"),
+    [
+        pytest.param(bytes(32_000 * 10), 70, id="a minute, and as long as 16-bit audio plays"),
+        pytest.param("https://files.example/a.wav", 660, id="a minute, and the longest recording"),
+    ],
+)
+async def test_the_default_timeout_leaves_time_to_send_and_recognize(
+    peer: Peer, audio: bytes | str, seconds: int
+) -> None:
+    peer.hold = asyncio.Event()
+    async with PulseBatch(peer.options(), attempts=1) as batch, failing(StalledError) as found:
+        await batch.transcribe(audio)
+    peer.hold.set()
+    assert f"within {seconds} s" in str(found[0])
 
 
 async def test_an_unreachable_host_is_a_lost_connection_and_the_next_host_is_asked(
@@ -265,3 +289,23 @@ async def test_an_unreachable_host_is_a_lost_connection_and_the_next_host_is_ask
     async with PulseBatch(peer.options(base_url=(nobody, peer.url))) as batch:
         assert (await batch.transcribe(b"x")).text
     assert len(peer.seen) == 1
+
+
+async def test_a_language_that_one_host_does_not_serve_is_asked_of_the_next(peer: Peer) -> None:
+    async with recording_peer() as other:
+        peer.answers = [refusal(400, {"code": "LANGUAGE_NOT_ENABLED_IN_REGION"})]
+        async with PulseBatch(peer.options(base_url=(peer.url, other.url))) as batch:
+            assert (await batch.transcribe(b"x")).text
+        assert (len(peer.seen), len(other.seen)) == (1, 1)
+
+
+async def test_a_language_that_no_host_serves_is_refused_after_one_request_each(
+    peer: Peer,
+) -> None:
+    async with recording_peer() as other:
+        for each in (peer, other):
+            each.answers = [refusal(400, {"code": "LANGUAGE_NOT_ENABLED_IN_REGION"})]
+        options = peer.options(base_url=(peer.url, other.url))
+        async with PulseBatch(options) as batch, failing(RegionError):
+            await batch.transcribe(b"x")
+        assert (len(peer.seen), len(other.seen)) == (1, 1)

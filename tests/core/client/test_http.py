@@ -58,6 +58,8 @@ def test_the_option_wins(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("https_proxy", "http://p:1")
     assert proxy_for(url, "http://mine:3128") == "http://mine:3128"
+    monkeypatch.setenv("no_proxy", "")
+    assert proxy_for(url, "") is None
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,11 @@ def test_credentials_of_the_caller_s_own_go_to_one_owner_only() -> None:
     with pytest.raises(ConfigurationError, match="use api_keys") as refused:
         PulseOptions(base_url=(CLOUD, OWN), headers=headers)
     assert "secret" not in str(refused.value)
+
+
+def test_an_account_is_known_by_an_identifier_that_is_no_secret() -> None:
+    one, same, other = (PulseOptions(base_url=OWN, api_key=key) for key in ("a", "a", "b"))
+    assert one.account_for(OWN) == same.account_for(OWN) != other.account_for(OWN)
+    assert PulseOptions(base_url=OWN).account_for(OWN) != one.account_for(OWN)
+    long = PulseOptions(base_url=OWN, api_key="secret" * 20)
+    assert "secret" not in long.account_for(OWN)

@@ -46,7 +46,7 @@ LOCAL = "ws://127.0.0.1:1"
         ({"api_key": "a\r\nb: c"}, "api_key holds characters"),
         ({"headers": {"X-A": "b\r\nX-C: d"}}, "headers: names and values"),
         ({"headers": None}, "headers takes a mapping"),
-        ({"extra": {"a": "\ud800"}}, "must be whole characters"),
+        ({"extra": {"a": "\ud800"}}, "must be text that UTF-8 can hold"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(wrong: dict[str, Any], says: str) -> None:

@@ -45,6 +45,15 @@ def again(attempt: int, code: int = 503) -> Reconnecting:
     return Reconnecting(attempt, error.code, 0.25, error)
 
 
+def test_a_log_that_shows_a_lost_connection_shows_the_recovery(private_logs: Watch) -> None:
+    log = EventLog("call")
+    log.record(Disconnected(LOST), None, 0.0)
+    log.record(Recovered(1.5, 0.25), None, 1.5)
+    records = private_logs.records
+    levels = [each.levelno for each in records if each.name == "pulse_plugins.stream"]
+    assert levels == [logging.WARNING, logging.WARNING]
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [

@@ -13,14 +13,18 @@ from pulse_plugins.core.base.errors import (
     RegionError,
 )
 from pulse_plugins.core.base.events import Connected
+from pulse_plugins.core.config.keys import fingerprint
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.session.commands import OpenConnection
+from pulse_plugins.core.session.deadlines import Timer
 from pulse_plugins.core.session.endpoint_health import EndpointHealth
 from pulse_plugins.core.session.session import Session
 from pulse_plugins.core.session.state import State
+from tests.support.hearing import RATE, spoken
 
 URLS = ("wss://first", "wss://second", "wss://third")
 FIRST, SECOND, THIRD = URLS
+KEY = fingerprint("k")  # the memory holds no key
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_if_all_failed_the_one_that_is_due_first_is_tried(endpoints: EndpointHea
 
 def test_an_only_url_is_always_tried(endpoints: EndpointHealth) -> None:
     endpoints.failed(FIRST, "k", 0.0)
-    assert endpoints.choose((FIRST,), "k", 0.1) == FIRST
+    assert endpoints.choose((FIRST,), lambda _: "k", 0.1) == FIRST
 
 
 def test_one_keys_trouble_is_not_anothers(endpoints: EndpointHealth) -> None:
@@ -109,32 +113,32 @@ class Dialling:
     """A session whose connections the test makes and breaks, on a clock of its own."""
 
     def __init__(self, endpoints: EndpointHealth) -> None:
-        options = PulseOptions(base_url=URLS[:2], api_key="k")
+        options = PulseOptions(base_url=URLS[:2], api_key="k", sample_rate=RATE)
         self.session = Session(options, Random(0), endpoints)
         self.now = 0.0
-        self.link: OpenConnection | None = None
+        self.opening: OpenConnection | None = None
         self.session.start(self.now)
 
     def dials(self) -> str:
         """The base URL of the connection that is wanted now."""
-        self.now = max(self.now, self.session.next_deadline() or 0.0)
+        self.now = max(self.now, self.session.deadlines.next() or 0.0)
         self.session.advance(self.now)
         wanted = [each for each in self.session.take_commands() if isinstance(each, OpenConnection)]
-        (self.id,) = wanted
-        return self.link.url
+        (self.opening,) = wanted
+        return self.opening.url
 
     def connects(self) -> Connected:
-        assert self.id is not None
-        self.session.connected(self.link.id, self.now)
+        assert self.opening is not None
+        self.session.connected(self.opening.id, self.now)
         event = self.session.events[0]
         assert isinstance(event, Connected)
         self.session.events.clear()
         return event
 
     def breaks(self, error: PulseError | None = None) -> None:
-        assert self.id is not None
+        assert self.opening is not None
         error = error or ConnectionLostError("gone")
-        self.session.disconnected(self.link.id, error, self.now)
+        self.session.disconnected(self.opening.id, error, self.now)
         self.session.events.clear()
 
 
@@ -158,7 +162,7 @@ def test_a_reconnect_to_the_same_url_is_no_fail_over(endpoints: EndpointHealth) 
     call.breaks()
     assert call.dials() == SECOND
     call.breaks()
-    endpoints.worked(SECOND, "k")  # another stream heard from it
+    endpoints.worked(SECOND, KEY)  # another stream heard from it
     assert call.dials() == SECOND
     assert not call.connects().failed_over
 
@@ -166,7 +170,7 @@ def test_a_reconnect_to_the_same_url_is_no_fail_over(endpoints: EndpointHealth) 
 def test_a_stream_that_begins_with_the_second_url_has_not_failed_over(
     endpoints: EndpointHealth,
 ) -> None:
-    endpoints.failed(FIRST, "k", 0.0)
+    endpoints.failed(FIRST, KEY, 0.0)
     call = Dialling(endpoints)
     assert call.dials() == SECOND
     assert not call.connects().failed_over
@@ -177,20 +181,24 @@ def test_what_no_server_can_do_better_is_held_against_none(endpoints: EndpointHe
     assert call.dials() == FIRST
     call.breaks(AuthenticationError("the key is wrong"))
     assert call.session.state is State.CLOSED
-    assert endpoints.choose(URLS, lambda _: "k", call.now) == FIRST
+    assert endpoints.choose(URLS, lambda _: KEY, call.now) == FIRST
 
 
-def test_a_url_that_says_something_is_healthy_again_for_all(endpoints: EndpointHealth) -> None:
-    endpoints.failed(FIRST, "k", -10.0)
+def test_a_url_that_brings_words_is_healthy_again_for_all(endpoints: EndpointHealth) -> None:
+    endpoints.failed(FIRST, KEY, -10.0)
     call = Dialling(endpoints)
     assert call.dials() == FIRST
-    assert endpoints.choose(URLS, lambda _: "k", call.now) == SECOND
+    assert endpoints.choose(URLS, lambda _: KEY, call.now) == SECOND
     call.connects()
-    assert call.id is not None
+    assert call.opening is not None
+    call.session.audio(spoken(1), call.now)
+    assert call.session.next_outgoing(call.opening.id, call.now) is not None
     call.session.received(
-        call.link.id, '{"transcript":"hello","is_final":false,"session_id":"s"}', call.now
+        call.opening.id,
+        '{"transcript":"hello","is_final":true,"words":[{"word":"hello","start":0,"end":0.1}]}',
+        call.now,
     )
-    assert endpoints.choose(URLS, lambda _: "k", call.now) == FIRST
+    assert endpoints.choose(URLS, lambda _: KEY, call.now) == FIRST
 
 
 def test_a_language_that_is_not_served_here_is_asked_for_in_the_other_regions_once_each(
@@ -199,10 +207,10 @@ def test_a_language_that_is_not_served_here_is_asked_for_in_the_other_regions_on
     call = Dialling(endpoints)
     assert call.dials() == FIRST
     call.breaks(RegionError("not served here"))
-    assert call.session.next_deadline() == call.now  # at once
+    assert call.session.deadlines.at(Timer.RETRY) == call.now  # at once
     assert call.dials() == SECOND
     call.breaks()  # a blip is no answer
     assert call.dials() == SECOND
     call.breaks(RegionError("not served here"))
     assert isinstance(call.session.error, RegionError)
-    assert endpoints.choose(URLS, lambda _: "k", call.now) == FIRST  # other languages are
+    assert endpoints.choose(URLS, lambda _: KEY, call.now) == FIRST  # other languages are

@@ -1,4 +1,4 @@
-"""How long an outage may last, and when it is over."""
+"""When to try again, how long trouble may last, and how many handshakes there are."""
 
 from __future__ import annotations
 
@@ -6,71 +6,115 @@ from random import Random
 
 import pytest
 
-from pulse_plugins.core.base.errors import PulseError, from_close, from_status
+from pulse_plugins.core.config.in_force import OptionsInForce
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
-from pulse_plugins.core.session.reconnect import Outage
+from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.session.reconnect import Outage, RetryBudget
+
+pytestmark = pytest.mark.unit
 
 
-def outage() -> Outage:
-    made = Outage(RetryPolicy(), Random(1))
-    made.began(100.0)
-    return made
+def budget(**policy: object) -> RetryBudget:
+    options = PulseOptions(
+        base_url="ws://127.0.0.1:1",
+        retry=RetryPolicy(**policy),  # type: ignore[arg-type]
+        timeouts=Timeouts(max_outage=60.0),
+    )
+    return RetryBudget(OptionsInForce(options), Random(0))
 
 
-@pytest.mark.parametrize(
-    ("error", "refused", "goes_on"),
-    [
-        (from_status(503), False, True),
-        (from_close(1006), False, True),
-        (from_close(1011), True, False),
-        (from_status(429), True, False),
-        (from_close(1008), True, False),
-        (from_status(401), False, False),
-        (from_status(402), False, False),
-        (from_status(403), False, False),
-        (from_status(404), False, False),
-        (from_status(400), False, False),
-    ],
-)
-def test_after_a_minute_only_who_cannot_be_reached_is_tried_on(
-    error: PulseError, refused: bool, goes_on: bool
-) -> None:
-    delay = outage().next_try(error, 161.0, refused=refused, max_outage=60.0)
-    assert (delay is not None) is goes_on
+def delays(made: RetryBudget, count: int, *, slow: bool = False) -> list[float]:
+    found = []
+    for number in range(count):
+        made.failed(100.0 + number)
+        found.append(made.delay(slow=slow, retry_after=None))
+    return found
 
 
-def test_a_server_that_refuses_is_tried_until_then() -> None:
-    assert outage().next_try(from_status(429), 159.0, refused=True, max_outage=60.0) is not None
+def test_the_first_try_is_made_at_once_and_later_ones_within_their_bounds() -> None:
+    found = [delays(budget(base=0.25, cap=1.0), 6) for _ in range(50)]
+    assert {each[0] for each in found} == {0.0}
+    for number, bound in enumerate((0.25, 0.5, 1.0, 1.0, 1.0), 1):
+        assert all(0.0 <= each[number] <= bound for each in found)
 
 
-def test_it_is_over_once_when_all_was_sent_again() -> None:
-    made = outage()
-    made.replays(1000, 5000)
-    assert made.recovered(4999, 103.0) is None
-    assert made.recovered(5000, 104.0) == (4.0, 4000)
-    assert made.recovered(5000, 105.0) is None
+def test_a_server_with_too_many_connections_is_given_time() -> None:
+    for _ in range(50):
+        found = delays(budget(), 5, slow=True)
+        for delay, span in zip(found, (1.0, 2.0, 4.0, 5.0, 5.0), strict=True):
+            assert span / 2 <= delay <= span
 
 
-def test_a_second_loss_before_that_makes_one_outage_of_both() -> None:
-    made = outage()
-    made.began(103.0)
-    made.replays(0, 0)
-    assert made.recovered(0, 104.0) == (4.0, 0)
+@pytest.mark.parametrize(("asked", "waited"), [(7.0, 7.0), (300.0, 30.0), (0.0, 0.0)])
+def test_what_a_server_asks_for_can_only_make_it_slower(asked: float, waited: float) -> None:
+    made = budget()
+    made.failed(100.0)
+    assert made.delay(slow=False, retry_after=asked) == waited
 
 
-def test_an_idle_close_is_none() -> None:
-    made = outage()
-    made.slept()
-    made.replays(0, 0)
-    assert made.recovered(0, 110.0) is None
+def test_trouble_lasts_at_most_max_outage_without_progress() -> None:
+    made = budget()
+    assert not made.is_spent(100.0)
+    made.failed(100.0)
+    assert made.ends_at == 160.0
+    assert not made.is_spent(159.9)
+    assert made.is_spent(160.0)
+    made.progress()
+    assert made.ends_at is None
+    made.failed(200.0)
+    assert not made.is_spent(259.0)
 
 
-def test_the_end_hurries_unless_the_server_asked_us_to_wait() -> None:
-    made = outage()
-    for _ in range(8):
-        made.next_try(from_status(503), 100.0, refused=False, max_outage=60.0)
-    made.hurry(100.0)
-    assert made.retry_at <= 100.25
-    made.next_try(from_status(429, retry_after=9.0), 101.0, refused=True, max_outage=60.0)
-    made.hurry(101.0)
-    assert made.retry_at == 110.0
+def test_the_number_of_failures_in_a_row_can_be_bounded() -> None:
+    made = budget(max_attempts=2)
+    made.failed(100.0)
+    assert not made.is_spent(100.0)
+    made.progress()
+    made.failed(100.0)
+    made.failed(100.0)
+    assert made.is_spent(100.0)
+
+
+def test_a_stream_that_ends_tries_soon_unless_the_server_has_too_many_connections() -> None:
+    made = budget()
+    made.failed(100.0)
+    made.delay(slow=False, retry_after=None)
+    assert made.hurried(5.0) == 0.25
+    assert made.hurried(0.1) == 0.1
+    made.delay(slow=True, retry_after=None)
+    assert made.hurried(5.0) == 5.0
+
+
+def test_handshakes_follow_a_token_bucket() -> None:
+    made, now, taken = budget(), 100.0, 0
+    while now < 110.0:
+        wait = made.wait_for_token(now)
+        if wait:
+            now += wait
+        else:
+            taken += 1
+    assert taken == 4 + 9
+
+
+def test_a_long_rest_saves_up_no_more_than_the_burst() -> None:
+    made = budget()
+    assert [made.wait_for_token(100.0) for _ in range(4)] == [0.0] * 4
+    assert made.wait_for_token(100.0) == pytest.approx(1.0)
+    assert [made.wait_for_token(10_000.0) for _ in range(4)] == [0.0] * 4
+    assert made.wait_for_token(10_000.0) > 0.0
+
+
+def test_an_outage_ends_once_when_all_that_was_held_is_sent() -> None:
+    outage = Outage()
+    assert outage.recovered(100, 50.0) is None
+    outage.began(10.0)
+    outage.began(11.0)
+    outage.replays(20, 80)
+    assert outage.is_on
+    assert outage.recovered(79, 12.0) is None
+    assert outage.recovered(80, 13.0) == (3.0, 60)
+    assert outage.recovered(80, 13.0) is None
+    outage.began(20.0)
+    outage.forget()
+    assert not outage.is_on

@@ -207,6 +207,7 @@ def test_a_silent_finalize_is_given_up_soon_where_the_server_says_nothing_to_it(
     call.hear(server.final())
     call.finalize()
     assert call.answered == [1]  # the words cover all speech
+    assert server.finalizes  # and the server is asked all the same
     call.say(0)
     call.finalize()
     call.pass_time(0.31)
@@ -318,6 +319,29 @@ def test_a_server_that_answers_one_word_and_hangs_up_is_neither_stormed_nor_give
     assert call.session.state is not State.CLOSED
     assert tries <= 4 + 60
     assert call.words == [f"w{each}" for each in range(1, number + 1)]
+
+
+def test_a_server_that_hangs_up_at_once_on_a_silent_caller_is_given_up_too() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    began = call.now
+    while call.now < began + 60.0 and call.session.state is not State.CLOSED:
+        if call.opening:
+            call.connect()
+            call.drop(from_close(1011))
+        call.pass_time(0.05)
+    assert call.session.state is State.CLOSED
+    assert call.now < began + 23.0
+
+
+def test_a_connection_that_is_lost_now_and_then_in_silence_is_no_trouble() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    for _ in range(30):
+        call.pass_time(2.0)
+        if call.opening:
+            call.connect()
+        call.pass_time(1.1)
+        call.drop(from_close(1011))
+    assert call.session.state is not State.CLOSED
 
 
 @pytest.mark.parametrize("status", [429, 503])

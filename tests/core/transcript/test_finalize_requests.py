@@ -1,80 +1,231 @@
-"""Which request an answer belongs to."""
+"""Which final answers which request, and how long an answer is waited for."""
 
 from __future__ import annotations
 
-from pulse_plugins.core.transcript.finalize_requests import Turns
+import pytest
+
+from pulse_plugins.core.transcript.finalize_requests import (
+    GRACE,
+    Answer,
+    FinalFacts,
+    FinalizeRequests,
+)
+
+pytestmark = pytest.mark.unit
+SPEECH = 0.5  # seconds of speech that no final covers
+MARKED = FinalFacts(marked=True, timed=True, first_word=0)
+EMPTY_MARKED = FinalFacts(marked=True, empty=True)
+PLAIN = FinalFacts(timed=True, first_word=0)
+UNTIMED = FinalFacts()
 
 
-def asked(turns: Turns, *marks: int) -> list[int]:
-    """Requests at these marks, all of them sent."""
-    ids = [turns.request(mark) for mark in marks]
-    while (due := turns.due(10**9)) is not None:
-        due.sent_at = 0.0
-    return ids
+def asked(*marks: int) -> FinalizeRequests:
+    """Requests that were sent at 100.0."""
+    requests = FinalizeRequests()
+    for mark in marks:
+        requests.add(mark)
+    while (request := requests.due(10**9)) is not None:
+        requests.sent(request, 100.0, 2.0)
+    return requests
 
 
-def test_a_request_is_due_when_all_audio_before_it_went_out() -> None:
-    turns = Turns()
-    turns.request(100)
-    assert turns.due(99) is None
-    assert turns.due(100) is not None
+def test_ids_count_up_and_equal_marks_share_a_message() -> None:
+    requests = FinalizeRequests()
+    assert [requests.add(10), requests.add(10), requests.add(20)] == [1, 2, 3]
+    assert [request.id for request in requests.waiting] == [2, 3]
 
 
-def test_two_requests_at_one_place_share_a_message_and_an_answer() -> None:
-    turns = Turns()
-    first, second = asked(turns, 100, 100)
-    assert first < second
-    request = turns.oldest()
+def test_a_request_is_due_once_the_audio_before_its_mark_was_sent() -> None:
+    requests = FinalizeRequests()
+    requests.add(10)
+    assert requests.due(9) is None
+    assert requests.due(10) is requests.waiting[0]
+
+
+def test_a_marked_final_answers_the_oldest_request() -> None:
+    requests = asked(10, 20)
+    assert requests.on_final(MARKED, SPEECH) == Answer(1, 10)
+    assert requests.on_final(EMPTY_MARKED, SPEECH) == Answer(2, 20)
+    assert requests.on_final(EMPTY_MARKED, SPEECH) is None
+
+
+def test_a_marked_final_with_later_words_answers_the_request_behind_them() -> None:
+    requests = asked(10, 20, 30)
+    later = FinalFacts(marked=True, timed=True, first_word=25)
+    assert requests.on_final(later, SPEECH) == Answer(3, 30)
+
+
+def test_is_last_answers_the_newest_request() -> None:
+    assert asked(10, 20).on_final(FinalFacts(last=True), SPEECH) == Answer(2, 20)
+
+
+def test_an_ordinary_final_answers_nothing_by_itself() -> None:
+    requests = asked(10)
+    assert requests.on_final(PLAIN, SPEECH) is None
+    assert requests.on_final(UNTIMED, SPEECH) is None
+
+
+def test_an_empty_final_answers_on_a_server_that_does_not_mark() -> None:
+    empty = FinalFacts(empty=True)
+    assert asked(10).on_final(empty, SPEECH) == Answer(1, 10)
+    requests = asked(10)
+    requests.on_final(MARKED, SPEECH)
+    requests.add(20)
+    requests.sent(requests.waiting[0], 101.0, 2.0)
+    assert requests.on_final(empty, SPEECH) is None
+
+
+def test_a_late_empty_final_is_dropped_on_a_server_that_does_not_mark() -> None:
+    requests = asked(10)
+    requests.completed(requests.waiting[0])
+    requests.add(20)
+    requests.sent(requests.waiting[0], 101.0, 2.0)
+    empty = FinalFacts(empty=True)
+    assert requests.on_final(empty, SPEECH) is None
+    assert requests.on_final(empty, SPEECH) == Answer(2, 20)
+
+
+def test_an_empty_repetition_answers_nothing() -> None:
+    assert asked(10).on_final(FinalFacts(empty=True, repeated=True), SPEECH) is None
+
+
+def test_the_late_answer_to_a_completed_request_is_dropped_once() -> None:
+    requests = asked(10)
+    requests.completed(requests.waiting[0])
+    requests.add(20)
+    requests.sent(requests.waiting[0], 101.0, 2.0)
+    assert requests.on_final(EMPTY_MARKED, SPEECH) is None
+    assert requests.on_final(EMPTY_MARKED, SPEECH) == Answer(2, 20)
+
+
+def test_words_behind_a_completed_request_answer_the_next_one() -> None:
+    requests = asked(10)
+    requests.completed(requests.waiting[0])
+    requests.add(20)
+    requests.sent(requests.waiting[0], 101.0, 2.0)
+    behind = FinalFacts(marked=True, timed=True, first_word=12)
+    assert requests.on_final(behind, SPEECH) == Answer(2, 20)
+
+
+def test_words_before_a_completed_request_are_its_late_answer() -> None:
+    requests = asked(10)
+    requests.completed(requests.waiting[0])
+    requests.add(20)
+    requests.sent(requests.waiting[0], 101.0, 2.0)
+    assert requests.on_final(MARKED, SPEECH) is None
+
+
+def test_a_request_that_is_completed_before_it_was_sent_is_sent_all_the_same() -> None:
+    requests = FinalizeRequests()
+    requests.add(10)
+    requests.completed(requests.waiting[0], flushes=True)
+    assert requests.has_unsent
+    assert requests.due(9) is None
+    request = requests.due(10)
     assert request is not None
-    assert turns.answer(request, 1.0) == second
-    assert turns.is_answered
+    requests.sent(request, 100.0, 2.0)
+    assert not requests.has_unsent
+    assert requests.expects_answer
+    requests.add(20)
+    requests.completed(requests.waiting[0], flushes=True)
+    requests.connection_changed()
+    assert not requests.has_unsent
 
 
-def test_an_answer_answers_all_older_ones() -> None:
-    turns = Turns()
-    ids = asked(turns, 100, 200, 300)
-    request = turns.addressed(150)
+def test_a_request_of_the_session_is_told_to_nobody() -> None:
+    requests = FinalizeRequests()
+    requests.add(30)
+    requests.add_own(20)
+    requests.add_own(30)
+    requests.add_own(40)
+    assert [(r.id, r.mark) for r in requests.waiting] == [(None, 20), (1, 30), (None, 40)]
+    for request in requests.waiting:
+        requests.sent(request, 100.0, 2.0)
+    assert requests.on_final(MARKED, SPEECH) == Answer(None, 20)
+    assert requests.on_final(FinalFacts(last=True), SPEECH) == Answer(1, 40)
+
+
+def test_a_new_connection_was_asked_nothing() -> None:
+    requests = asked(10)
+    requests.add_own(20)
+    requests.connection_changed()
+    assert [request.id for request in requests.waiting] == [1]
+    assert requests.oldest() is None
+    assert requests.deadline() is None
+    assert requests.due(10) is not None
+
+
+def test_an_open_request_is_given_up_at_its_deadline() -> None:
+    requests = asked(10)
+    assert requests.overdue(101.99) is None
+    request = requests.overdue(102.0)
     assert request is not None
-    assert turns.answer(request, 1.0) == ids[1]
-    assert not turns.is_answered
+    assert requests.completed(request) == Answer(1, 10)
+    assert requests.is_idle
 
 
-def test_requests_that_the_server_passed_over_are_left_behind() -> None:
-    turns = Turns()
-    asked(turns, 100, 200)
-    request = turns.addressed(500)  # words from behind both marks
+@pytest.mark.parametrize(("left", "deadline"), [(0.1, 100.2 + GRACE), (0.14, 102.0)])
+def test_the_rest_of_a_word_is_waited_for_shortly_and_a_word_fully(
+    left: float, deadline: float
+) -> None:
+    requests = asked(10)
+    requests.reconsider(left, 100.2, patience=2.0, final=PLAIN)
+    assert requests.deadline() == pytest.approx(deadline)
+
+
+def test_a_server_that_marks_is_waited_for_whatever_is_left() -> None:
+    requests = asked(10, 20)
+    requests.on_final(MARKED, SPEECH)
+    requests.reconsider(0.1, 100.2, patience=2.0, final=PLAIN)
+    assert requests.deadline() == pytest.approx(102.0)
+
+
+def test_without_times_quiet_after_the_text_is_the_answer() -> None:
+    requests = asked(10)
+    requests.reconsider(SPEECH, 100.2, patience=2.0, final=UNTIMED)
+    assert requests.deadline() == pytest.approx(101.0)
+    requests.reconsider(SPEECH, 100.9, patience=2.0, final=UNTIMED)
+    assert requests.deadline() == pytest.approx(101.2)
+    requests.reconsider(SPEECH, 101.1, patience=2.0)  # an interim: more is to come
+    assert requests.deadline() == pytest.approx(102.0)
+
+
+def test_how_long_an_unmarked_answer_takes_is_learned() -> None:
+    requests = asked(10)
+    requests.reconsider(SPEECH, 100.8, patience=2.0, final=UNTIMED)
+    request = requests.overdue(101.11)
     assert request is not None
-    assert request.mark == 200
+    requests.completed(request)
+    requests.add(20)
+    requests.sent(requests.waiting[0], 200.0, 2.0)
+    requests.reconsider(SPEECH, 200.1, patience=2.0, final=UNTIMED)
+    assert requests.deadline() == pytest.approx(201.2)
 
 
-def test_a_new_connection_is_asked_again() -> None:
-    turns = Turns()
-    asked(turns, 100)
-    turns.request_own(100_000)
-    turns.late = 2
-    turns.rewind()
-    assert turns.oldest() is None
-    due = turns.due(100)
-    assert due is not None
-    assert (due.mark, due.deadline, turns.late) == (100, None, 0)
-    turns.answer(due, 1.0)
-    assert turns.is_answered  # the session's own wish was for the old connection
+@pytest.mark.parametrize(("early", "deadline"), [(True, 101.0), (False, 102.0)])
+def test_the_sound_of_a_words_end_is_not_waited_for_long(early: bool, deadline: float) -> None:
+    requests = asked(10)
+    requests.reconsider(0.2, 100.1, patience=2.0, final=PLAIN, ends_early=early)
+    assert requests.deadline() == pytest.approx(deadline)
 
 
-def test_a_request_of_the_sessions_own_answers_no_number() -> None:
-    turns = Turns()
-    turns.request_own(50)
-    [number] = asked(turns, 100)
-    request = turns.oldest()
-    assert request is not None
-    assert turns.answer(request, 1.0) is None
-    assert turns.answer_all() == number
+def test_what_a_replay_says_again_is_no_answer() -> None:
+    requests = asked(10)
+    requests.reconsider(SPEECH, 100.2, patience=2.0, final=FinalFacts(repeated=True))
+    assert requests.deadline() == pytest.approx(102.0)
 
 
-def test_one_given_up_may_still_be_answered() -> None:
-    turns = Turns()
-    [number] = asked(turns, 100)
-    request = turns.oldest()
-    assert request is not None
-    assert turns.give_up(request) == number
-    assert turns.late == 1
+def test_only_one_sent_request_can_be_answered_for_sure() -> None:
+    assert asked(10).is_only_one
+    assert not asked(10, 20).is_only_one
+    requests = asked(10)
+    requests.completed(requests.waiting[0])
+    assert not requests.is_only_one
+    assert requests.expects_answer
+
+
+def test_the_end_answers_all_with_the_newest_id() -> None:
+    requests = asked(10, 20)
+    assert requests.answer_all() == Answer(2, 20)
+    assert requests.answer_all() is None
+    assert requests.is_answered_until(10**9)

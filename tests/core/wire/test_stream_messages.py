@@ -257,3 +257,9 @@ def test_a_field_of_a_word_that_cannot_be_read_costs_only_itself() -> None:
 def test_an_estimate_that_is_too_deep_to_read_is_no_message() -> None:
     found = parse('{"transcript": "hi", "emotion": ' + "[" * 5000 + "]" * 5000 + "}")
     assert found == Unreadable("not_json")
+
+
+@pytest.mark.parametrize("flag", ["is_last", "is_final"])
+def test_a_message_with_a_flag_and_no_text_is_a_transcript(flag: str) -> None:
+    found = transcript({"session_id": "a\nb", flag: True})
+    assert (found.text, getattr(found, flag), found.session_id) == ("", True, "a?b")

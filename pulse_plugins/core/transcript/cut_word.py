@@ -1,0 +1,66 @@
+"""The word that was under way when a finalize was asked.
+
+Vendor's probe (docs/protocol.md, section 10, N1): such a word is in the answer and again in the
+next final, the second time with a start 0 to 0.3 s later. The two are one word while its sound
+goes on without a break. The audio of that word is kept from its beginning, so that a connection
+that is to transcribe its rest hears it whole.
+"""
+
+from __future__ import annotations
+
+from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.transcript.coverage import WORD_END
+from pulse_plugins.core.transcript.delivered import DeliveredWords
+from pulse_plugins.core.transcript.finalize_requests import FinalizeRequests
+
+
+class CutWord:
+    """Remembers the last delivered word while a finalize has cut it.
+
+    Args:
+        buffer: The audio.
+        energy: Its loudness.
+        requests: Their marks are where words may be cut.
+        delivered: The memory whose last word is meant.
+
+    Attributes:
+        mark: stream_time of the request that cut the last word, or None.
+    """
+
+    def __init__(
+        self,
+        buffer: ReplayBuffer,
+        energy: Energy,
+        requests: FinalizeRequests,
+        delivered: DeliveredWords,
+    ) -> None:
+        self.mark: float | None = None
+        self._buffer = buffer
+        self._energy = energy
+        self._requests = requests
+        self._delivered = delivered
+
+    def look(self, end: float) -> float | None:
+        """A word was delivered that ended at this stream_time.
+
+        Returns where the word began if a request came in its middle, else None.
+        """
+        self.mark = None
+        for offset in self._requests.sent_marks:
+            mark = self._buffer.seconds(offset)
+            if abs(end - mark) <= WORD_END and (start := self._energy.word_start(mark)) < mark:
+                self.mark = mark
+                return start
+        return None
+
+    def stretch(self) -> None:
+        """Note how far the sound of the word went, before the next final is placed."""
+        if self.mark is not None:
+            self._delivered.stretch_last(self._energy.word_end(self.mark))
+
+    def begins(self, keys: list[str]) -> bool:
+        """Whether a text without times begins with the rest of the word."""
+        if self.mark is None or keys[:1] != [self._delivered.last_key]:
+            return False
+        return self._energy.word_end(self.mark) > self.mark

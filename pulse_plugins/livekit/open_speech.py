@@ -1,0 +1,116 @@
+"""What is known about the speech that is open: from the server's voice detector and the audio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from pulse_plugins.core.transcript.eager import EagerText
+from pulse_plugins.livekit.audio_input import InputClock
+
+_SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
+_POLL = 0.2  # seconds between two looks at whether the caller is quiet
+_QUIET = 0.4  # seconds of quiet audio that end the speech of a caller who went on
+_LOOKS_BACK = 1.5  # seconds of audio that can be judged
+
+
+@dataclass(slots=True)
+class ServerSpeech:
+    """What the server has told of the open speech; moments are stream_times.
+
+    Attributes:
+        is_reported: Its voice detector hears this speech, or has heard it.
+        is_open: The detector hears that it goes on.
+        ended_at: Where the detector heard its end.
+        last_word: The end of the last word in a final, where finals have word times.
+    """
+
+    is_reported: bool = False
+    is_open: bool = False
+    ended_at: float | None = None
+    last_word: float | None = None
+
+    def begins(self) -> None:
+        """Another speech begins."""
+        self.is_reported = self.is_open
+        self.ended_at = self.last_word = None
+
+    def started(self) -> None:
+        """The detector hears speech."""
+        self.is_reported = self.is_open = True
+        self.ended_at = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the finals hold all words of the speech, unless an interim is open.
+
+        Without word times nothing proves it.
+        """
+        if self.is_open or self.last_word is None:
+            return False
+        return self.ended_at is None or self.last_word >= self.ended_at - _SAME_END
+
+
+class CallerAudio:
+    """Whether the caller goes on after a reported end, from audio that no text shows yet.
+
+    Args:
+        clock: Tells how much audio there is.
+        eager: Judges how loud it is.
+
+    Attributes:
+        goes_on: The caller was heard to go on, and was not quiet since.
+        look_at: When to look at the audio next, on the clock of `now`.
+    """
+
+    def __init__(self, clock: InputClock, eager: EagerText) -> None:
+        self.goes_on = False
+        self.look_at = 0.0
+        self._until = 0.0  # when that is taken for noise
+        self._clock = clock
+        self._eager = eager
+
+    def is_quiet_since(self, stream_time: float) -> bool:
+        """Whether it is certain that there was no speech after this moment."""
+        since = self._clock.until - stream_time
+        return 0.0 < since <= _LOOKS_BACK and self._eager.is_quiet(since)
+
+    def has_speech_since(self, stream_time: float, *, within: float = _LOOKS_BACK) -> bool:
+        """Whether it is certain that there was speech after this moment.
+
+        Args:
+            stream_time: The moment.
+            within: Seconds in which the speech must have begun.
+        """
+        since = self._clock.until - stream_time
+        if not 0.05 < since <= _LOOKS_BACK:
+            return False
+        stretch = min(since, within)
+        return not self._eager.is_quiet(stretch, before=since - stretch)
+
+    def is_heard(self, now: float, *, at_most: float = inf) -> None:
+        """The caller goes on.
+
+        Args:
+            now: Seconds of a steady clock.
+            at_most: Seconds after which this is taken for noise.
+        """
+        self.goes_on = True
+        self._until = now + at_most
+        self.look_later(now)
+
+    def is_reported(self) -> None:
+        """The server reports what was heard here first, so its report is what counts."""
+        if self._until < inf:
+            self.goes_on = False
+
+    def look_later(self, now: float) -> None:
+        """Look again in a while."""
+        self.look_at = now + _POLL
+
+    def stops(self, now: float) -> bool:
+        """Look whether the caller is quiet again: a noise is no speech that brings a flush."""
+        self.look_later(now)
+        if self._eager.is_quiet(_QUIET) or now >= self._until:
+            self.goes_on = False
+        return not self.goes_on

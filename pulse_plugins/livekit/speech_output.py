@@ -1,0 +1,126 @@
+"""What one stream tells the framework: START and END in pairs, texts, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
+
+from pulse_plugins.core.base.events import Final, Interim
+from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.options import Settings
+from pulse_plugins.livekit.speech_data import SpeechDataBuilder
+
+
+class SpeechOutput:
+    """Writes the events of one stream.
+
+    Args:
+        build: Translates texts and times.
+        clock: For wall clock times, and the end of the audio so far.
+        emit: Takes each event.
+        wall: The wall clock, in seconds: no event is from the future.
+        settings: The user's.
+
+    Attributes:
+        settings: As they are now.
+        speaking: Whether START was sent and END was not.
+        session_id: Of the newest connection.
+        confidence: Of the newest final: the service gives none for interims.
+    """
+
+    def __init__(
+        self,
+        build: SpeechDataBuilder,
+        clock: InputClock,
+        emit: Callable[[SpeechEvent], None],
+        wall: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self.settings = settings
+        self.speaking = False
+        self.session_id = ""
+        self.confidence = 0.0
+        self._build = build
+        self._clock = clock
+        self._emit = emit
+        self._wall = wall
+        self._shown = ""
+        self._begins_at = 0.0  # stream_time of the open utterance
+
+    def start(self, at: float | None) -> None:
+        """Speech starts; at this stream_time, if it is known."""
+        self.speaking = True
+        event = SpeechEvent(SpeechEventType.START_OF_SPEECH, request_id=self.session_id)
+        if at is not None:
+            event.speech_start_time = self._clock.wall_time(at, self._wall(), starts=True)
+        self._emit(event)
+
+    def end(self, *known: float | None) -> None:
+        """Speech ends, if it has started.
+
+        Args:
+            known: stream_times at which it may have ended; the earliest one counts.
+        """
+        if not self.speaking:
+            return
+        self.speaking = False
+        event = SpeechEvent(SpeechEventType.END_OF_SPEECH, request_id=self.session_id)
+        ends = [at for at in known if at is not None]
+        if ends:
+            event.speech_end_time = self._clock.wall_time(min(ends), self._wall())
+        self._emit(event)
+
+    def interim(self, interim: Interim) -> None:
+        """The open utterance reads like this now."""
+        self._begins_at = interim.start
+        # The service redacts finals only, so interims may hold the clear text.
+        hidden = self._build.options.redacts or not self.settings.interim_results
+        if interim.text == self._shown or hidden:
+            return
+        self._shown = interim.text
+        data = self._build.unfinished(
+            interim.text, interim.start, self._clock.until, self.confidence
+        )
+        self._send(SpeechEventType.INTERIM_TRANSCRIPT, data)
+
+    def preflight(self, text: str, end: float | None) -> None:
+        """A reply to this text may begin.
+
+        Args:
+            text: All words of the open utterance.
+            end: stream_time at which the last one ended; None: not known.
+        """
+        if self._build.options.redacts:
+            return
+        end = self._clock.until if end is None else end
+        data = self._build.unfinished(text, self._begins_at, end, self.confidence)
+        self._send(SpeechEventType.PREFLIGHT_TRANSCRIPT, data)
+
+    def final(self, final: Final, *, asked: bool) -> str:
+        """The utterance is over; returns the text that was passed on.
+
+        Args:
+            final: What was said.
+            asked: The framework waits for it, so that an empty one is passed on too.
+        """
+        self._shown = ""
+        if final.confidence is not None and final.confidence < self.settings.min_confidence:
+            final = replace(final, text="", words=())
+        if final.text:
+            for part in self._build.parts(final):
+                self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.whole(part), part.end)
+        elif asked:
+            self.nothing()
+        return final.text
+
+    def nothing(self) -> None:
+        """Answer a flush for which there are no words."""
+        self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
+
+    def _send(self, kind: SpeechEventType, data: SpeechData, ends_at: float | None = None) -> None:
+        event = SpeechEvent(kind, request_id=self.session_id, alternatives=[data])
+        if ends_at is not None:
+            event.speech_end_time = self._clock.wall_time(ends_at, self._wall())
+        self._emit(event)

@@ -1,0 +1,194 @@
+"""Whatever goes wrong around the sockets of a stream is told to its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pulse_plugins.core.base.errors import (
+    ConfigurationError,
+    InternalError,
+    PulseError,
+    StreamClosedError,
+)
+from pulse_plugins.core.base.events import Connected, Event, Final, Reconnecting
+from pulse_plugins.core.client import driver as module
+from pulse_plugins.core.client import packet_length
+from pulse_plugins.core.client.dispatcher import MAX_UNREAD
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.session.session import Session
+from pulse_plugins.local import PulseServer
+from pulse_plugins.local.recognizers.scripted import speak, spell
+
+
+async def read(stream: PulseStream) -> list[Event]:
+    return [event async for event in stream]
+
+
+class _Connected:
+    """Listens until a connection is open; it holds no stream."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def happened(self, event: Event) -> None:
+        if isinstance(event, Connected):
+            self.event.set()
+
+    def over(self, failure: Exception | None) -> None:
+        self.event.set()
+
+
+async def connected(stream: PulseStream) -> None:
+    listener = _Connected()
+    stream.listen(listener)
+    async with asyncio.timeout(10):
+        await listener.event.wait()
+
+
+def tasks_of(stream: PulseStream) -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith(stream.name)]
+
+
+async def test_an_unexpected_exception_in_the_handshake_is_told_and_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(module, "open_websocket", broken)
+    timeouts = Timeouts(max_outage=3.0)
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1", timeouts=timeouts))
+    stream.start()
+    with pytest.raises(InternalError, match="RuntimeError"):
+        await read(stream)
+    assert stream.metrics.retries["internal"] > 1
+    await stream.wait_closed()
+
+
+async def test_an_unexpected_exception_at_a_message_costs_the_connection_and_no_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    received, failures = Session.received, [ZeroDivisionError]
+
+    def once_broken(self: Session, connection: int, data: str | bytes, now: float) -> None:
+        if failures and '"is_final":true' in str(data).replace(" ", ""):
+            raise failures.pop()
+        received(self, connection, data, now)
+
+    monkeypatch.setattr(Session, "received", once_broken)
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url, format=False))
+        stream.start()
+        stream.push(speak(range(4), 16_000, tail_seconds=0.3).tobytes())
+        stream.end()
+        events = await read(stream)
+        await stream.wait_closed()
+    [failed] = [event for event in events if isinstance(event, Reconnecting)]
+    assert isinstance(failed.error, InternalError)
+    words = [word for event in events if isinstance(event, Final) for word in event.text.split()]
+    assert words == [spell(number) for number in range(4)]
+
+
+async def test_a_connection_that_is_cancelled_from_outside_ends_the_stream_with_an_error() -> None:
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        await connected(stream)
+        tasks = tasks_of(stream)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await stream.wait_closed()
+    assert isinstance(stream.error, PulseError)
+    assert stream.error.code == "cancelled"
+    assert tasks_of(stream) == []
+
+
+@pytest.mark.parametrize("option", ["language", "external_session_id"])
+def test_an_option_that_no_url_can_hold_is_refused(option: str) -> None:
+    with pytest.raises(ConfigurationError):
+        PulseOptions(base_url="ws://127.0.0.1:1", **{option: "\ud800"})  # type: ignore[arg-type]
+
+
+async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> None:
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        await connected(stream)
+        tasks, gone = tasks_of(stream), weakref.ref(stream)
+        del stream
+        gc.collect()
+        assert gone() is None
+        _, running = await asyncio.wait(tasks, timeout=10)
+        assert not running
+
+
+async def test_a_stream_is_kept_while_its_events_are_read() -> None:
+    async def events(url: str) -> AsyncIterator[Event]:
+        stream = PulseStream(PulseOptions(base_url=url, format=False))
+        stream.start()
+        stream.push(speak(range(2), 16_000, tail_seconds=0.3).tobytes())
+        stream.end()
+        return aiter(stream)
+
+    async with PulseServer("scripted") as server:
+        iterator = await events(server.url)
+        gc.collect()
+        finals = [event.text async for event in iterator if isinstance(event, Final)]
+    assert " ".join(finals).split() == [spell(0), spell(1)]
+
+
+def test_a_stream_of_a_closed_event_loop_can_be_closed_in_another() -> None:
+    async def begin() -> PulseStream:
+        stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+        stream.push(bytes(640))
+        return stream
+
+    async def end(stream: PulseStream) -> None:
+        async with asyncio.timeout(5):
+            await stream.close()
+
+    stream = asyncio.run(begin())
+    asyncio.run(end(stream))
+    assert stream.closed
+    with pytest.raises(StreamClosedError):
+        stream.push(bytes(640))
+
+
+async def test_events_that_nobody_reads_are_bounded_and_counted() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    dispatcher = stream._dispatcher
+    for number in range(MAX_UNREAD + 5):
+        stream._session.events.append(Final(str(number), 0.0, 1.0))
+        dispatcher.dispatch(stream._session.events, None, 0.0)
+    assert stream.metrics.unread == 5
+    assert len(dispatcher._unread) == MAX_UNREAD
+
+
+@pytest.mark.parametrize(
+    ("streams", "seconds"), [(1, 0.02), (20, 0.02), (21, 0.05), (40, 0.05), (41, 0.1)]
+)
+def test_packets_grow_with_the_number_of_live_streams(streams: int, seconds: float) -> None:
+    assert packet_length.packet_seconds(streams) == seconds
+
+
+async def test_live_streams_share_one_packet_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packet_length, "TIERS", ((1, 0.02),))
+    streams = [PulseStream(PulseOptions(base_url="ws://127.0.0.1:1")) for _ in range(2)]
+    own = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1", packet_ms=60))
+    for stream in (*streams, own):
+        stream.start()
+    assert [stream.packet_seconds for stream in streams] == [0.1, 0.1]
+    assert own.packet_seconds == 0.06
+    streams[0].abort()
+    assert streams[1].packet_seconds == 0.02
+    for stream in (*streams, own):
+        stream.abort()
+        await stream.wait_closed()

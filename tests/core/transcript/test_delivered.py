@@ -1,0 +1,138 @@
+"""Which words were delivered before."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.transcript.delivered import DeliveredWord, DeliveredWords, timed_word
+
+pytestmark = pytest.mark.unit
+
+
+def memory(*words: tuple[str, float, float]) -> DeliveredWords:
+    delivered = DeliveredWords()
+    delivered.add([timed_word(*word) for word in words], words[-1][2])
+    return delivered
+
+
+def overlap(delivered: DeliveredWords, *words: tuple[str, float, float]) -> int:
+    return delivered.overlap([timed_word(*word) for word in words])
+
+
+def test_the_same_word_at_the_same_time_is_known() -> None:
+    assert overlap(memory(("no", 1.0, 1.3)), ("No,", 1.0, 1.3)) == 1
+
+
+def test_the_same_word_right_after_it_is_new() -> None:
+    assert overlap(memory(("no", 1.0, 1.3)), ("no", 1.3, 1.6)) == 0
+
+
+@pytest.mark.parametrize(("start", "known"), [(1.29, 0), (1.27, 1)])
+def test_rounded_times_that_touch_are_not_the_same_word(start: float, known: int) -> None:
+    assert overlap(memory(("no", 1.0, 1.3)), ("no", start, 1.6)) == known
+
+
+def test_another_word_at_the_same_time_is_new() -> None:
+    assert overlap(memory(("no", 1.0, 1.3)), ("know", 1.0, 1.3)) == 0
+
+
+def test_only_leading_words_are_known() -> None:
+    delivered = memory(("a", 0.0, 0.2), ("b", 0.2, 0.4), ("c", 0.4, 0.6))
+    assert overlap(delivered, ("b", 0.2, 0.4), ("c", 0.4, 0.6), ("d", 0.6, 0.8)) == 2
+    assert overlap(delivered, ("x", 0.2, 0.4), ("c", 0.4, 0.6)) == 0
+
+
+def test_an_older_final_that_comes_again_is_known() -> None:
+    delivered = memory(("a", 0.0, 0.2), ("b", 0.2, 0.4), ("c", 0.4, 0.6), ("d", 0.6, 0.8))
+    assert overlap(delivered, ("a", 0.0, 0.2), ("b", 0.2, 0.4)) == 2
+
+
+def test_a_word_that_was_cut_is_known_while_its_sound_goes_on() -> None:
+    delivered = memory(("recent", 1.0, 1.2))
+    assert overlap(delivered, ("recent", 1.25, 1.5)) == 0
+    delivered.stretch_last(1.5)
+    assert overlap(delivered, ("recent", 1.25, 1.5), ("order", 1.5, 1.9)) == 1
+
+
+def test_words_that_a_promoted_interim_said_are_known_even_if_some_were_revised() -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["book", "a", "cable"], 0.0, 2.0)
+    assert overlap(delivered, ("book", 0.1, 0.3), ("a", 0.3, 0.4), ("table", 0.4, 0.9)) == 3
+
+
+def test_a_promoted_interim_of_which_less_than_half_is_equal_hides_only_that() -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["book", "x", "y", "z"], 0.0, 2.0)
+    assert overlap(delivered, ("book", 0.1, 0.3), ("a", 0.3, 0.4)) == 1
+
+
+def test_words_after_a_promoted_interim_are_new() -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["yes"], 0.0, 1.0)
+    assert overlap(delivered, ("yes", 1.2, 1.4)) == 0
+
+
+def test_a_promoted_interim_may_come_again_in_two_finals() -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["a", "b", "c"], 0.0, 2.0)
+    assert overlap(delivered, ("a", 0.1, 0.3), ("b", 0.3, 0.5)) == 2
+    delivered.heard_again([timed_word("a", 0.1, 0.3), timed_word("b", 0.3, 0.5)], is_all=True)
+    assert overlap(delivered, ("c", 0.6, 0.9), ("d", 0.9, 1.1)) == 1
+    delivered.heard_again([timed_word("c", 0.6, 0.9)], is_all=False)
+    assert not delivered.may_repeat
+
+
+def untimed(*keys: str, start: float = 0.0, until: float = 2.0) -> DeliveredWords:
+    delivered = DeliveredWords()
+    delivered.add([DeliveredWord(key, start, until) for key in keys], start)
+    return delivered
+
+
+def test_a_replay_without_times_is_known_by_its_words() -> None:
+    delivered = untimed("a", "b", "c")
+    delivered.connection_changed(0.5, "en")
+    assert delivered.overlap_of_text(["b", "c", "d"], 0.5) == (2, 3)
+
+
+def test_the_first_word_of_a_replay_may_be_a_fragment() -> None:
+    delivered = untimed("hello", "there", "you")
+    delivered.connection_changed(0.5, "en")
+    assert delivered.overlap_of_text(["lo", "there", "you", "now"], 0.5) == (3, 3)
+
+
+def test_without_a_replay_equal_text_is_new() -> None:
+    assert untimed("yes").overlap_of_text(["yes"], 0.5) == (0, 0)
+
+
+def test_words_that_ended_before_the_replay_are_not_heard_again() -> None:
+    delivered = untimed("yes", until=1.0)
+    delivered.connection_changed(1.0, "en")
+    assert not delivered.may_repeat
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0.4, 4), (0.2, 2)])
+def test_a_replay_holds_no_more_words_than_can_be_said(seconds: float, known: int) -> None:
+    words = [f"w{number}" for number in range(20)]
+    delivered = untimed(*words, until=10.0)
+    delivered.connection_changed(10.0 - seconds, "en")
+    assert len(delivered._replayable) == 1 + known
+
+
+def test_a_replay_in_two_finals_goes_on_where_the_first_ended() -> None:
+    delivered = untimed("a", "b", "c")
+    delivered.connection_changed(0.0, "en")
+    known, replayed = delivered.overlap_of_text(["a", "b"], 0.0)
+    again = [DeliveredWord(key, 0.0, 2.0) for key in ("a", "b")][:known]
+    delivered.heard_again(again, is_all=True, replayed=replayed)
+    assert delivered.overlap_of_text(["c", "d"], 0.0) == (1, 1)
+    delivered.heard_again([DeliveredWord("c", 0.0, 2.0)], is_all=False, replayed=1)
+    assert delivered.overlap_of_text(["c"], 0.0) == (0, 0)
+
+
+def test_a_doubled_word_before_the_rest_of_a_promoted_interim_does_not_shift_it() -> None:
+    delivered = memory(("a", 0.0, 0.3))
+    delivered.add_promoted(["b", "c", "d"], 0.0, 2.0)
+    known = [timed_word("a", 0.1, 0.3), timed_word("b", 0.3, 0.5)]
+    assert delivered.overlap(known) == 2
+    delivered.heard_again(known, is_all=True)
+    assert overlap(delivered, ("c", 0.5, 0.7), ("d", 0.7, 0.9)) == 2

@@ -1,0 +1,178 @@
+"""What was said against what the language model is asked, in real agent sessions.
+
+Each call must leave each word once, in its turn, whatever the mode, the latency and the habits of
+the server are. What the framework cannot do with any recognizer is listed in `LIMITS`, and
+`context_table.py` shows it with one that knows the truth.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.livekit.conversation import Conversation, Handoff, Mode, Outcome
+from tests.support import calls
+from tests.support.habits import Habits
+from tests.support.scenarios import Call, EndTurn, NoAudio, Pause, Say
+
+LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
+
+# Words stay complete and in order here, but not each in its turn.
+LIMITS = {
+    "a long pause in a sentence": "the pause is longer than the session waits for more words",
+    "an outage over a turn": "the words come back while the next turn is being said",
+    "an outage in a sentence": "the words may come back while the next turn is being said",
+    "a black hole": "the words come back while the next turn is being said",
+}
+
+_END = (EndTurn(), Pause(2.5))
+PLAIN = Call("two turns", (Say(7), *_END, Say(4), *_END))
+
+
+def check(outcome: Outcome) -> None:
+    faults = outcome.faults
+    if outcome.call.name in LIMITS:
+        faults = [fault for fault in faults if not fault.startswith("said ")]
+    assert faults == []
+    assert outcome.errors == []
+
+
+def spread(calls: tuple[Call, ...], mode: Mode) -> list[Any]:
+    """Each call with one of the latencies; the three modes together cover most pairs."""
+    shift = {"vad": 0, "stt": 1, "manual": 2}[mode]
+    return [
+        pytest.param(call, mode, LATENCIES[(index + shift) % 4], id=f"{call.name}-{mode}")
+        for index, call in enumerate(calls)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "mode", "latency"),
+    [
+        *spread((*calls.CONVERSATIONS, *calls.CHANGES), "vad"),
+        *spread((*calls.CONVERSATIONS, *calls.CHANGES), "stt"),
+        *spread((*calls.CONVERSATIONS, *calls.CHANGES), "manual"),
+        *spread(calls.FAULTS, "vad"),
+    ],
+)
+async def test_every_word_is_asked_about_in_its_turn(
+    call: Call, mode: Mode, latency: float
+) -> None:
+    check(await Conversation(call, mode=mode, habits=Habits(latency=latency)).hold())
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("mode", ["vad", "stt", "manual"])
+async def test_segments_that_the_server_cuts_for_their_length_end_no_turn(
+    mode: Mode, latency: float
+) -> None:
+    habits = Habits(latency=latency, max_words=5)
+    outcome = await Conversation(PLAIN, mode=mode, habits=habits).hold()
+    check(outcome)
+    assert len(outcome.requests) == 2
+
+
+@pytest.mark.parametrize("mode", ["vad", "stt"])
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {"vad": False},
+        {"flag": False},
+        {"flag": False, "answers_empty": False},
+        {"word_times": False},
+        {"word_times": "rounded"},
+        {"interim_every": 0},
+        {"repeats_finals": 2},
+        {"doubles_word": 0.1},
+        {"overtakes": True},
+        {"punctuates": True},
+        {"error_every": 2},
+        {"last": "repeat"},
+        {"latency": (0.1, 0.9)},
+    ],
+    ids=str,
+)
+async def test_whatever_the_servers_habits_are(habit: dict[str, Any], mode: Mode) -> None:
+    habits = Habits(**{"latency": 0.4, "max_words": 5, **habit})
+    check(await Conversation(PLAIN, mode=mode, habits=habits).hold())
+
+
+async def test_a_flush_alone_brings_the_words_of_a_server_that_ends_nothing() -> None:
+    check(await Conversation(PLAIN, habits=Habits(latency=0.4, window=None)).hold())
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+async def test_push_to_talk_sends_the_words_under_way(latency: float) -> None:
+    call = Call("push to talk", (Say(7), *_END, Say(6), EndTurn(), Pause(2.5)))
+    habits = Habits(latency=latency, max_words=5)
+    talk = Conversation(call, mode="manual", habits=habits, push_to_talk=True)
+    check(await talk.hold())
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("mode", ["vad", "stt", "manual"])
+async def test_hanging_up_in_mid_speech_keeps_what_was_said(mode: Mode, latency: float) -> None:
+    call = Call("hang up", (Say(7),), tail=0.0)
+    habits = Habits(latency=latency, max_words=5)
+    check(await Conversation(call, mode=mode, habits=habits).hold())
+
+
+@pytest.mark.parametrize("latency", [0.3, 0.9])
+async def test_the_next_agent_gets_all_words_of_the_turn(latency: float) -> None:
+    steps: Any = (Say(6), Handoff(), Say(4), *_END, Say(3), *_END)
+    habits = Habits(latency=latency, max_words=5)
+    check(await Conversation(Call("handoff", steps), habits=habits).hold())
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("mode", ["vad", "stt"])
+async def test_without_preemptive_replies_a_turn_is_one_request(mode: Mode, latency: float) -> None:
+    habits = Habits(latency=latency, max_words=5)
+    outcome = await Conversation(PLAIN, mode=mode, habits=habits, preemptive=False).hold()
+    check(outcome)
+    assert len(outcome.requests) == 2
+
+
+@pytest.mark.parametrize("latency", LATENCIES)
+@pytest.mark.parametrize("formats", [{}, {"punctuates": True}], ids=["alike", "finals only"])
+async def test_with_preemptive_replies_a_turn_is_one_request(
+    formats: dict[str, Any], latency: float
+) -> None:
+    call = Call("five turns", tuple(step for n in (2, 5, 1, 7, 4) for step in (Say(n), *_END)))
+    outcome = await Conversation(call, habits=Habits(latency=latency, **formats)).hold()
+    check(outcome)
+    assert len(outcome.requests) == 5
+
+
+async def test_a_server_turn_ends_although_the_audio_stops_in_mid_speech() -> None:
+    call = Call("audio stops", (Say(5), EndTurn(), NoAudio(6.0)), tail=0.0)
+    talk = Conversation(call, mode="stt", habits=Habits(latency=0.4))
+    outcome = await talk.hold()
+    check(outcome)
+    assert len(outcome.requests) == 1  # the reply did not wait for the hang-up
+    assert outcome.reply_delays[0] < 2.5
+
+
+@pytest.mark.parametrize("latency", [0.6, 0.9])
+async def test_a_caller_who_goes_on_before_the_answer_stays_in_the_turn(latency: float) -> None:
+    call = next(each for each in calls.CONVERSATIONS if each.name == "a long pause in a sentence")
+    outcome = await Conversation(call, habits=Habits(latency=latency)).hold()
+    assert outcome.faults == []
+    assert len(outcome.requests) == 2
+
+
+async def test_diarized_text_is_one_request_a_turn() -> None:
+    call = next(each for each in calls.CONVERSATIONS if each.name == "two speakers")
+    habits = Habits(latency=0.4, speakers=call.speakers)
+    talk = Conversation(call, habits=habits, options={"diarize": True})
+    outcome = await talk.hold()
+    check(outcome)
+    assert len(outcome.requests) == 2
+
+
+@pytest.mark.parametrize("call", [PLAIN, calls.CONVERSATIONS[3]], ids=lambda call: call.name)
+@pytest.mark.parametrize("mode", ["vad", "stt", "manual"])
+async def test_a_perfect_recognizer_passes_too(call: Call, mode: Mode) -> None:
+    """The harness asks for nothing that the framework cannot do."""
+    check(await Conversation(call, "perfect", mode, Habits(latency=0.4)).hold())

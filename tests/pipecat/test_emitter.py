@@ -1,0 +1,71 @@
+"""An emitter whose frames are under way when it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, cast
+
+from pipecat.frames.frames import Frame
+
+from pulse_plugins.core.base.events import Final, Interim
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.pipecat import PulseSTTSettings
+from pulse_plugins.pipecat.emitter import Emitter
+from pulse_plugins.pipecat.frames import Voice
+from pulse_plugins.pipecat.latency import LatencyMeter
+from pulse_plugins.pipecat.sink import TranscriptSink
+
+OPTIONS = PulseOptions(base_url="ws://127.0.0.1:9")
+
+
+class Sink:
+    """A service that never finishes to push a frame."""
+
+    predicts_ends = False
+    joins_speakers = False
+
+    def __init__(self) -> None:
+        self.settings = PulseSTTSettings.store(OPTIONS)
+        self.latency = LatencyMeter()
+        self.under_way = asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def push_frame(self, _: Frame) -> None:
+        self.under_way.set()
+        await asyncio.Event().wait()
+
+    def expect_final(self, _: object) -> None:
+        pass
+
+    async def tell(self, _: str, *__: object) -> None:
+        pass
+
+    def create_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self.tasks.append(task)
+        return task
+
+    async def cancel_task(self, task: asyncio.Task[None]) -> None:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_closing_leaves_no_late_release_behind_another() -> None:
+    sink, stream = Sink(), PulseStream(OPTIONS)
+    emitter = Emitter(cast(TranscriptSink, sink), stream, Voice("en"), proposes_turns=False)
+    taking = asyncio.create_task(emitter.take(Interim("next", 1.0)))
+    await sink.under_way.wait()
+    late = asyncio.create_task(emitter.take(Final("held", 0.0, 1.0)))
+    await asyncio.sleep(10.0)  # the quiet that releases what is held has passed
+    emitter.speech_stopped(0.0)
+    emitter.user_muted()
+    emitter.user_unmuted()
+    await asyncio.sleep(0)
+    await emitter.close()
+    assert sink.tasks
+    assert all(task.cancelled() for task in sink.tasks)
+    for task in (taking, late):
+        task.cancel()
+    stream.abort()
