@@ -295,7 +295,8 @@ def test_every_attribute_in_the_documents_exists(owner: str, name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_link_and_file_in_the_documents_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target, _ in LINK.findall(text):
+    images = re.findall(r'\b(?:src|srcset)="([^"]+)"', text)
+    for target in [*images, *(target for target, _ in LINK.findall(text))]:
         assert not target or (page.parent / target).exists(), target
     for path in re.findall(r"`((?:pulse_plugins|tests|docs|examples|\.ci)/[\w./-]+)`", text):
         assert (ROOT / path).exists(), path

@@ -30,7 +30,7 @@ from examples.phone_agent.pipecat_bot import TELEPHONE_RATE, run_bot
 from examples.phone_agent.simulate_call import SCRIPTS, call
 from examples.phone_agent.stopwatch import PARTS, Stopwatch
 from examples.phone_agent.web import make_server, port_of
-from tests.benchmarks.plot import dots
+from tests.benchmarks.plot import DARK, LIGHT, Drawing, drawing
 
 _AT_ONCE = 4
 
@@ -74,10 +74,14 @@ def by_part(turns: Sequence[tuple[float, ...]]) -> dict[str, list[float]]:
     return {**parts, "all": [sum(turn) for turn in turns]}
 
 
-def plot(turns: Sequence[tuple[float, ...]]) -> str:
-    """A dot for each turn in every part, as an SVG."""
-    groups = {name: {"a turn": values} for name, values in by_part(turns).items()}
-    return dots("From the caller's last word to the agent's first sound", "seconds", groups)
+def plot(turns: Sequence[tuple[float, ...]]) -> Drawing:
+    """A chart with a dot for each turn in every part."""
+    groups = {
+        name: {"ours": [1000 * value for value in values]}
+        for name, values in by_part(turns).items()
+    }
+    unit = "milliseconds: one dot for each turn, a line and a number at the median"
+    return drawing("From the caller's last word to the agent's first sound", unit, groups)
 
 
 def table(turns: Sequence[tuple[float, ...]]) -> str:
@@ -93,13 +97,20 @@ def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description="Measures the phone agent's turns.")
     parser.add_argument("--turns", type=int, default=50)
-    parser.add_argument("--plot", type=Path, metavar="SVG", help="a dot for each turn")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="SVG",
+        help="write a chart, and beside it one with -dark in its name",
+    )
     given = parser.parse_args()
     logger.remove()
     turns = asyncio.run(measure(given.turns))
     print(f"{len(turns)} turns, {_AT_ONCE} calls at once\n\n{table(turns)}")
     if given.plot is not None:
-        given.plot.write_text(plot(turns), encoding="utf-8")
+        dark = given.plot.with_stem(f"{given.plot.stem}-dark")
+        for path, theme in ((given.plot, LIGHT), (dark, DARK)):
+            path.write_text(plot(turns)(theme), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def table(page: str) -> str:
     pipecat = _tables(page, "turns_pipecat")[0]
     livekit = _tables(page, "turns_livekit")[0]
     bytecodes = _tables(page, "bytecodes")[0]
+    context = _tables(page, "context_pipecat")[0]
     plugins = ("pipecat ours", "pipecat official", "livekit ours", "livekit official")
     refused, drop = "drop, then three 503 refusals", "one drop"
     rows = [
@@ -37,11 +38,13 @@ def table(page: str) -> str:
             *(_lost(_cell(words, refused, name)) for name in plugins),
         ],
         [
-            f"words lost of {_cell(words, drop, 'words')}: one drop",
-            *(_lost(_cell(words, drop, name)) for name in plugins),
+            f"conversations that reach the LLM whole, of {_cell(context, 'all', 'number')}",
+            *(_cell(context, "all", name) for name in ("ours", "official")),
+            "-",
+            "-",
         ],
         [
-            "seconds until new words after the drop",
+            "seconds until new words after one drop",
             *(_cell(recovery, drop, name) for name in plugins),
         ],
         [

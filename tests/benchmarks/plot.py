@@ -194,8 +194,8 @@ def _beside(xs: Sequence[float]) -> float:
 
 
 def show(value: float) -> str:
-    """The value with two decimals, or without any where it is a whole number."""
-    return f"{value:.0f}" if value == int(value) else f"{value:.2f}"
+    """The value with two decimals; without any if it is a whole number or has three digits."""
+    return f"{value:.0f}" if value == int(value) or value >= 100 else f"{value:.2f}"
 
 
 def _text(x: float, y: float, text: str, colour: str, extra: str = "") -> str:

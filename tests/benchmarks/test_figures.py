@@ -151,6 +151,28 @@ def test_the_comparison_quotes_the_page_of_benchmarks() -> None:
     assert comparison.table(page) in report.README.read_text(encoding="utf-8")
 
 
+def test_publishing_writes_the_page_the_pictures_and_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("BENCHMARKS", "README"):
+        page: Path = getattr(report, name)
+        (tmp_path / page.name).write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+        monkeypatch.setattr(report, name, tmp_path / page.name)
+    monkeypatch.setattr(report, "IMAGES", tmp_path)
+    text = report.table(
+        ["thousands of bytecodes", "ours / official", "ours", "official", "framework alone"],
+        [("pipecat", 0.5, 41.25, 82.5, 1.0), ("livekit", 0.5, 1.0, 2.0, 3.0)],
+    )
+    drawing = plot.drawing("t", "s", {"one": {"ours": [1.0]}})
+    report.publish("bytecodes", text, drawing)
+    assert text in report.BENCHMARKS.read_text(encoding="utf-8")
+    row = next(line for line in report.README.read_text().splitlines() if "bytecodes" in line)
+    assert row.endswith("| 41.2 | 82.5 | 1.00 | 2.00 |")
+    light, dark = (tmp_path / f"bytecodes{suffix}.svg" for suffix in ("", "-dark"))
+    assert plot.LIGHT.ours in light.read_text(encoding="utf-8")
+    assert plot.DARK.ours in dark.read_text(encoding="utf-8")
+
+
 def test_the_comparison_fails_where_the_page_lacks_a_table() -> None:
     page = report.BENCHMARKS.read_text(encoding="utf-8").replace("<!-- bytecodes -->", "")
     with pytest.raises(LookupError, match="bytecodes"):

@@ -104,6 +104,7 @@ class Caller(io.AudioInput):
         self._attached = True
         self.finished = asyncio.Event()
         self.spoke_at = 0.0  # when the newest loud frame ended
+        self.said = 0.0  # seconds of frames so far, those too that a muted session does not get
 
     async def __anext__(self) -> rtc.AudioFrame:
         if self._began is None:
@@ -112,6 +113,7 @@ class Caller(io.AudioInput):
             self._due, cue = self._cues.popleft()
             await self._until(self._due)
             if isinstance(cue, Frame):
+                self.said += FRAME
                 if int(np.abs(cue.samples.astype(np.int32)).max()) > VAD_LOUD:
                     self.spoke_at = time.time()
                 if self._attached:
@@ -315,10 +317,10 @@ class PerfectSTT(stt.STT[Literal["metrics_collected", "error"]]):
     Args:
         call: What is said.
         latency: Seconds from the audio to its result.
-        mode: Of the session: END_OF_SPEECH ends turns in `stt` only.
+        said: Seconds of frames that the caller has played.
     """
 
-    def __init__(self, call: Call, latency: float, mode: Mode) -> None:
+    def __init__(self, call: Call, latency: float, said: Callable[[], float]) -> None:
         super().__init__(
             capabilities=stt.STTCapabilities(
                 streaming=True, interim_results=True, manual_flush=True
@@ -326,7 +328,7 @@ class PerfectSTT(stt.STT[Literal["metrics_collected", "error"]]):
         )
         self._call = call
         self._latency = latency
-        self._mode = mode
+        self._said = said
 
     def stream(
         self,
@@ -334,7 +336,7 @@ class PerfectSTT(stt.STT[Literal["metrics_collected", "error"]]):
         language: NotGivenOr[str] = NOT_GIVEN,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
     ) -> stt.RecognizeStream:
-        return _PerfectStream(self, self._call, self._latency, self._mode, conn_options)
+        return _PerfectStream(self, self._call, self._latency, self._said, conn_options)
 
     def update_options(self, **_: Any) -> None:
         """Change nothing: there is nothing that could be lost."""
@@ -349,19 +351,22 @@ class _PerfectStream(stt.RecognizeStream):
         owner: PerfectSTT,
         call: Call,
         latency: float,
-        mode: Mode,
+        said: Callable[[], float],
         conn_options: APIConnectOptions,
     ) -> None:
         super().__init__(stt=owner, conn_options=conn_options)
         self._line = PerfectLine(call, self._tell, latency=latency)
         self._latency = latency
-        self._mode = mode
+        self._said = said
+        self._heard = 0.0
         self._speaking = False
 
     async def _run(self) -> None:
         async for item in self._input_ch:
             if isinstance(item, rtc.AudioFrame):
-                self._line.hear(item.duration)
+                said = self._said()
+                self._line.hear(said - self._heard)
+                self._heard = said
             else:
                 self._line.answer()
         await asyncio.sleep(self._latency + 0.01)
@@ -450,7 +455,7 @@ class Conversation:
             case "perfect":
                 latency = self._habits.latency
                 assert isinstance(latency, int | float)
-                return PerfectSTT(self._call, latency, self._mode)
+                return PerfectSTT(self._call, latency, lambda: self._caller.said)
 
     async def _converse(self) -> None:
         outcome = self.outcome
@@ -464,7 +469,7 @@ class Conversation:
             turn_handling=self._turn_handling,  # type: ignore[arg-type]
             **self._session_options,
         )
-        caller = Caller(self._call, self._do)
+        self._caller = caller = Caller(self._call, self._do)
         self._session.input.audio = caller
         self._session.output.audio = Speaker(outcome, caller)
         self._session.on("error", self._note_error)

@@ -73,3 +73,18 @@ async def test_a_manual_commit_does_not_wait_for_silence() -> None:
             assert time.monotonic() - before < 1.0
             assert text == first.text
         await stt.aclose()
+
+
+async def test_the_usage_of_a_session_is_complete_at_its_end() -> None:
+    call = recordings.load("booking")
+    async with peer(window=None, vad=False, decoder=partial(Reader, call.turns)) as server:
+        stt = STT(base_url=server.url)
+        seen: list[float] = []
+        stt.on("metrics_collected", lambda metrics: seen.append(metrics.audio_duration))
+        async with session(
+            call, stt=stt, vad=None, turn_handling={"turn_detection": "manual"}
+        ) as rig:
+            await server.until(lambda: any(link.seconds > 3.0 for link in server.links))
+            given = rig.caller._sent * 0.02
+        assert sum(seen) >= given - 0.1
+        await stt.aclose()

@@ -388,3 +388,34 @@ async def test_aclose_of_the_stt_closes_every_stream() -> None:
                 stream.push_frame(rtc.AudioFrame.create(16_000, 1, 160))
         for link in server.links:
             await asyncio.wait_for(link.socket.wait_closed(), 10)
+
+
+async def test_the_owner_sets_the_streams_clock() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        assert stream.start_time_offset == 0.0
+        for name in ("start_time_offset", "start_time"):
+            with pytest.raises(ValueError, match="non-negative"):
+                setattr(stream, name, -1.0)
+            setattr(stream, name, 3.5)
+            assert getattr(stream, name) == 3.5
+        await stream.aclose()
+
+
+async def test_without_an_owners_clock_times_are_those_of_the_audio() -> None:
+    """A `MultiSpeakerAdapter` looks words up in the audio that it has pushed."""
+    async with peer() as server, STT(base_url=server.url) as stt:
+        plain, owned = stt.stream(), stt.stream()
+        owned.start_time_offset = 0.0
+        heard = [Heard(plain), Heard(owned)]
+        for stream in (plain, owned):
+            push(stream, frames(speech(0, 1, lead=0.0, tail=0.1)))
+        await asyncio.sleep(5.0)  # both inputs are muted
+        await asyncio.gather(*(play(s, frames(speech(1, 1)), speed=1.0) for s in (plain, owned)))
+        for stream, each in zip((plain, owned), heard, strict=True):
+            stream.end_input()
+            await each.ended()
+        finals = [[f.alternatives[0] for f in each.finals] for each in heard]
+        starts = [next(f.start_time for f in each if words(1, 1)[0] in f.text) for each in finals]
+        assert starts[0] < 1.0
+        assert starts[1] == pytest.approx(starts[0] + 5.0, abs=0.4)

@@ -1,6 +1,6 @@
 """Which conversations reach the LLM whole, with each STT service.
 
-`python -m tests.pipecat.context_table` writes the table into docs/reliability.md. With words as
+`python -m tests.pipecat.context_table` writes the table into docs/benchmarks.md. With words as
 arguments it holds only conversations whose name contains one of them, and prints each fault.
 """
 
@@ -21,7 +21,7 @@ from tests.pipecat.stage import converse
 from tests.pipecat.tone_server import tone_server
 from tests.support import virtual_time
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 _TABLE = re.compile(r"(<!-- context_pipecat -->\n).*?(<!-- /context_pipecat -->)", re.DOTALL)
 
 

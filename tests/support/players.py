@@ -214,7 +214,7 @@ class PerfectLine(Line):
     def __init__(
         self, call: Call, say: Callable[[Heard], object], *, latency: float, quiet: float = 0.3
     ) -> None:
-        self._rest = list(call.spoken)
+        self._rest = [word for word in call.spoken if word.wanted]
         self._say = say
         self._latency = latency
         self._quiet = quiet

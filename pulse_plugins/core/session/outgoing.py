@@ -66,7 +66,7 @@ class Outgoing:
             draining: Audio from here on belongs to the next connection.
         """
         buffer = self._buffer
-        if self._assembler.requests.waiting:
+        if self._assembler.requests.has_unsent:
             message = self._finalize(connection, now)
             if message is not None:
                 return message

@@ -8,9 +8,8 @@ There are four kinds of methods, and a driver calls them in this order:
 3. `next_outgoing`, for each open connection, until it returns None.
 4. `events` to deliver, and `deadlines.next()`: when to call `advance` at the latest.
 
-The session has no rule of its own. It notes facts, asks the part that owns the rule, and carries
-out the answer: `assembler` for messages, `connections` for the life of connections, `outgoing` for
-what is sent, `closing` for the end, `stall` for silent servers.
+The session has no rule of its own. It asks the part that owns the rule: `assembler` for messages,
+`connections` for their life, `outgoing` to send, `closing` for the end, `stall` for silent servers.
 
     IDLE ─start→ CONNECTING ─connected→ OPEN ─disconnected→ WAITING ─RETRY→ CONNECTING
                      └─────disconnected────────────────────────┘
@@ -248,7 +247,7 @@ class Session:
         connections = self._connections
         return (
             connections.state is _OPEN
-            and not (connections.commands or self._assembler.requests.waiting)
+            and not (connections.commands or self._assembler.requests.has_unsent)
             and connections.switch is None
             and not self.closing.began
         )
@@ -293,8 +292,8 @@ class Session:
     def _reported(self, connection: Connection, error: PulseError, now: float) -> None:
         """The server reports an error inside the connection.
 
-        Key, credit, access and region end the connection. After any other error the server may go
-        on (docs/protocol.md, section 10, N2): it ends when the server closes it or goes silent.
+        Key, credit, access and region end the connection. Any other error may be survived
+        (docs/protocol.md, section 10, N2), until the server closes or goes silent.
         """
         if isinstance(error, RegionError):
             error = error.about(connection.options.language)

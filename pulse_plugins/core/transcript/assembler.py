@@ -23,11 +23,7 @@ from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.config.in_force import OptionsInForce
-from pulse_plugins.core.transcript.coverage import (
-    SHORTEST_SPEECH,
-    SHORTEST_WORD,
-    Coverage,
-)
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
 from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
@@ -139,8 +135,10 @@ class TranscriptAssembler:
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
+        waiting = self.requests.waiting
+        left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
-        answer = self.requests.on_final(facts, self._left()) or self._covered()
+        answer = self.requests.on_final(facts, left) or self._covered()
         ack = self._ack(placed, answer, words, sure)
         if answer is not None:
             self._answered_at = now
@@ -163,7 +161,7 @@ class TranscriptAssembler:
         """A request went out: decide how long its answer is worth waiting for."""
         request = self.requests.due(self._buffer.next_offset)
         if request is not None:
-            self.requests.sent(request, now, self._patience(self._left_before(request.mark)))
+            self.requests.sent(request, now, self._patience(request.mark))
 
     def expire(self, now: float) -> Assembled:
         """Requests whose answer is overdue are answered with what there is."""
@@ -263,26 +261,25 @@ class TranscriptAssembler:
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
 
-    def _left(self) -> float:
-        """Seconds of possible speech before the oldest mark that no final covers."""
-        return self._left_before(self.requests.waiting[0].mark) if self.requests.waiting else 0.0
-
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words.
 
-        Seen with a cough: a server that answers no empty request left the cough's request open,
-        and the interim of the turn that followed was promoted. Under redaction its clear text
-        cannot be shown, so that the words were lost. They stay open instead: their own final or a
-        later request brings them.
+        Seen after a cough: the interim of the next turn was promoted in the answer to the cough.
         """
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
 
-    def _patience(self, left: float) -> float:
+    def _patience(self, mark: int) -> float:
         """Seconds after a request that its answer is worth waiting for."""
-        return self._in_force.options.timeouts.finalize if left >= SHORTEST_SPEECH else GRACE
+        if self._left_before(mark) < SHORTEST_SPEECH:
+            return GRACE
+        seconds = self._in_force.options.timeouts.finalize
+        is_said = self._words_since_answer and not (self.open_text or self.requests.server_marks)
+        if is_said and self._coverage.ends_early(mark):
+            return min(self.requests.answer_seconds, seconds)
+        return seconds
 
     def _covered(self) -> Answer | None:
         """Complete the requests before whose marks every word was delivered.
@@ -296,14 +293,16 @@ class TranscriptAssembler:
                 break
             if self._left_before(request.mark) >= SHORTEST_SPEECH:
                 break
-            newest = self.requests.completed(request)
+            newest = self.requests.completed(request, flushes=self._buffer.start < request.mark)
             if newest.request_id is not None or answer is None:
                 answer = newest
         return answer
 
     def _reconsider(self, now: float, final: FinalFacts | None = None) -> None:
-        left = self._left()
-        self.requests.reconsider(left, now, patience=self._patience(left), final=final)
+        mark, seconds = self.requests.waiting[0].mark, self._in_force.options.timeouts.finalize
+        left, early = self._left_before(mark), self._coverage.ends_early(mark)
+        patience = seconds if left >= SHORTEST_SPEECH else GRACE
+        self.requests.reconsider(left, now, patience=patience, final=final, ends_early=early)
 
     def _place(
         self, message: Transcript, text: str, words: list[Word] | None, now: float
@@ -324,8 +323,8 @@ class TranscriptAssembler:
     def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
         """Whether a final without word times says again what the final before it said.
 
-        Seen where the server's endpointing races a finalize, and on `is_last` (docs/protocol.md,
-        section 10, N4). An interim in between shows that the words are new.
+        Seen where endpointing races a finalize, and on `is_last` (docs/protocol.md, section 10,
+        N4). An interim in between shows that the words are new.
         """
         if not self._is_fresh:
             return False
@@ -343,8 +342,7 @@ class TranscriptAssembler:
     def _is_overtaken(self, text: str) -> bool:
         """Whether the first interim after a final only repeats that final.
 
-        It left the server before the final did. It is new when the audio since then has room for
-        its words.
+        It left the server first. It is new when the audio since then has room for its words.
         """
         keys = keys_of(text, self._finals.language)
         return self._untimed.says_again(keys) and not self._can_hold(keys)

@@ -20,6 +20,10 @@ SHORTEST_SPEECH: Final = 0.06
 # Seconds. No word is shorter ("a" in fast speech is about 0.1), so that less speech than this may
 # be the rest of a word whose end the server reported early.
 SHORTEST_WORD: Final = 0.12
+# Seconds by which decoders may report the end of a word before its sound ends: a frame of 20 ms
+# and the fall of the voice, up to 0.3 s on telephone lines. Smaller: each turn on a server that
+# marks no answers waits for a word that was said. Larger: a short word after a pause is overlooked.
+EARLY_END: Final = 0.35
 
 
 class Coverage:
@@ -55,6 +59,11 @@ class Coverage:
     def certain_before(self, offset: int) -> float:
         """Seconds of certain speech without words before an offset."""
         return self._energy.certain(self.start, self._buffer.seconds(offset))
+
+    def ends_early(self, mark: int) -> bool:
+        """Whether all possible speech before a mark may be the end of the last word."""
+        start = max(self.until + EARLY_END, self.start)
+        return self._energy.possible(start, self._buffer.seconds(mark)) < SHORTEST_SPEECH
 
     def left_before(self, mark: int, *, has_interim: bool) -> float:
         """Seconds of possible speech before a mark that no final covers.

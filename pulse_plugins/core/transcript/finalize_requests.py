@@ -8,8 +8,8 @@ Every request is answered exactly once. The evidence, strongest first:
 3. The words: no possible speech is left before the mark that no final covers. This completes a
    request at once, also on a server that marks; its marked answer then comes late and is dropped.
 4. An ordinary final on a server that was never seen to mark. The service cuts finals by word
-   count, so such a final may end before the mark. Word times tell (case 3); without them, quiet
-   after the last final does (`_UNTIMED_QUIET`).
+   count, so such a final may end before the mark. Word times tell (case 3); without them, and where
+   only the sound of the last word's end may be left, quiet after the final does (`_QUIET`).
 5. Nothing comes until the deadline: the newest interim is promoted.
 
 A request that is outstanding when a connection is lost is sent again on the next connection, after
@@ -28,12 +28,13 @@ from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WOR
 # of this turn was delivered either. The answer of a server that gives one takes about 0.2 s after
 # the request; a longer wait delays the end of each turn without words.
 GRACE: Final = 0.3
-# Seconds without text after which an unmarked server without word times has said everything.
-_UNTIMED_QUIET: Final = 0.3
-# Seconds that the first such answer may take: the 95th percentile of the service's finals is
-# 0.53 s (docs/protocol.md, section 9, point 6). Less: a final that was cut by word count before
-# the request is taken for the answer. More: the end of the first turn is later.
-_FIRST_ANSWER: Final = 0.6
+# Seconds without text after which a server that does not mark has said everything, where the words
+# do not tell.
+_QUIET: Final = 0.3
+# Seconds that the first unmarked answer may take: the service's finals take 0.53 s in 95 of 100
+# cases and 1.6 s in 99 (docs/protocol.md, section 9, point 6). Less: a final that was cut by word
+# count before the request is taken for the answer. More: the end of the first turn is later.
+_FIRST_ANSWER: Final = 1.0
 _REMEMBERED: Final = 16  # marks; an answer is at most a few requests late
 
 
@@ -46,7 +47,7 @@ class Request:
         mark: Offset in the replay buffer.
         sent_at: When this connection was asked, on the session's clock; None: not yet.
         deadline: When to stop waiting, on the session's clock; None until it was sent.
-        has_text: An unmarked final without word times came since, which may be the answer.
+        has_text: An unmarked final with text came since, which may be the answer.
     """
 
     id: int | None
@@ -96,6 +97,8 @@ class FinalizeRequests:
 
     Attributes:
         waiting: Those without an answer.
+        answer_seconds: Seconds that an unmarked answer may take, learned from the last one.
+        server_marks: The server was seen to set `from_finalize`.
         sent_marks: Marks of the newest requests that were sent on any connection.
     """
 
@@ -103,10 +106,14 @@ class FinalizeRequests:
         self.waiting: deque[Request] = deque()
         self.sent_marks: deque[int] = deque(maxlen=_REMEMBERED)
         self._last_id = 0
-        self._late: deque[int] = deque()  # marks that were sent and completed without an answer
-        self._server_marks = False  # it was seen to set from_finalize
-        # How long an unmarked answer without word times may take: learned from the last one.
-        self._answer_seconds = _FIRST_ANSWER
+        # Marks that were sent and completed without an answer, which may still come.
+        self._late: deque[int] = deque(maxlen=_REMEMBERED)
+        # Completed before they were sent. The server is asked all the same: it may hold back what
+        # it would add to the next segment.
+        self._flushes: deque[Request] = deque()
+        self.server_marks = False
+        # How long an unmarked answer may take: learned from the last one.
+        self.answer_seconds = _FIRST_ANSWER
         self._text_after = 0.0  # seconds from the oldest request to the newest text
 
     # The owner and the wire.
@@ -131,7 +138,7 @@ class FinalizeRequests:
 
     def due(self, next_offset: int) -> Request | None:
         """The next request to send, if all audio before its mark was sent."""
-        for request in self.waiting:
+        for request in (*self._flushes, *self.waiting):
             if request.sent_at is None:
                 return request if request.mark <= next_offset else None
         return None
@@ -139,6 +146,7 @@ class FinalizeRequests:
     def connection_changed(self) -> None:
         """A new connection was asked nothing yet; wishes of the session itself are void."""
         self._late.clear()
+        self._flushes.clear()
         self.waiting = deque(request for request in self.waiting if request.id is not None)
         for request in self.waiting:
             request.sent_at = request.deadline = None
@@ -150,6 +158,11 @@ class FinalizeRequests:
     def is_idle(self) -> bool:
         """Whether no request waits."""
         return not self.waiting
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether a request is to be sent or waits for its answer."""
+        return bool(self.waiting or self._flushes)
 
     @property
     def expects_answer(self) -> bool:
@@ -190,34 +203,47 @@ class FinalizeRequests:
         if facts.last:
             return self._close(self._newest_sent())
         if facts.marked:
-            self._server_marks = True
+            self.server_marks = True
             return self._close(self._marked(facts, left))
-        oldest = self.oldest()
-        if oldest is None or self._server_marks:
-            return None  # the words may complete it (case 3); the mark of this final does not
-        if facts.empty and not facts.repeated:
-            if self._late:
-                self._late.popleft()
-                return None
-            return self._close(oldest)  # nothing but a finalize makes a server say nothing
-        return None
+        if self.server_marks or not facts.empty or facts.repeated:
+            return None  # the words may complete a request (case 3); this final does not
+        if self._late:  # nothing but a finalize makes a server say nothing
+            self._late.popleft()
+            return None
+        return self._close(self.oldest())
 
-    def completed(self, request: Request) -> Answer:
-        """The words cover everything before this mark: the request needs no other answer."""
+    def completed(self, request: Request, *, flushes: bool = False) -> Answer:
+        """The words cover everything before this mark: the request needs no other answer.
+
+        Args:
+            request: One that waits.
+            flushes: It is sent all the same, if it was not yet.
+        """
         if request.sent_at is not None:
             self._late.append(request.mark)
+        elif flushes:
+            self._flushes.append(request)
         answer = self._close(request)
         assert answer is not None
         return answer
 
     def sent(self, request: Request, now: float, patience: float) -> None:
         """The request went out; its answer is waited for so many seconds."""
+        self.sent_marks.append(request.mark)
+        if self._flushes and request is self._flushes[0]:
+            self._late.append(self._flushes.popleft().mark)
+            return
         request.sent_at = now
         request.deadline = now + patience
-        self.sent_marks.append(request.mark)
 
     def reconsider(
-        self, left: float, now: float, *, patience: float, final: FinalFacts | None = None
+        self,
+        left: float,
+        now: float,
+        *,
+        patience: float,
+        final: FinalFacts | None = None,
+        ends_early: bool = False,
     ) -> None:
         """Text came: until when is the oldest request still worth waiting for?
 
@@ -226,23 +252,24 @@ class FinalizeRequests:
             now: The session's clock.
             patience: Seconds after the request that are waited while speech is left.
             final: The final that came; None: it was an interim.
+            ends_early: What is left may be the end of the last word.
         """
         request = self.oldest()
         if request is None or request.sent_at is None:
             return
         longest = request.sent_at + patience
         request.deadline = longest
-        if final is None or final.empty or self._server_marks:
+        if final is None or final.empty or self.server_marks:
             return
         if final.repeated and not final.timed:
             return  # a replay says again what was said before the request
-        if not final.timed:
-            quiet = max(now + _UNTIMED_QUIET, request.sent_at + self._answer_seconds)
-            request.deadline = min(longest, quiet)
-            request.has_text = True
-            self._text_after = now - request.sent_at
-        elif left < SHORTEST_WORD:
+        request.has_text = True
+        self._text_after = now - request.sent_at
+        if final.timed and left < SHORTEST_WORD:
             request.deadline = min(longest, now + GRACE)
+        elif not final.timed or ends_early:
+            quiet = max(now + _QUIET, request.sent_at + self.answer_seconds)
+            request.deadline = min(longest, quiet)
 
     def overdue(self, now: float) -> Request | None:
         """The oldest request, if its deadline has passed; `completed` gives it up."""
@@ -252,7 +279,7 @@ class FinalizeRequests:
         if request.has_text:
             # Half as long again: latencies of one connection vary by less than this around the
             # median (docs/protocol.md, section 9, point 6: median 0.40 s, 95th percentile 0.53 s).
-            self._answer_seconds = 1.5 * self._text_after
+            self.answer_seconds = 1.5 * self._text_after
         return request
 
     def answer_all(self) -> Answer | None:

@@ -207,6 +207,7 @@ def test_a_silent_finalize_is_given_up_soon_where_the_server_says_nothing_to_it(
     call.hear(server.final())
     call.finalize()
     assert call.answered == [1]  # the words cover all speech
+    assert server.finalizes  # and the server is asked all the same
     call.say(0)
     call.finalize()
     call.pass_time(0.31)

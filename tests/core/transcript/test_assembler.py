@@ -130,7 +130,7 @@ def test_a_cut_by_word_count_is_not_taken_for_the_answer() -> None:
     assert request not in call.answered
     call.hear(server.answer())
     assert call.answered == []
-    call.pass_time(0.31)
+    call.pass_time(0.61)
     assert call.answered == [request]
     assert call.words == ["w1", "w2", "w3", "w4", "w5"]
 
@@ -328,7 +328,7 @@ def test_one_word_over_the_noise_of_the_line_does_not_make_speech_of_it() -> Non
     request = call.finalize()
     call.pass_time(0.12)
     call.hear({"transcript": "w1", "is_final": True})
-    call.pass_time(0.6)
+    call.pass_time(0.9)
     assert call.answered == [request]
     for _ in range(5):
         call.feed(noise)
@@ -456,3 +456,24 @@ def test_noise_is_kept_twice_as_long_and_then_let_go() -> None:
     count = call.session.buffer.count
     assert 28 * 16_000 <= count.held <= 32 * 16_000
     assert count.lost == 0
+
+
+@pytest.mark.parametrize("early", [0.16, 0.3])
+@pytest.mark.parametrize("before", [True, False])
+def test_words_that_end_early_do_not_hold_the_turn_on_a_server_without_marks(
+    early: float, before: bool
+) -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2)
+    call.feed(spoken(1)[:-2] + spoken(1)[: round((early - 0.2) * RATE) * 2 or None])
+    call.say(0)
+    if before:
+        call.hear(server.final(server.words()[:2]))
+    began, request = call.now, call.finalize()
+    if not before:
+        call.pass_time(0.1)
+        call.hear(server.final(server.words()[:2]))
+    while request not in call.answered:
+        call.pass_time(0.05)
+    assert call.now - began < 1.1

@@ -54,3 +54,10 @@ def test_an_open_interim_may_tell_of_speech_after_the_mark() -> None:
     coverage = heard(1, 0, 2)
     coverage.reaches(0.2)
     assert coverage.left_before(at(0.4), has_interim=True) == 0.0
+
+
+@pytest.mark.parametrize(("gap", "early"), [(0, True), (1, False)])
+def test_only_sound_right_after_the_last_word_may_be_its_end(gap: int, early: bool) -> None:
+    coverage = heard(1, 2, *[0] * gap, 3)
+    coverage.reaches(0.25)
+    assert coverage.ends_early(at(0.6 + 0.2 * gap)) is early

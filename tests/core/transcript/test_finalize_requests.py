@@ -115,6 +115,23 @@ def test_words_before_a_completed_request_are_its_late_answer() -> None:
     assert requests.on_final(MARKED, SPEECH) is None
 
 
+def test_a_request_that_is_completed_before_it_was_sent_is_sent_all_the_same() -> None:
+    requests = FinalizeRequests()
+    requests.add(10)
+    requests.completed(requests.waiting[0], flushes=True)
+    assert requests.has_unsent
+    assert requests.due(9) is None
+    request = requests.due(10)
+    assert request is not None
+    requests.sent(request, 100.0, 2.0)
+    assert not requests.has_unsent
+    assert requests.expects_answer
+    requests.add(20)
+    requests.completed(requests.waiting[0], flushes=True)
+    requests.connection_changed()
+    assert not requests.has_unsent
+
+
 def test_a_request_of_the_session_is_told_to_nobody() -> None:
     requests = FinalizeRequests()
     requests.add(30)
@@ -166,23 +183,30 @@ def test_a_server_that_marks_is_waited_for_whatever_is_left() -> None:
 def test_without_times_quiet_after_the_text_is_the_answer() -> None:
     requests = asked(10)
     requests.reconsider(SPEECH, 100.2, patience=2.0, final=UNTIMED)
-    assert requests.deadline() == pytest.approx(100.6)
-    requests.reconsider(SPEECH, 100.5, patience=2.0, final=UNTIMED)
-    assert requests.deadline() == pytest.approx(100.8)
-    requests.reconsider(SPEECH, 100.7, patience=2.0)  # an interim: more is to come
+    assert requests.deadline() == pytest.approx(101.0)
+    requests.reconsider(SPEECH, 100.9, patience=2.0, final=UNTIMED)
+    assert requests.deadline() == pytest.approx(101.2)
+    requests.reconsider(SPEECH, 101.1, patience=2.0)  # an interim: more is to come
     assert requests.deadline() == pytest.approx(102.0)
 
 
 def test_how_long_an_unmarked_answer_takes_is_learned() -> None:
     requests = asked(10)
     requests.reconsider(SPEECH, 100.8, patience=2.0, final=UNTIMED)
-    request = requests.overdue(101.1)
+    request = requests.overdue(101.11)
     assert request is not None
     requests.completed(request)
     requests.add(20)
     requests.sent(requests.waiting[0], 200.0, 2.0)
     requests.reconsider(SPEECH, 200.1, patience=2.0, final=UNTIMED)
     assert requests.deadline() == pytest.approx(201.2)
+
+
+@pytest.mark.parametrize(("early", "deadline"), [(True, 101.0), (False, 102.0)])
+def test_the_sound_of_a_words_end_is_not_waited_for_long(early: bool, deadline: float) -> None:
+    requests = asked(10)
+    requests.reconsider(0.2, 100.1, patience=2.0, final=PLAIN, ends_early=early)
+    assert requests.deadline() == pytest.approx(deadline)
 
 
 def test_what_a_replay_says_again_is_no_answer() -> None:

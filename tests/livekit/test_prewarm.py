@@ -1,0 +1,66 @@
+"""A connection that waits for its stream takes no place that another caller needs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from livekit.agents.stt import FallbackAdapter
+
+from pulse_plugins.livekit import STT
+from tests.livekit.driving import END, Heard, frames, play, speech, words
+from tests.support.peer import Link, peer
+
+
+async def test_a_plan_of_one_connection_is_enough() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stt.prewarm()  # at the rate of a room
+        await server.until(lambda: len(server.links) == 1)
+        open_at_second: list[bool] = []
+
+        def watch(link: Link, what: str) -> bool:
+            if link.number == 2:
+                open_at_second.append(server.links[0] in server.open_links)
+            return False
+
+        server.fault = watch
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 2)))  # at another rate
+        await heard.until(lambda: heard.count(END) == 1)
+        assert heard.text == words(0, 2)
+        assert [link.rate for link in server.links] == [24_000, 16_000]
+        assert open_at_second
+        assert not any(open_at_second)
+        await stream.aclose()
+
+
+async def test_it_ends_with_the_session_that_it_was_for() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stt.prewarm()
+        await server.until(lambda: len(server.links) == 1)
+        stream = stt.stream()
+        await asyncio.sleep(0)
+        await stream.aclose()  # the caller hung up before a word
+        await asyncio.wait_for(server.links[0].socket.wait_closed(), 5)
+
+
+async def test_a_live_stream_needs_none() -> None:
+    async with peer() as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        await play(stream, frames(speech(0, 1)))
+        stt.prewarm()
+        await heard.until(lambda: heard.count(END) == 1)
+        assert server.handshakes == 1
+        await stream.aclose()
+
+
+async def test_a_fallback_adapter_prewarms_its_first_stt() -> None:
+    async with peer() as first, peer() as second:
+        members = STT(base_url=first.url), STT(base_url=second.url)
+        async with FallbackAdapter(list(members)) as adapter:
+            adapter.prewarm()
+            await first.until(lambda: len(first.links) == 1)
+            assert second.handshakes == 0
+        for each in members:
+            await each.aclose()
