@@ -60,5 +60,7 @@ async def test_a_cut_wire_is_not_for_the_cloud() -> None:
 async def test_the_cloud_needs_a_key() -> None:
     code, lines, err = await demo("--cloud", "--framework", "pipecat")
     assert code == Exit.CONFIGURATION
-    assert lines == [] or lines[0]["event"] == "error"
+    (line,) = lines
+    assert line["event"] == "error"
+    assert "SMALLEST_API_KEY" in line["message"]
     assert "Traceback" not in err
