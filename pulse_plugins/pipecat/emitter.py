@@ -21,6 +21,7 @@ from typing import Any, assert_never
 from pipecat.transcriptions.language import Language
 
 from pulse_plugins.core.base.events import Final, Interim, SpeechEnded, SpeechStarted
+from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.transcript.utterance import Released, UtteranceAssembler
 from pulse_plugins.pipecat.eager_turn import EagerTurn
@@ -29,7 +30,6 @@ from pulse_plugins.pipecat.frames import (
     final_frames,
     interim_frame,
     note_times,
-    without_clear_text,
 )
 from pulse_plugins.pipecat.late_interims import LateInterims
 from pulse_plugins.pipecat.muting import MuteFilter
