@@ -59,6 +59,7 @@ def test_it_is_tried_again_later_by_one_at_a_time(endpoints: EndpointHealth) -> 
 def test_a_probe_that_is_never_answered_does_not_bar_it_for_good(endpoints: EndpointHealth) -> None:
     endpoints.failed(FIRST, "k", 0.0)
     assert endpoints.choose(URLS, lambda _: "k", 10.0) == FIRST
+    assert endpoints.choose(URLS, lambda _: "k", 24.0) == SECOND
     assert endpoints.choose(URLS, lambda _: "k", 26.0) == FIRST
 
 
@@ -80,6 +81,14 @@ def test_a_server_is_left_alone_for_as_long_as_it_asked(endpoints: EndpointHealt
     endpoints.failed(FIRST, "k", 0.0, retry_after=25.0)
     assert endpoints.choose(URLS, lambda _: "k", 24.0) == SECOND
     assert endpoints.choose(URLS, lambda _: "k", 25.0) == FIRST
+
+
+def test_a_server_cannot_ask_to_be_left_alone_for_more_than_five_minutes(
+    endpoints: EndpointHealth,
+) -> None:
+    endpoints.failed(FIRST, "k", 0.0, retry_after=1000.0)
+    assert endpoints.choose(URLS, lambda _: "k", 299.0) == SECOND
+    assert endpoints.choose(URLS, lambda _: "k", 300.0) == FIRST
 
 
 def test_if_all_failed_the_one_that_is_due_first_is_tried(endpoints: EndpointHealth) -> None:

@@ -46,6 +46,15 @@ def test_a_server_with_too_many_connections_is_given_time() -> None:
             assert span / 2 <= delay <= span
 
 
+@pytest.mark.parametrize("slow", [True, False])
+def test_the_delays_of_two_streams_differ(slow: bool) -> None:
+    found = set()
+    for seed in range(20):
+        made = RetryBudget(OptionsInForce(PulseOptions(base_url="ws://127.0.0.1:1")), Random(seed))
+        found.add(delays(made, 3, slow=slow)[-1])
+    assert len(found) == 20
+
+
 @pytest.mark.parametrize(("asked", "waited"), [(7.0, 7.0), (300.0, 30.0), (0.0, 0.0)])
 def test_what_a_server_asks_for_can_only_make_it_slower(asked: float, waited: float) -> None:
     made = budget()

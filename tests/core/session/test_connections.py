@@ -1,0 +1,152 @@
+"""The life of connections: tries, their end, and changes of options while they live."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.base.errors import RegionError, from_status
+from pulse_plugins.core.base.events import OptionsApplied, OptionsRefused, Reconnecting
+from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.session.option_switch import DRAIN_SECONDS
+from pulse_plugins.core.session.state import State
+from tests.support.call import Call
+
+pytestmark = pytest.mark.unit
+
+
+def change(call: Call, language: str) -> None:
+    call.session.update(call.options.changed(language=language), call.now)
+    call.settle()
+
+
+def test_changes_of_options_wait_for_a_token_too() -> None:
+    call = Call()
+    call.connect()
+    for language in ("de", "fr", "es", "it"):
+        change(call, language)
+    assert call.opening == []
+    call.pass_time(1.01)
+    assert [each.options.language for each in call.opening] == ["it"]
+
+
+def test_each_later_try_is_soon_while_the_last_words_are_waited_for() -> None:
+    call = Call(retry=RetryPolicy(base=20.0, cap=20.0))
+    call.connect()
+    call.say(1)
+    call.end()
+    call.drop()
+    call.pass_time(0.0)
+    call.refuse(from_status(503))
+    call.pass_time(0.26)
+    call.refuse(from_status(503))
+    assert max(each.delay for each in call.all(Reconnecting)) == pytest.approx(0.25)
+
+
+def test_the_number_of_tries_is_bounded_where_the_options_say_so() -> None:
+    call = Call(retry=RetryPolicy(max_attempts=2))
+    call.refuse(from_status(503))
+    call.pass_time(0.0)
+    call.refuse(from_status(503))
+    assert call.session.state is State.CLOSED
+    assert call.session.error is not None
+
+
+def test_a_handshake_that_is_never_done_ends_with_max_outage() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    call.connect()
+    call.say(1)
+    call.drop()
+    call.pass_time(19.9)
+    assert call.session.state is State.CONNECTING
+    call.pass_time(0.2)
+    assert call.session.state is State.CLOSED
+    assert call.session.error is not None
+
+
+def test_max_outage_does_not_end_an_open_connection() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    call.connect()
+    call.say(1)
+    call.drop()
+    call.pass_time(0.1)
+    call.connect()
+    call.pass_time(30.0)
+    assert call.session.state is State.OPEN
+
+
+def test_a_connection_that_is_still_being_made_is_replaced_by_one_with_the_new_options() -> None:
+    call = Call()
+    change(call, "de")
+    assert [each.options.language for each in call.opening] == ["de"]
+
+
+def test_the_same_change_twice_asks_for_one_connection() -> None:
+    call = Call()
+    call.connect()
+    change(call, "de")
+    [wanted] = call.opening
+    change(call, "de")
+    assert call.opening == [wanted]
+
+
+def test_a_change_in_silence_asks_the_old_connection_for_nothing() -> None:
+    call = Call()
+    old = call.connect()
+    call.say(0)
+    change(call, "de")
+    call.connect()
+    assert "finalize" not in old.take_wire()
+    assert call.session.options.language == "de"
+
+
+def test_the_old_connection_has_a_second_for_its_words() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    old = call.link
+    change(call, "de")
+    call.connect()
+    call.pass_time(DRAIN_SECONDS - 0.05)
+    assert old in call.servers
+    call.pass_time(0.1)
+    assert old not in call.servers
+    assert DRAIN_SECONDS == pytest.approx(1.0, abs=0.1)  # docs/protocol.md, section 9, point 6
+
+
+def test_what_is_said_during_a_change_goes_to_the_new_connection_alone() -> None:
+    call = Call()
+    old = call.connect()
+    call.say(1)
+    change(call, "de")
+    new = call.connect()
+    old.take_wire()
+    call.say(2)
+    assert old.take_wire() == []
+    call.pass_time(1.0)
+    call.hear(new.final())
+    assert call.words == ["w1", "w2"]
+
+
+def test_a_change_that_the_limit_of_connections_refuses_goes_on_alone() -> None:
+    call = Call()
+    old = call.connect()
+    call.say(1)
+    change(call, "de")
+    call.refuse(from_status(429))
+    assert old.take_wire()[-1] == "finalize"
+    call.hear(old.answer())
+    assert [each.options.language for each in call.opening] == ["de"]
+    assert call.all(OptionsRefused) == []
+    assert len(call.all(OptionsApplied)) == 1
+
+
+def test_other_options_are_asked_for_in_each_region_again() -> None:
+    call = Call(base_url=("ws://127.0.0.1:1", "ws://127.0.0.1:2"))
+    [first] = call.opening
+    call.refuse(RegionError("not served here"))
+    call.pass_time(0.0)
+    [second] = call.opening
+    assert second.url != first.url
+    change(call, "de")
+    assert [each.url for each in call.opening] == [first.url]

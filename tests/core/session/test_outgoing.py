@@ -1,0 +1,102 @@
+"""What goes out next, and what waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.session.deadlines import Timer
+from tests.support.call import Call
+from tests.support.hearing import RATE
+
+pytestmark = pytest.mark.unit
+PACKET = bytes(RATE * 2 // 25)  # 40 ms
+
+
+def test_a_request_stands_between_the_audio_before_and_after_it() -> None:
+    call = Call()
+    call.say(1)
+    call.finalize()
+    call.say(2)
+    server = call.connect()
+    call.pass_time(0.5)
+    assert server.take_wire() == [0.2, "finalize", 0.2]
+
+
+def test_live_audio_does_not_overtake_what_waits() -> None:
+    call = Call()
+    call.connect()
+    assert call.session.outgoing.live(PACKET, call.link, call.now)
+    call.session.audio(PACKET, call.now)
+    assert not call.session.outgoing.live(PACKET, call.link, call.now)
+
+
+def test_live_audio_keeps_the_pace() -> None:
+    call = Call()
+    call.connect()
+    out = [call.session.outgoing.live(PACKET, call.link, call.now) for _ in range(50)]
+    assert out[0]
+    assert not out[-1]
+
+
+def test_live_audio_lets_a_keepalive_that_is_due_be_counted_first() -> None:
+    call = Call(timeouts=Timeouts(keepalive=2.0))
+    call.connect()
+    call.now += 2.0
+    call.session.advance(call.now)
+    assert not call.session.outgoing.live(PACKET, call.link, call.now)
+
+
+def test_audio_takes_the_place_of_a_keepalive() -> None:
+    call = Call(dialect="live", timeouts=Timeouts(keepalive=2.0))
+    server = call.connect()
+    call.now += 2.0
+    call.session.advance(call.now)
+    call.session.audio(PACKET, call.now)
+    call.settle()
+    call.pass_time(1.9)
+    assert server.take_wire() == [0.04]
+
+
+def test_a_keepalive_of_silence_is_a_tenth_of_a_second() -> None:
+    call = Call(timeouts=Timeouts(keepalive=2.0))
+    server = call.connect()
+    call.pass_time(2.0)
+    assert server.take_wire() == [0.1]
+
+
+def test_a_request_that_no_message_can_carry_has_its_deadline_too() -> None:
+    call = Call(dialect="legacy")
+    call.connect()
+    call.say(1)
+    call.finalize()
+    assert call.session.deadlines.at(Timer.ANSWER) is not None
+
+
+def test_audio_that_is_sent_again_is_counted() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    call.drop()
+    call.pass_time(0.0)
+    call.connect()
+    call.say(2)
+    call.pass_time(0.1)
+    assert call.session.outgoing.replayed_bytes == round(0.2 * RATE) * 2
+    assert call.session.outgoing.sent_bytes == round(0.6 * RATE) * 2
+
+
+def test_the_answer_to_a_late_goodbye_has_its_time_though_no_audio_went_before_it() -> None:
+    call = Call(timeouts=Timeouts(close=5.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.hear({"transcript": "w2", "is_final": False})
+    call.end()
+    call.drop()
+    call.pass_time(4.5)
+    call.connect()
+    call.pass_time(1.0)
+    call.hear({"transcript": "w2", "is_final": True, "is_last": True})
+    assert call.words == ["w1", "w2"]
+    assert not call.finals[-1].promoted

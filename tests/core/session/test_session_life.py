@@ -1,0 +1,146 @@
+"""Sleep, the end, stalls and reported errors of a stream."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.base.errors import ConnectionLostError, StalledError
+from pulse_plugins.core.base.events import Disconnected, ServerReported
+from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.session.state import State
+from tests.support.call import Call
+from tests.support.hearing import spoken
+
+pytestmark = pytest.mark.unit
+SOFT = 150  # of 32767: too soft to be speech for certain, and loud enough to be possible speech
+
+
+def test_a_request_wakes_a_sleeping_stream() -> None:
+    call = Call()
+    call.connect()
+    call.say(0)
+    call.drop(None)
+    assert call.session.state is State.DORMANT
+    call.finalize()
+    assert len(call.opening) == 1
+
+
+def test_the_end_of_a_sleeping_stream_asks_for_a_soft_word() -> None:
+    call = Call()
+    call.connect()
+    call.say(0)
+    call.feed(spoken(1, SOFT))
+    call.drop(None)
+    assert call.session.state is State.DORMANT
+    call.end()
+    assert len(call.opening) == 1
+
+
+def test_an_end_before_any_audio_needs_no_connection() -> None:
+    call = Call()
+    call.end()
+    assert call.session.state is State.CLOSED
+    assert call.opening == []
+
+
+def test_a_server_that_owes_no_words_is_not_waited_for_as_long_as_one_that_does() -> None:
+    call = Call(timeouts=Timeouts(close=5.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.end()
+    call.pass_time(2.1)
+    assert call.session.state is State.CLOSED
+    assert call.session.error is None
+
+
+def test_is_last_before_the_end_does_not_end_the_stream() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final(is_last=True))
+    assert call.session.state is State.OPEN
+    call.say(2)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2"]
+
+
+def test_the_end_drops_a_change_of_options_that_is_on_its_way() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    call.session.update(call.options.changed(language="de"), call.now)
+    call.settle()
+    assert len(call.opening) == 1
+    call.end()
+    assert call.opening == []
+
+
+def test_a_connection_that_is_not_heard_yet_says_nothing() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    call.session.update(call.options.changed(language="de"), call.now)
+    call.settle()
+    call.connect()
+    call.hear({"transcript": "w9", "is_final": True})
+    assert call.words == []
+
+
+def test_an_error_after_which_words_came_is_not_why_the_connection_was_lost() -> None:
+    call = Call()
+    server = call.connect()
+    call.hear({"type": "error", "message": "internal error"})
+    assert len(call.all(ServerReported)) == 1
+    call.say(1)
+    call.hear(server.interim())
+    call.drop()
+    [lost] = call.all(Disconnected)
+    assert isinstance(lost.error, ConnectionLostError)
+
+
+def stalls_within(call: Call, seconds: float) -> bool:
+    """Whether a server that is sent speech and stays silent is left."""
+    before = len(call.all(Disconnected))
+    for number in range(round(seconds / 0.2)):
+        call.say(1 + number % 2)
+        if len(call.all(Disconnected)) > before:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_words_end_the_longer_patience_that_a_stall_has_brought(words: bool) -> None:
+    call = Call(timeouts=Timeouts(stall=3.0))
+    call.connect()
+    assert stalls_within(call, 4.5)
+    call.pass_time(0.0)
+    server = call.connect()
+    call.pass_time(0.6)
+    if words:
+        call.hear(server.interim())
+    assert stalls_within(call, 4.5) is words
+
+
+def test_speech_that_is_sent_again_is_speech_without_an_answer() -> None:
+    call = Call(timeouts=Timeouts(stall=3.0))
+    call.connect()
+    call.say(1, 2, 3)
+    call.drop()
+    call.pass_time(0.0)
+    call.connect()
+    call.pass_time(4.5)
+    assert isinstance(call.all(Disconnected)[-1].error, StalledError)
+
+
+def test_what_another_connection_heard_long_ago_is_kept_for_this_one() -> None:
+    call = Call()
+    call.connect()
+    call.feed(spoken(1, SOFT))
+    call.say(*[0] * 145)  # 29 s
+    assert call.session.buffer.start == 0
+    call.drop()
+    call.pass_time(0.0)
+    call.connect()
+    call.pass_time(8.0)
+    assert call.session.buffer.start == 0
