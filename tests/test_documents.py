@@ -302,6 +302,21 @@ def test_every_link_and_file_in_the_documents_exists(page: Path) -> None:
         assert (ROOT / path).exists(), path
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors that the site's generator makes of a page's headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    return {re.sub(r"[-\s]+", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_anchor_of_a_link_is_a_heading(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if anchor and (not target or target.endswith(".md")):
+            assert anchor[1:] in anchors(page.parent / target if target else page), target + anchor
+
+
 CITATION = re.compile(
     r"protocol(?:\.md| page)[,:]?\s+sections?\s+((?:\d+(?:\.\d+)?(?:, | and | to )?)+)"
 )

@@ -37,6 +37,7 @@ from pulse_plugins.core.base.events import (
     SpeechEnded,
     SpeechStarted,
 )
+from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
@@ -210,6 +211,8 @@ class SpeechEvents:
         self._pass(self._utterance.interim(interim, now), now)
 
     def _take_final(self, final: Final, now: float) -> None:
+        if self._out.settings.options.redacts:
+            final = without_clear_text(final)
         self._out.session_id = final.session_id or self.session_id
         if final.text:
             self._start(final.start if final.words else None, now)

@@ -21,6 +21,7 @@ from typing import Any, assert_never
 from pipecat.transcriptions.language import Language
 
 from pulse_plugins.core.base.events import Final, Interim, SpeechEnded, SpeechStarted
+from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.transcript.utterance import Released, UtteranceAssembler
 from pulse_plugins.pipecat.eager_turn import EagerTurn
@@ -29,7 +30,6 @@ from pulse_plugins.pipecat.frames import (
     final_frames,
     interim_frame,
     note_times,
-    without_clear_text,
 )
 from pulse_plugins.pipecat.late_interims import LateInterims
 from pulse_plugins.pipecat.muting import MuteFilter
@@ -78,6 +78,7 @@ class Emitter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finalize_at: float | None = None  # when the delayed finalize is due
         self._gap_at: float | None = None  # when the open turn's audio is next looked at
+        self._is_online = True  # False: no text can come
         self._vad_is_lost = False  # the server that heard the turn start is gone
         self._gap_time: float | None = None  # stream_time of the gap that closed the turn
         self.audio_at = 0.0  # when audio came last
@@ -171,6 +172,7 @@ class Emitter:
     def disconnected(self) -> None:
         """Note that the connection is gone, and with it what its server knew of the open turn."""
         self._vad_is_lost = self._proposes_turns and self._utterance.caller_speaks
+        self._is_online = False
 
     def connected(self) -> None:
         """Wait for what the next server hears in the replay.
@@ -179,6 +181,9 @@ class Emitter:
         turn: a finalize does. It cannot be asked for at once, because everything before it may be
         transcribed already, and its answer would end the turn in the middle of a sentence.
         """
+        self._is_online = True
+        self._utterance.no_text_before(self._now() + _SPEECH_STARTS)
+        self._arm()
         if self._vad_is_lost:
             self._finalize_at = self._now() + _SPEECH_STARTS
             self._arm()
@@ -337,6 +342,11 @@ class Emitter:
 
     # Time.
 
+    @property
+    def _quiet_deadline(self) -> float | None:
+        """When closed segments leave; never while the connection is lost, when all is quiet."""
+        return self._utterance.deadline if self._is_online else None
+
     def _arm(self) -> None:
         """One timer waits for whatever is due first."""
         eager = None if self.eager is None else self.eager.deadline
@@ -361,7 +371,7 @@ class Emitter:
                 self._audio_is_missing(now)
         if self._finalize_at is not None and self._finalize_at <= now and not self._stream.closed:
             self.finalize()
-        deadline = self._utterance.deadline
+        deadline = self._quiet_deadline
         if self.eager is not None and (self.eager.deadline or now + 1.0) <= now:
             self._spawn(self._predict(), "pulse_prediction")
         elif deadline is not None and deadline <= now:

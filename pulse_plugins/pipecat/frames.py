@@ -17,8 +17,6 @@ from pulse_plugins.core.base.text import texts_of_words
 from pulse_plugins.core.transcript.utterance import joined_final
 from pulse_plugins.pipecat.participants import Participants
 
-REDACTED = "[REDACTED]"  # stands for words that only an unredacted interim knew
-
 
 @dataclass(frozen=True, slots=True)
 class Voice:
@@ -130,16 +128,6 @@ def note_times(frame: TranscriptionFrame, began: float) -> None:
         frame.metadata["speech_end"] = began + final.end
         if final.confidence is not None:
             frame.metadata["confidence"] = final.confidence
-
-
-def without_clear_text(final: Final) -> Final:
-    """The final without what redaction does not reach.
-
-    A promoted interim was never redacted, and utterances can hold the unredacted text.
-    """
-    if final.promoted and final.text:
-        return replace(final, text=REDACTED, words=(), utterances=())
-    return replace(final, utterances=()) if final.utterances else final
 
 
 def _frame(parts: list[_Part]) -> TranscriptionFrame:

@@ -29,7 +29,7 @@ def table(page: str) -> str:
     pipecat = _tables(page, "turns_pipecat")[0]
     livekit = _tables(page, "turns_livekit")[0]
     bytecodes = _tables(page, "bytecodes")[0]
-    context = _tables(page, "context_pipecat")[0]
+    contexts = [_tables(page, f"context_{family}")[0] for family in ("pipecat", "livekit")]
     plugins = ("pipecat ours", "pipecat official", "livekit ours", "livekit official")
     refused, drop = "drop, then three 503 refusals", "one drop"
     rows = [
@@ -38,10 +38,12 @@ def table(page: str) -> str:
             *(_lost(_cell(words, refused, name)) for name in plugins),
         ],
         [
-            f"conversations that reach the LLM whole, of {_cell(context, 'all', 'number')}",
-            *(_cell(context, "all", name) for name in ("ours", "official")),
-            "-",
-            "-",
+            "conversations that reach the LLM whole",
+            *(
+                f"{_cell(table, 'all', name)} of {_cell(table, 'all', 'number')}"
+                for table in contexts
+                for name in ("ours", "official")
+            ),
         ],
         [
             "seconds until new words after one drop",

@@ -385,6 +385,14 @@ def test_every_word_comes_once_in_order_whatever_happens(machine: type[AnyCall])
     run_state_machine_as_test(machine, settings=PROFILE)
 
 
+def test_each_word_that_a_finalize_cut_comes_once_after_an_outage_of_many_turns() -> None:
+    state = AnyHabit()
+    state.choose_habits(doubles=0.17, marks=True, repeats=True, rounds=False, answers_empty=True)
+    for _ in range(40):
+        state.begin_a_word(milliseconds=150, ask=True)
+    state.teardown()  # connects, and expects each word once
+
+
 def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
     monkeypatch.setattr(TranscriptAssembler, "_ack", lambda *_: 0)

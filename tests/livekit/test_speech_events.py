@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import pi
 from typing import Any
 
@@ -20,6 +21,7 @@ from pulse_plugins.core.base.events import (
     SpeechStarted,
     Word,
 )
+from pulse_plugins.core.base.redaction import REDACTED
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.framework import TurnMode
@@ -504,3 +506,10 @@ def test_each_speakers_run_has_its_own_end() -> None:
     call.at(2.7, Final("a b", 0.5, 2.0, words, finalize_id=flushed))
     ends = [e.speech_end_time for e in call.out if e.type is SpeechEventType.FINAL_TRANSCRIPT]
     assert ends == pytest.approx([1000.9, 1002.0])
+
+
+def test_redaction_hides_the_words_of_a_promoted_interim() -> None:
+    call = Call("vad", (0.9, 2.0), redact_pii=True)
+    call.at(1.5, Interim("my card is four two", 0.0)).at(2.55).flush()
+    call.at(4.6, replace(said("my card is four two", 0.9, 2.0, finalize_id=1), promoted=True))
+    assert call.take_texts() == [REDACTED]

@@ -212,6 +212,12 @@ def _faults(latencies: Latencies) -> Iterator[Conversation]:
         Habits(deaf_from=1.65),
         stop="analyzer",
     )
+    for outage in (0.0, 1.0, 3.0):
+        yield Conversation(
+            f"soft caller, drop after a cut for {outage:g} s",
+            (Say(9, soft=True), End(8.0), Say(3, soft=True), End(4.5)),
+            Habits(max_words=3, drop_at=1.62, outage=outage),
+        )
     changed = Do(
         lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2"))
     )

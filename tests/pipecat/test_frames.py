@@ -10,13 +10,12 @@ from pipecat.frames.frames import TranscriptionFrame
 from pipecat.transcriptions.language import Language
 
 from pulse_plugins.core.base.events import Final, Interim, Utterance, Word
+from pulse_plugins.core.base.redaction import REDACTED, without_clear_text
 from pulse_plugins.pipecat.frames import (
-    REDACTED,
     Result,
     Voice,
     final_frames,
     interim_frame,
-    without_clear_text,
 )
 from pulse_plugins.pipecat.participants import Participants
 

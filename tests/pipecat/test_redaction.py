@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from pipecat.frames.frames import STTUpdateSettingsFrame
 
+from pulse_plugins.core.base.redaction import REDACTED
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.local.recognizers.contract import RecognizedWord
 from pulse_plugins.local.recognizers.scripted import ScriptedDecoder
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
-from pulse_plugins.pipecat.frames import REDACTED
 from tests.pipecat.rig import Call, calling
 from tests.support.peer import peer
 from tests.support.privacy import MARKED_WORD

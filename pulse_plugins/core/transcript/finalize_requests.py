@@ -35,7 +35,8 @@ _QUIET: Final = 0.3
 # cases and 1.6 s in 99 (docs/protocol.md, section 9, point 6). Less: a final that was cut by word
 # count before the request is taken for the answer. More: the end of the first turn is later.
 _FIRST_ANSWER: Final = 1.0
-_REMEMBERED: Final = 16  # marks; an answer is at most a few requests late
+# Marks. After an outage the requests of all its turns go out at once: two minutes, 2 s a turn.
+_REMEMBERED: Final = 64
 
 
 @dataclass(slots=True)

@@ -150,6 +150,14 @@ class UtteranceAssembler:
         self._awaited, self._mark = finalize_id, mark
         self._text_at = now
 
+    def no_text_before(self, time: float) -> None:
+        """No text could come before this moment, so that the quiet until then proves nothing.
+
+        Args:
+            time: Seconds of the steady clock.
+        """
+        self._text_at = max(self._text_at, time)
+
     def interim(self, interim: Interim, now: float) -> Released:
         """Text of the open segment came; it replaces the text before."""
         self._note_text(now)

@@ -113,6 +113,14 @@ def test_without_a_request_closed_segments_leave_after_quiet(
     assert not released.complete
 
 
+def test_quiet_counts_from_when_text_can_come(utterance: UtteranceAssembler) -> None:
+    utterance.final(segment("one two"), 1.0)
+    utterance.no_text_before(5.0)
+    assert utterance.deadline == 5.0 + POLICY.quiet_seconds
+    utterance.no_text_before(2.0)
+    assert utterance.deadline == 5.0 + POLICY.quiet_seconds
+
+
 def test_new_text_puts_the_quiet_off(utterance: UtteranceAssembler) -> None:
     utterance.final(segment("one two"), 1.0)
     utterance.interim(Interim("three", 0.6), 1.4)
