@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from tests.support import calls
 from tests.support.peer import peer
 from tests.support.players import StreamLine, play
+from tests.support.profiles import is_few
 from tests.support.scenarios import Call, differences
 
 LATENCIES: dict[str, Any] = {
@@ -44,11 +44,7 @@ HABITS: dict[str, dict[str, Any]] = {
 
 
 #: Every habit meets every call in the profiles that run in continuous integration and at night.
-OF_EVERY_KIND = [
-    call
-    for call in calls.ALL
-    if settings.get_current_profile_name() != "few" or call.name in calls.OF_EVERY_KIND
-]
+OF_EVERY_KIND = [call for call in calls.ALL if not is_few() or call.name in calls.OF_EVERY_KIND]
 
 
 async def play_to_stream(call: Call, **habits: Any) -> StreamLine:

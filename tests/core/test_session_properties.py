@@ -363,11 +363,7 @@ class AnyHabit(AnyCall):
 
 
 PROFILE = settings(
-    max_examples=150,
     stateful_step_count=50,
-    deadline=None,
-    derandomize=True,
-    database=None,
     phases=(Phase.generate,),
     suppress_health_check=list(HealthCheck),
 )

@@ -12,13 +12,14 @@ from examples.phone_agent.dial import CallError, announce
 from examples.phone_agent.simulate_call import SCRIPTS, call
 from pulse_plugins.local import PulseServer, ServerOptions
 from tests.phone_agent.answering import agent
+from tests.support.profiles import is_few
 from tests.support.sphinx import PocketSphinxRecognizer
 
 pytestmark = pytest.mark.timeout(200)
-LINES = 10
+LINES = 3 if is_few() else 10
 
 
-async def test_ten_callers_book_at_once_and_the_eleventh_is_told_that_it_is_busy(
+async def test_every_line_books_at_once_and_one_caller_more_is_told_that_it_is_busy(
     tmp_path: Path,
 ) -> None:
     log: list[str] = []

@@ -229,3 +229,15 @@ def test_the_end_answers_all_with_the_newest_id() -> None:
     assert requests.answer_all() == Answer(2, 20)
     assert requests.answer_all() is None
     assert requests.is_answered_until(10**9)
+
+
+def test_a_request_that_was_outstanding_is_sent_again_on_the_next_connection() -> None:
+    requests = FinalizeRequests()
+    requests.add(100)
+    request = requests.due(100)
+    assert request is not None
+    requests.sent(request, now=1.0, patience=2.0)
+    assert requests.due(100) is None
+    requests.connection_changed()
+    assert requests.due(99) is None
+    assert requests.due(100) is request

@@ -1,0 +1,20 @@
+"""How much of a large table of cases a run takes: a share by default, all of it in CI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from hypothesis import settings
+
+T = TypeVar("T")
+
+
+def is_few() -> bool:
+    """Whether this is the default run, and not `--hypothesis-profile=ci` or `nightly`."""
+    return settings.get_current_profile_name() == "few"
+
+
+def share(cases: Sequence[T], every: int) -> Sequence[T]:
+    """Every so many-th case in the default run, and all cases in the other profiles."""
+    return cases[::every] if is_few() else cases
