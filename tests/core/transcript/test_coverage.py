@@ -61,3 +61,14 @@ def test_only_sound_right_after_the_last_word_may_be_its_end(gap: int, early: bo
     coverage = heard(1, 2, *[0] * gap, 3)
     coverage.reaches(0.25)
     assert coverage.ends_early(at(0.6 + 0.2 * gap)) is early
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0.04, SHORTEST_WORD), (0.08, 0.0)])
+def test_a_click_after_the_mark_is_no_speech_that_an_interim_may_tell(
+    seconds: float, left: float
+) -> None:
+    coverage = heard(1, 0, 0)
+    coverage.reaches(0.2)
+    coverage._buffer.append(spoken(2)[: at(seconds)])
+    coverage._buffer.next_packet()
+    assert coverage.left_before(at(0.4), has_interim=True) == left

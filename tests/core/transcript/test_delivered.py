@@ -136,3 +136,51 @@ def test_a_doubled_word_before_the_rest_of_a_promoted_interim_does_not_shift_it(
     assert delivered.overlap(known) == 2
     delivered.heard_again(known, is_all=True)
     assert overlap(delivered, ("c", 0.5, 0.7), ("d", 0.7, 0.9)) == 2
+    assert delivered.overlap_of_text(["c", "d"], 0.0) == (2, 0)  # an interim has no times
+
+
+def test_a_word_that_was_said_at_another_time_is_new() -> None:
+    delivered = memory(("no", 1.0, 1.3), ("a", 2.0, 2.3), ("b", 3.0, 3.3))
+    assert overlap(delivered, ("no", 0.5, 0.8)) == 0
+    assert overlap(delivered, ("no", 2.5, 2.8)) == 0
+
+
+def test_512_words_are_remembered() -> None:
+    delivered = memory(*((f"w{n}", n / 5, n / 5 + 0.2) for n in range(512)))
+    assert overlap(delivered, ("w0", 0.0, 0.2)) == 1
+    delivered.add([timed_word("more", 102.4, 102.6)], 102.6)
+    assert overlap(delivered, ("w0", 0.0, 0.2)) == 0
+
+
+def test_a_replay_holds_three_times_as_many_characters_as_words() -> None:
+    delivered = untimed(*"今天天气很好我们去公园", until=10.0)
+    delivered.connection_changed(9.8, "zh")
+    assert len(delivered._replayable) == 1 + 5
+
+
+@pytest.mark.parametrize(("rest", "heard"), [(0.004, False), (0.006, True)])
+def test_a_word_with_less_than_a_rounding_left_is_not_heard_again(rest: float, heard: bool) -> None:
+    delivered = untimed("yes", until=1.0 + rest)
+    delivered.connection_changed(1.0, "en")
+    assert delivered.may_repeat is heard
+
+
+def test_a_promoted_interim_may_come_again_in_two_finals_without_times() -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["a", "b", "c"], 0.0, 2.0)
+    delivered.heard_again([DeliveredWord("a", 0.0, 1.0), DeliveredWord("b", 0.0, 1.0)], is_all=True)
+    assert delivered.overlap_of_text(["c", "d"], 0.0) == (1, 0)
+
+
+def test_a_final_of_other_words_ends_the_wait_for_a_promoted_interim() -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["a", "b"], 0.0, 2.0)
+    delivered.heard_again([], is_all=False)
+    assert not delivered.may_repeat
+
+
+def test_a_final_with_a_new_word_ends_a_replay() -> None:
+    delivered = untimed("a", "b", "c")
+    delivered.connection_changed(0.0, "en")
+    delivered.heard_again([DeliveredWord("a", 0.0, 2.0)], is_all=False, replayed=1)
+    assert delivered.overlap_of_text(["b"], 0.0) == (0, 0)

@@ -241,3 +241,9 @@ def test_a_request_that_was_outstanding_is_sent_again_on_the_next_connection() -
     requests.connection_changed()
     assert requests.due(99) is None
     assert requests.due(100) is request
+
+
+def test_the_marks_of_two_minutes_of_turns_are_remembered() -> None:
+    marks = list(range(10, 10 * 70, 10))
+    requests = asked(*marks)
+    assert list(requests.sent_marks) == marks[-64:]
