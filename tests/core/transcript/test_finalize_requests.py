@@ -247,3 +247,25 @@ def test_the_marks_of_two_minutes_of_turns_are_remembered() -> None:
     marks = list(range(10, 10 * 70, 10))
     requests = asked(*marks)
     assert list(requests.sent_marks) == marks[-64:]
+
+
+def test_a_new_connection_owes_no_late_answer_and_has_said_nothing() -> None:
+    requests = asked(10, 20)
+    requests.completed(requests.waiting[0])
+    requests.reconsider(SPEECH, 100.2, patience=2.0, final=UNTIMED)
+    requests.connection_changed()
+    assert not requests.expects_answer
+    assert not requests.waiting[0].has_text
+
+
+def test_an_empty_final_proves_no_quiet() -> None:
+    requests = asked(10)
+    requests.reconsider(SPEECH, 100.2, patience=2.0, final=FinalFacts(empty=True))
+    assert requests.deadline() == pytest.approx(102.0)
+
+
+def test_a_marked_final_does_not_answer_a_request_that_was_not_sent() -> None:
+    requests = asked(10)
+    requests.add(50)
+    later = FinalFacts(marked=True, timed=True, first_word=20)
+    assert requests.on_final(later, SPEECH) == Answer(1, 10)

@@ -115,3 +115,11 @@ def test_speakers_are_texts() -> None:
     words = line.placement.words([WireWord("a", 0.0, 0.4, speaker=0)], CLOCK, 15.0)
     assert words is not None
     assert words[0].speaker == "0"
+
+
+def test_only_the_first_final_after_a_replay_begins_with_the_rest_of_a_word() -> None:
+    line = Line()
+    line.place(("hello", 0.0, 0.4))
+    line.placement.connection_changed(10.4)
+    line.place(("you", 0.5, 0.8))
+    assert len(line.place(("oh", 0.8, 0.814)).words) == 1

@@ -74,3 +74,10 @@ def test_a_text_says_again_the_final_before_or_an_end_of_it() -> None:
     assert not placement.says_again([])
     placement.connection_changed()
     assert not placement.says_again(["three"])
+
+
+def test_what_was_sent_is_noted_ten_times_a_second_and_for_one_second() -> None:
+    placement = UntimedPlacement(DeliveredWords())
+    for hundredth in range(1000):
+        placement.message_came(hundredth / 100, 100.0 + hundredth / 100)
+    assert 9 <= len(placement._looks) <= 13
