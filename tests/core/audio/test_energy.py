@@ -36,7 +36,7 @@ def test_silence_is_no_speech() -> None:
 
 @pytest.mark.parametrize(
     ("level", "certain", "possible"),
-    [(0.02, True, True), (0.006, False, True), (0.0002, False, True), (0.00006, False, False)],
+    [(0.02, True, True), (0.006, False, True), (0.00015, False, True), (0.00006, False, False)],
 )
 def test_before_any_words_the_levels_are_those_of_a_telephone(
     level: float, certain: bool, possible: bool
