@@ -36,7 +36,7 @@ def test_silence_is_no_speech() -> None:
 
 @pytest.mark.parametrize(
     ("level", "certain", "possible"),
-    [(0.02, True, True), (0.006, False, True), (0.0002, False, True), (0.00006, False, False)],
+    [(0.02, True, True), (0.006, False, True), (0.00015, False, True), (0.00006, False, False)],
 )
 def test_before_any_words_the_levels_are_those_of_a_telephone(
     level: float, certain: bool, possible: bool
@@ -129,3 +129,21 @@ def test_each_frame_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
         energy.certain(0.0, 1.0)
         energy.possible(0.0, 1.0)
     assert sum(measured) == 50
+
+
+@pytest.mark.parametrize(("pause", "possible"), [(0.3, True), (0.14, False)])
+def test_the_quietest_tenth_of_the_audio_is_its_noise(pause: float, possible: bool) -> None:
+    energy = heard(tone(0.001, pause), tone(0.006, 2.0 - pause))
+    assert (energy.possible(0.0, 2.0) > 0.1) is possible
+
+
+@pytest.mark.parametrize(
+    ("loud", "soft", "certain"), [(0.5, 0.5, False), (1.2, 1.8, False), (2.0, 3.0, True)]
+)
+def test_the_louder_part_of_the_last_three_seconds_is_the_loudness_of_words(
+    loud: float, soft: float, certain: bool
+) -> None:
+    energy = heard(tone(0.2, loud), tone(0.05, soft), tone(0.015, 0.2))
+    end = loud + soft
+    energy.learn(0.0, end)
+    assert (energy.certain(end, end + 0.2) > 0.1) is certain

@@ -26,7 +26,7 @@ def test_a_request_stands_between_the_audio_before_and_after_it() -> None:
 def test_live_audio_does_not_overtake_what_waits() -> None:
     call = Call()
     call.connect()
-    assert call.session.outgoing.live(PACKET, call.link, call.now)
+    call.now += 1.0
     call.session.audio(PACKET, call.now)
     assert not call.session.outgoing.live(PACKET, call.link, call.now)
 

@@ -81,3 +81,16 @@ def test_what_was_sent_is_noted_ten_times_a_second_and_for_one_second() -> None:
     for hundredth in range(1000):
         placement.message_came(hundredth / 100, 100.0 + hundredth / 100)
     assert 9 <= len(placement._looks) <= 13
+
+
+def test_equal_finals_with_audio_or_time_between_them_are_two() -> None:
+    placement = UntimedPlacement(DeliveredWords())
+    placement.note(["hello"], 5.0, 100.0)
+    assert not placement.is_duplicate(["hello"], 5.4, 100.0)
+    assert not placement.is_duplicate(["hello"], 5.0, 100.4)
+
+
+def test_what_another_connection_was_sent_is_not_acked_by_this_one() -> None:
+    placement = live()
+    placement.connection_changed()
+    assert placement.place("hello", "en", 0.0, 5.0, inf, 105.0).ack == 0.0

@@ -234,3 +234,35 @@ def test_the_adapter_may_end_the_utterance(utterance: UtteranceAssembler) -> Non
     assert released.final is not None
     assert released.final.text == "one two"
     assert not utterance.awaits_answer
+
+
+def test_half_a_second_of_quiet_ends_a_closed_segment(utterance: UtteranceAssembler) -> None:
+    utterance.final(segment("one"), 1.0)
+    assert utterance.deadline == 1.5
+
+
+def test_an_open_interim_is_waited_on_for_two_and_a_half_seconds(
+    utterance: UtteranceAssembler,
+) -> None:
+    utterance.interim(Interim("one", 0.0), 1.0)
+    assert utterance.deadline == 3.5
+    assert not utterance.wants_finalize(3.4)
+    assert utterance.wants_finalize(3.5)
+
+
+def test_a_monologue_is_cut_after_fifteen_seconds(utterance: UtteranceAssembler) -> None:
+    utterance.speech_started()
+    utterance.final(segment("one"), 1.0)
+    assert utterance.deadline == 16.0
+
+
+@pytest.mark.parametrize(("before", "stays"), [(0.08, True), (0.12, False)])
+def test_a_segment_that_begins_a_tenth_of_a_second_before_the_mark_stays_open(
+    utterance: UtteranceAssembler, before: float, stays: bool
+) -> None:
+    utterance.requested(1, 2.0, mark=2.0)
+    utterance.final(segment("next", 2.0 - before), 2.1)
+    released = utterance.final(answer(1), 2.2)
+    assert released.final is not None
+    assert (released.final.text == "") is stays
+    assert utterance.is_open is stays

@@ -1,0 +1,82 @@
+"""The word that was under way when a finalize was asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.transcript.cut_word import CutWord
+from pulse_plugins.core.transcript.delivered import DeliveredWords, timed_word
+from pulse_plugins.core.transcript.finalize_requests import FinalizeRequests
+from tests.support.hearing import RATE, spoken
+
+pytestmark = pytest.mark.unit
+
+
+def asked_at(mark: float, *numbers: int) -> CutWord:
+    """A finalize at this stream_time; the audio is words of 0.2 s, 0 is silence.
+
+    The last delivered word is "two", and ended at the mark.
+    """
+    buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
+    for number in numbers:
+        buffer.append(spoken(number))
+        buffer.next_packet()
+    requests, delivered = FinalizeRequests(), DeliveredWords()
+    requests.sent_marks.append(buffer.offset(mark))
+    delivered.add([timed_word("two", 0.2, mark)], mark)
+    return CutWord(buffer, Energy(buffer, "linear16"), requests, delivered)
+
+
+@pytest.mark.parametrize(("end", "cut"), [(0.25, True), (0.35, True), (0.23, False), (0.37, False)])
+def test_a_word_that_ends_at_a_mark_was_cut_and_is_kept_from_its_beginning(
+    end: float, cut: bool
+) -> None:
+    word = asked_at(0.3, 0, 2, 0)
+    start = word.look(end)
+    assert (start is not None) is cut
+    assert (word.mark is not None) is cut
+    assert start is None or 0.15 <= start <= 0.2
+
+
+def test_a_mark_in_a_pause_cuts_no_word() -> None:
+    word = asked_at(0.6, 0, 2, 0)
+    assert word.look(0.6) is None
+    assert word.mark is None
+
+
+def test_the_next_word_is_not_cut_any_more() -> None:
+    word = asked_at(0.3, 0, 2, 3)
+    assert word.look(0.3) is not None
+    assert word.look(0.6) is None
+    assert word.mark is None
+
+
+def test_a_text_begins_with_the_rest_only_if_it_begins_with_the_same_word() -> None:
+    word = asked_at(0.3, 0, 2, 0)
+    assert not word.begins(["two"])
+    word.look(0.3)
+    assert word.begins(["two", "three"])
+    assert not word.begins(["three"])
+    assert not word.begins([])
+
+
+def test_a_word_whose_sound_ended_at_the_mark_is_said_again_by_the_caller() -> None:
+    word = asked_at(0.4, 0, 2, 0)
+    word.look(0.4)
+    assert not word.begins(["two"])
+
+
+def test_a_cut_word_goes_on_to_the_end_of_its_sound() -> None:
+    word = asked_at(0.3, 0, 2, 0)
+    word.look(0.3)
+    word.stretch()
+    assert word._delivered.overlap([timed_word("two", 0.36, 0.4)]) == 1
+    assert word._delivered.overlap([timed_word("two", 0.42, 0.6)]) == 0
+
+
+def test_a_word_that_was_not_cut_does_not_go_on() -> None:
+    word = asked_at(0.3, 0, 2, 0)
+    word.stretch()
+    assert word._delivered.overlap([timed_word("two", 0.36, 0.4)]) == 0
