@@ -148,3 +148,40 @@ def test_other_options_are_asked_for_in_each_region_again() -> None:
     assert second.url != first.url
     change(call, "de")
     assert [each.url for each in call.opening] == [first.url]
+
+
+def test_a_change_goes_on_with_the_new_connection_when_the_old_one_is_lost_meanwhile() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    change(call, "de")
+    call.drop()
+    assert [each.options.language for each in call.opening] == ["de"]
+    assert call.session.state is State.CONNECTING
+    call.connect()
+    call.say(2, 0)
+    call.finalize()
+    call.hear(call.server.final())
+    assert call.words == ["w1", "w2"]
+
+
+def test_a_change_that_waits_for_a_token_connects_when_the_old_connection_is_lost() -> None:
+    call = Call()
+    call.connect()
+    for language in ("de", "fr", "es", "it"):
+        change(call, language)
+    call.drop()
+    call.pass_time(2.0)
+    assert [each.options.language for each in call.opening] == ["it"]
+
+
+def test_the_stream_ends_while_a_change_is_being_made() -> None:
+    call = Call()
+    call.connect()
+    change(call, "de")
+    call.session.abort()
+    call.settle()
+    assert call.opening == []
+    assert call.session.state is State.CLOSED
+    call.session.abort()
+    assert call.session.state is State.CLOSED
