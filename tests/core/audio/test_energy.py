@@ -147,3 +147,19 @@ def test_the_louder_part_of_the_last_three_seconds_is_the_loudness_of_words(
     end = loud + soft
     energy.learn(0.0, end)
     assert (energy.certain(end, end + 0.2) > 0.1) is certain
+
+
+def test_noise_never_hides_sound_as_loud_as_usual_speech() -> None:
+    energy = heard(tone(0.005, 1.0), tone(0.2, 0.4), tone(0.015, 0.2))
+    energy.learn(1.0, 1.4)
+    assert energy.possible(1.4, 1.6) > 0.1
+
+
+def test_a_word_is_kept_from_the_frame_before_its_sound() -> None:
+    energy = heard(tone(0, 0.5), tone(0.2, 0.15))
+    assert energy.word_start(0.65) == pytest.approx(0.48)
+
+
+def test_before_any_words_each_sound_may_be_a_word() -> None:
+    energy = heard(tone(0.001, 0.5), tone(0.003, 0.2))
+    assert energy.word_start(0.7) < 0.5

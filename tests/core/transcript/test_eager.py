@@ -221,3 +221,13 @@ def test_one_fast_final_proves_little() -> None:
 
 def test_no_more_than_a_second_and_a_half_must_be_quiet() -> None:
     assert silence_needed(taught(2.5)) == pytest.approx(0.91 * 1.5, abs=0.021)
+
+
+def test_a_final_does_not_tell_how_loud_the_caller_is() -> None:
+    eager = EagerText()
+    hear(eager, LOUD, 0.5)
+    eager.reads("one", 1.0, closed=False)
+    hear(eager, SILENCE, 0.5)
+    eager.reads("One.", 2.0, closed=True)
+    hear(eager, scaled(0.27), 0.5)
+    assert eager.is_quiet(0.4)

@@ -266,3 +266,18 @@ def test_a_segment_that_begins_a_tenth_of_a_second_before_the_mark_stays_open(
     assert released.final is not None
     assert (released.final.text == "") is stays
     assert utterance.is_open is stays
+
+
+def test_the_answer_to_an_older_request_completes_no_turn(utterance: UtteranceAssembler) -> None:
+    utterance.requested(1, 1.0)
+    utterance.requested(2, 1.5)
+    assert utterance.final(segment("one", finalize_id=1), 1.6).final is None
+    released = utterance.final(answer(2), 1.7)
+    assert released.final is not None
+    assert (released.final.text, released.complete) == ("one", True)
+
+
+def test_one_finalize_is_asked_for_at_a_time(utterance: UtteranceAssembler) -> None:
+    utterance.interim(Interim("one", 0.0), 1.0)
+    utterance.requested(1, 1.0)
+    assert not utterance.wants_finalize(9.0)
