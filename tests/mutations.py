@@ -45,7 +45,8 @@ _CALLS = "tests/core/test_session_properties.py"
 _HEAD = """# Mutations
 
 `python -m tests.mutations --write` writes this page. Each row is one change of the engine, and the
-first test that fails with it. A constant is halved and doubled; a mechanism is taken away.
+first test below `tests/core` that fails with it. A constant is halved and doubled. A mechanism is
+taken away.
 
 | File | Change | Test that notices |
 |---|---|---|

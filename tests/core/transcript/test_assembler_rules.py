@@ -273,9 +273,9 @@ def test_an_answer_acks_the_silence_before_its_mark() -> None:
 def test_audio_before_a_mark_is_kept_while_the_answer_may_belong_to_an_older_request() -> None:
     call = Call(timed=False)
     server = call.connect()
-    call.say(1)
+    call.say(1, 0)
     call.finalize()
-    call.say(2)
+    call.say(2, 0)
     call.finalize()
     call.hear(server.answer())
     assert call.session.buffer.start == 0
@@ -291,6 +291,7 @@ def test_a_request_of_the_session_itself_leaves_the_turn_its_words() -> None:
     call.connect()
     call.session.received(link, old.answer(), call.now)
     call.settle()
+    call.say(0)
     request = call.finalize()
     assert call.answered == [request]
 
