@@ -393,6 +393,27 @@ def test_each_word_that_a_finalize_cut_comes_once_after_an_outage_of_many_turns(
     state.teardown()  # connects, and expects each word once
 
 
+def test_a_word_in_which_the_input_paused_is_heard_whole_by_the_next_connection() -> None:
+    """Its first 25 ms were sent a second before a final without word times came."""
+    state = AnyCallWithoutWordTimes()
+    state.accept()
+    state.drop(clean=False)
+    state.wait(seconds=0.01)
+    state.accept()
+    state.begin_a_word(milliseconds=0, ask=False)
+    state.drop(clean=False)
+    state.begin_a_word(milliseconds=0, ask=False)
+    state.say_the_rest()
+    state.accept()
+    state.begin_a_word(milliseconds=95, ask=True)
+    state.begin_a_word(milliseconds=25, ask=False)
+    state.wait(seconds=1.0)
+    state.finalize()
+    state.answer()
+    state.drop(clean=False)
+    state.teardown()  # connects, and expects each word once
+
+
 def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
     monkeypatch.setattr(TranscriptAssembler, "_ack", lambda *_: 0)

@@ -372,6 +372,8 @@ class TranscriptAssembler:
         the mark that may be speech is kept, as the final may belong to an older request.
         """
         acked = placed.ack
+        if words is None and self._sent - acked < SHORTEST_WORD:  # input paused, perhaps in a word
+            acked = min(acked, self.energy.word_start(acked))
         if placed.text and words and (start := self._cut.look(words[-1].end)) is not None:
             acked = min(acked, start)
         if answer is not None and answer.request_id is not None:  # the session's own may cut a word
