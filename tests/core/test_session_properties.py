@@ -414,6 +414,23 @@ def test_a_word_in_which_the_input_paused_is_heard_whole_by_the_next_connection(
     state.teardown()  # connects, and expects each word once
 
 
+def test_a_late_empty_answer_to_an_older_request_acks_no_soft_word() -> None:
+    """Two requests were given up before the answer to the first of them came."""
+    state = AnyQuietCall()
+    state.begin_a_word(milliseconds=48, ask=False)
+    state.finalize()
+    state.begin_a_word(milliseconds=12, ask=True)
+    state.begin_a_word(milliseconds=15, ask=False)
+    state.begin_a_word(milliseconds=171, ask=False)
+    state.begin_a_word(milliseconds=47, ask=False)
+    state.accept()
+    state.begin_a_word(milliseconds=109, ask=True)
+    state.begin_a_word(milliseconds=16, ask=False)
+    state.answer()
+    state.drop(clean=False)
+    state.teardown()  # connects, and expects each word once
+
+
 def test_the_model_finds_a_seeded_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a replay that starts too early and no look at the clock, words are said twice."""
     monkeypatch.setattr(TranscriptAssembler, "_ack", lambda *_: 0)

@@ -368,8 +368,8 @@ class TranscriptAssembler:
     ) -> int:
         """Offset before which no audio need be heard again.
 
-        `sure` says that the final can only be the answer to this request. Otherwise audio before
-        the mark that may be speech is kept, as the final may belong to an older request.
+        `sure` says that the final can only be the answer to this request. Otherwise only its words
+        are acked, as it may be the answer to an older request and soft words look like silence.
         """
         acked = placed.ack
         if words is None and self._sent - acked < SHORTEST_WORD:  # input paused, perhaps in a word
@@ -378,7 +378,7 @@ class TranscriptAssembler:
             acked = min(acked, start)
         if answer is not None and answer.request_id is not None:  # the session's own may cut a word
             self._words_since_answer = False
-            if not sure and self._left_before(answer.mark) >= SHORTEST_SPEECH:
+            if not sure:
                 return self._buffer.offset(acked)
             word_start = self.energy.word_start(self._buffer.seconds(answer.mark))
             self._coverage.reaches(word_start)
