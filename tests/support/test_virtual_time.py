@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
+import anyio.to_thread
 import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -81,8 +82,9 @@ async def test_what_is_under_way_on_a_socket_comes_before_a_timeout() -> None:
     [
         lambda: asyncio.to_thread(_REAL_SLEEP, 0.2),
         lambda: asyncio.get_running_loop().run_in_executor(None, _REAL_SLEEP, 0.2),
+        lambda: anyio.to_thread.run_sync(_REAL_SLEEP, 0.2),
     ],
-    ids=["to_thread", "executor"],
+    ids=["to_thread", "executor", "anyio"],
 )
 async def test_a_thread_that_works_is_waited_for(work: Callable[[], Awaitable[None]]) -> None:
     async with asyncio.timeout(0.01):

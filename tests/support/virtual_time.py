@@ -21,6 +21,8 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Any, TypeVar
 
+import anyio.to_thread
+
 _T = TypeVar("_T")
 
 # Real functions of the `time` module, taken before any loop replaces them.
@@ -29,6 +31,8 @@ _REAL: Mapping[str, Callable[[], float]] = {name: getattr(time, name) for name i
 _REAL_NS: Mapping[str, Callable[[], int]] = {
     f"{name}_ns": getattr(time, f"{name}_ns") for name in _NAMES
 }
+
+_REAL_RUN_SYNC = anyio.to_thread.run_sync
 
 # Real seconds that the loop waits for a thread before it treats the thread as one that waits
 # itself (a reader of standard input, for example). A conversion of audio takes milliseconds.
@@ -105,6 +109,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping = _JumpingSelector(self._virtual_clock)
         super().__init__(self._jumping)
         self._virtual_clock.install()
+        anyio.to_thread.run_sync = _run_in_anyio_thread  # type: ignore[assignment]
 
     def time(self) -> float:
         return self._virtual_clock.read("monotonic")
@@ -139,7 +144,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def close(self) -> None:
         if not self.is_closed():
             self._virtual_clock.uninstall()
+            anyio.to_thread.run_sync = _REAL_RUN_SYNC
         super().close()
+
+
+async def _run_in_anyio_thread(func: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """As `anyio.to_thread.run_sync`, which keeps its own threads, with the loop's clock stopped.
+
+    Starlette reads the files of a page in this way.
+    """
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    job = loop.begin(_THREAD_PATIENCE)
+    try:
+        return await _REAL_RUN_SYNC(func, *args, **options)
+    finally:
+        loop.end(job)
 
 
 def run(main: Coroutine[Any, Any, _T]) -> _T:
