@@ -1,5 +1,8 @@
 """What a plugin itself costs: CPU per audio second above a speech-to-text that does nothing.
 
+The bare client in the same place is the least that a plugin can cost: it sends each frame as a
+packet and passes each message on.
+
     pulse-plugins bench overhead            # 1, 20 and 60 streams, five minutes
     pulse-plugins bench overhead --quick    # 20 streams, one short round
 
@@ -28,7 +31,7 @@ STREAMS = (1, 20, 60)
 ROUNDS = 4
 QUICK = (0.5, 1.5)  # seconds before, and seconds that are counted
 FAMILIES = ("pipecat", "livekit")
-KINDS = ("null", "ours", "official")
+KINDS = ("null", "bare", "ours", "official")
 
 Found = dict[tuple[str, int], list[float]]
 
@@ -75,10 +78,10 @@ def table(found: Found, streams: list[int]) -> str:
     """Ratios first: of the medians."""
     rows = []
     for family, count in product(FAMILIES, streams):
-        ours, official = (own(found, family, kind, count) for kind in KINDS[1:])
+        bare, ours, official = (own(found, family, kind, count) for kind in KINDS[1:])
         ratio = statistics.median(ours) / statistics.median(official)
         null = found[f"{family} null", count]
-        rows.append([family, count, ratio, *map(_spread, (ours, official, null))])
+        rows.append([family, count, ratio, *map(_spread, (ours, official, bare, null))])
     return report.table(
         [
             "in",
@@ -86,6 +89,7 @@ def table(found: Found, streams: list[int]) -> str:
             "ours / official",
             "ours, ms: median (least, most)",
             "official, ms",
+            "bare client, ms",
             "the framework alone, ms",
         ],
         rows,

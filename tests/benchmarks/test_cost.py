@@ -17,7 +17,8 @@ from typing import Self
 import pytest
 
 import pulse_plugins
-from tests.benchmarks.contenders import CONTENDERS, Contender
+from tests.benchmarks.contender import Contender
+from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.service import FRAME_BYTES, RATE, serving
 
 CALLS = {"engine": 2450, "pipecat ours": 2800, "livekit ours": 4600}
