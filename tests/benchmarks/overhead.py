@@ -68,20 +68,24 @@ def measure(
     return found
 
 
-def own(found: Found, family: str, kind: str, count: int) -> list[float]:
+def own(whole: list[float], null: list[float]) -> list[float]:
     """What a plugin adds to the null of the same round."""
-    pairs = zip(found[f"{family} {kind}", count], found[f"{family} null", count], strict=True)
-    return [whole - null for whole, null in pairs]
+    return [each - nothing for each, nothing in zip(whole, null, strict=True)]
+
+
+def spread(values: list[float]) -> str:
+    """The median, the least and the most."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f}, {max(values):.2f})"
 
 
 def table(found: Found, streams: list[int]) -> str:
     """Ratios first: of the medians."""
     rows = []
     for family, count in product(FAMILIES, streams):
-        bare, ours, official = (own(found, family, kind, count) for kind in KINDS[1:])
-        ratio = statistics.median(ours) / statistics.median(official)
         null = found[f"{family} null", count]
-        rows.append([family, count, ratio, *map(_spread, (ours, official, bare, null))])
+        bare, ours, official = (own(found[f"{family} {kind}", count], null) for kind in KINDS[1:])
+        ratio = statistics.median(ours) / statistics.median(official)
+        rows.append([family, count, ratio, *map(spread, (ours, official, bare, null))])
     return report.table(
         [
             "in",
@@ -94,10 +98,6 @@ def table(found: Found, streams: list[int]) -> str:
         ],
         rows,
     )
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f}, {max(values):.2f})"
 
 
 def main() -> None:
@@ -116,7 +116,8 @@ def main() -> None:
         "milliseconds of CPU per audio second",
         {
             f"{family}, {count} streams": {
-                kind: own(found, family, kind, count) for kind in KINDS[1:]
+                kind: own(found[f"{family} {kind}", count], found[f"{family} null", count])
+                for kind in KINDS[1:]
             }
             for family, count in product(FAMILIES, streams)
         },
