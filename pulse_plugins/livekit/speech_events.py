@@ -23,7 +23,7 @@ Nothing here awaits or reads a clock: `now` is an argument, `deadline` says when
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from livekit.agents.stt import SpeechEvent
@@ -41,17 +41,18 @@ from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.open_flushes import SAME_TURN, OpenFlushes, turns_of
 from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
-from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, OpenFlushes, TurnEnding
+from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, TurnEnding
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
 _LOST_END = 2.0  # seconds without text and in silence: the server does not report this end
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
-_SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
+_DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
 # A monologue leaves at these bounds although the caller goes on. The framework would commit the
 # part that left without waiting for the rest, so the bounds are wide.
 _POLICY = Policy(monologue_seconds=60.0, monologue_words=600)
@@ -128,9 +129,8 @@ class SpeechEvents:
             case SpeechEnded(time=at):
                 self._speech_ended(at, now)
             case Disconnected(error=error):
-                self._server.is_open = (
-                    False  # the next connection's VAD knows nothing of this one's
-                )
+                # The next connection's VAD knows nothing of this one's.
+                self._server.is_open = False
                 self._down = error is not None
                 self._changed_at = now
             case Recovered():
@@ -142,14 +142,14 @@ class SpeechEvents:
 
         Args:
             request_id: The engine's.
-            now: Seconds of the clock of `handle`.
+            now: The clock of `handle`.
         """
         self.turns.flushed()
         self.eager.exact = True
         self._flushed_at = self._clock.until if self.eager.is_quiet(_IN_PAUSE) else None
         if self._is_over_and_quiet():
             self._pass(self._utterance.release(now), now)
-        self._flushes.add(request_id)
+        self._flushes.add(request_id, self._clock.until)
         self._request(request_id, now)
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
@@ -166,14 +166,14 @@ class SpeechEvents:
             silent_for: Seconds since the newest audio was given.
         """
         self.turns.advance(now)
+        self._out.advance(now)
         if self._caller.goes_on and now >= self._caller.look_at and self._caller.stops(now):
             self._utterance.speech_stopped()
             self._changed_at = now
         if self._watches_input and silent_for >= _STOPPED:
             self._server.is_open = False
             self._request(self._finalize(), now)
-        close_at = self._close_at
-        if close_at is not None and now >= close_at:
+        if (close_at := self._close_at) is not None and now >= close_at:
             self._close_if_quiet(now)
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
@@ -184,7 +184,7 @@ class SpeechEvents:
     @property
     def deadline(self) -> float | None:
         """When to `advance`, on the clock of `now`, if nothing happens before."""
-        due = [self._close_at, self.turns.deadline]
+        due = [self._close_at, self.turns.deadline, self._out.deadline]
         due.append(self._caller.look_at if self._caller.goes_on else None)
         if self._watches_input:
             due.append(max(self._changed_at, self._input_checked_at) + _STOPPED)
@@ -199,6 +199,7 @@ class SpeechEvents:
             self._pass(released, now)
         elif self._flushes.newest is not None:
             self._out.nothing()
+        self._out.pass_waiting()
         self._end()
 
     # What the engine tells.
@@ -339,10 +340,10 @@ class SpeechEvents:
         newest, flushed_at = self._flushes.newest, self._flushed_at
         if newest is None or flushed_at is None or (answer.finalize_id or 0) < newest:
             return False
-        if self.turns.mode not in ("vad", "detector"):
+        if self.turns.mode not in _DETECTED:
             return False
         has_words = bool(answer.text) or self._utterance.is_open
-        return has_words and self._caller.has_speech_since(flushed_at, within=_SAME_TURN)
+        return has_words and self._caller.has_speech_since(flushed_at, within=SAME_TURN)
 
     @property
     def _watches_input(self) -> bool:
@@ -363,16 +364,17 @@ class SpeechEvents:
 
     def _pass(self, released: Released, now: float) -> None:
         """Tell what the utterance lets go."""
-        final, interim = released.final, released.interim
-        if final is not None:
-            self._pass_final(final, now)
-        if interim is not None:
+        if released.final is not None:
+            self._pass_final(released.final, released.segments, now)
+        if (interim := released.interim) is not None:
             self.eager.reads(interim.text, now, closed=not self._interim)
             self._out.interim(interim)
 
-    def _pass_final(self, final: Final, now: float) -> None:
+    def _pass_final(self, final: Final, segments: Sequence[Final], now: float) -> None:
         asked = self._flushes.answered(final.finalize_id)
-        text = self._out.final(final, asked=asked)
+        marks = asked if self.turns.mode in _DETECTED else ()
+        turns = turns_of(final, segments, marks, self._utterance.joiner)
+        text = self._out.finals(turns, now, asked=bool(asked))
         self.eager.left(text)
         if text and not asked:
             self.turns.released(now)

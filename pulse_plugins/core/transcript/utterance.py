@@ -121,9 +121,14 @@ class UtteranceAssembler:
         """The words of the closed segments, which redaction has reached."""
         return self.join(*(segment.text for segment in self._segments))
 
+    @property
+    def joiner(self) -> str:
+        """What stands between two texts of the language."""
+        return "" if spaceless(self.language) else " "
+
     def join(self, *texts: str) -> str:
         """Texts in a row, as the language writes them."""
-        return ("" if spaceless(self.language) else " ").join(text for text in texts if text)
+        return self.joiner.join(text for text in texts if text)
 
     # Inputs.
 
