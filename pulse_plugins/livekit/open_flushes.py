@@ -27,16 +27,17 @@ class OpenFlushes:
         """The framework flushed at this stream_time."""
         self._open.append((request_id, mark))
 
-    def answered(self, request_id: int | None) -> list[float]:
-        """The request with this id, and all before it, are answered.
+    @property
+    def marks(self) -> list[float]:
+        """Their stream_times."""
+        return [mark for _, mark in self._open]
 
-        Returns:
-            The stream_times of the flushes among them; none: the framework did not ask.
-        """
-        marks = []
+    def answered(self, request_id: int | None) -> bool:
+        """The request with this id, and all before it, are answered; whether any was a flush."""
+        before = len(self._open)
         while self._open and request_id is not None and self._open[0][0] <= request_id:
-            marks.append(self._open.popleft()[1])
-        return marks
+            self._open.popleft()
+        return len(self._open) < before
 
 
 def turns_of(
@@ -50,7 +51,7 @@ def turns_of(
     Args:
         final: All words of the utterance.
         segments: What it joins.
-        marks: The stream_times of the flushes that it answers.
+        marks: The stream_times of the flushes that no FINAL has answered.
         joiner: Stands between the texts of two segments.
     """
     turns: list[list[Final]] = []
@@ -70,6 +71,4 @@ def turns_of(
 def _begins_turn(before: Final, after: Final, marks: Sequence[float]) -> bool:
     if not (before.words and after.words):
         return False  # without word times their places are not known
-    return any(
-        before.end <= mark + _AT_MARK and after.start >= mark + SAME_TURN for mark in marks
-    )
+    return any(before.end <= mark + _AT_MARK and after.start >= mark + SAME_TURN for mark in marks)

@@ -115,9 +115,7 @@ class SpeechEvents:
     def handle(self, event: Event, now: float) -> None:
         """Take what the engine tells; events that are not about speech change nothing.
 
-        Args:
-            event: Any event.
-            now: Seconds of any steady clock.
+        `now` is seconds of any steady clock.
         """
         match event:
             case Interim():
@@ -332,18 +330,21 @@ class SpeechEvents:
     def _has_resumed(self, answer: Final) -> bool:
         """Whether the caller went on after the flush that is answered now.
 
-        The session's detector flushes in a pause. If the caller speaks again before the answer is
-        here, the turn has not ended, and a FINAL that leaves now is committed at its end without
-        the words that follow. A flush in mid-speech, or in the mode `manual`, is a commit of the
-        application, and its FINAL is never held.
+        The session's detector flushes in a pause. If the caller speaks before the answer is here,
+        the session waits for the end of that speech: it would commit a FINAL that leaves now
+        without the words that follow, or join two turns (`turns_of`). A flush in mid-speech, or in
+        the mode `manual`, is a commit of the application, and its FINAL is never held.
         """
         newest, flushed_at = self._flushes.newest, self._flushed_at
         if newest is None or flushed_at is None or (answer.finalize_id or 0) < newest:
             return False
         if self.turns.mode not in _DETECTED:
             return False
-        has_words = bool(answer.text) or self._utterance.is_open
-        return has_words and self._caller.has_speech_since(flushed_at, within=SAME_TURN)
+        if self._caller.has_speech_since(flushed_at, within=SAME_TURN):
+            return bool(answer.text) or self._utterance.is_open
+        if not (answer.text or self._utterance.has_words_before(flushed_at)):
+            return False
+        return self._caller.speaks_later_than(flushed_at + SAME_TURN)
 
     @property
     def _watches_input(self) -> bool:
@@ -371,10 +372,10 @@ class SpeechEvents:
             self._out.interim(interim)
 
     def _pass_final(self, final: Final, segments: Sequence[Final], now: float) -> None:
-        asked = self._flushes.answered(final.finalize_id)
-        marks = asked if self.turns.mode in _DETECTED else ()
+        marks = self._flushes.marks if self.turns.mode in _DETECTED else ()
         turns = turns_of(final, segments, marks, self._utterance.joiner)
-        text = self._out.finals(turns, now, asked=bool(asked))
+        asked = self._flushes.answered(final.finalize_id)
+        text = self._out.finals(turns, now, asked=asked)
         self.eager.left(text)
         if text and not asked:
             self.turns.released(now)

@@ -13,7 +13,6 @@ from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 
-
 # Seconds between the FINALs of two turns that came back at once. A session commits a FINAL in the
 # next rounds of the event loop if nobody speaks; one that followed at once would join its turn.
 _BETWEEN_TURNS = 0.1
@@ -120,6 +119,8 @@ class SpeechOutput:
             now: Seconds of any steady clock.
             asked: The framework waits for it, so that an empty one is passed on too.
         """
+        if self._turns and not turns[0].text:
+            return ""  # the turn that waits answers the flush
         self._ends_at = None  # speech goes on
         self.pass_waiting()
         self._turns.extend(turns[1:])
@@ -161,9 +162,9 @@ class SpeechOutput:
         return final.text
 
     def nothing(self) -> None:
-        """Answer a flush for which there are no words."""
-        self.pass_waiting()
-        self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
+        """Answer a flush for which there are no words, unless the FINAL of a turn is to come."""
+        if not self._turns:
+            self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
 
     def _send(self, kind: SpeechEventType, data: SpeechData, ends_at: float | None = None) -> None:
         event = SpeechEvent(kind, request_id=self.session_id, alternatives=[data])

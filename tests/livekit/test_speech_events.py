@@ -220,6 +220,32 @@ def test_a_turn_that_waits_leaves_at_the_end_of_the_stream() -> None:
     assert call.take() == [START, INTERIM, FINAL, FINAL, END]
 
 
+def test_an_answer_that_comes_in_the_next_turn_waits_for_its_end() -> None:
+    call = Call("vad", (1.0, 2.0), (4.0, 6.0)).at(2.5)
+    first = call.flush()
+    call.at(5.0, said("a b", 1.0, 2.0, finalize_id=first))
+    assert FINAL not in call.take()  # the session would commit it with the words of this turn
+    call.at(6.55)
+    second = call.flush()
+    call.at(6.8, said("c d", 4.0, 6.0, finalize_id=second)).at(7.5)
+    assert call.take_texts() == ["a b", "c d"]
+
+
+def test_an_answer_that_comes_in_a_pause_leaves_at_once() -> None:
+    call = Call("vad", (1.0, 2.0)).at(2.5)
+    first = call.flush()
+    assert call.at(5.0, said("a b", 1.0, 2.0, finalize_id=first)).take_texts() == ["a b"]
+
+
+def test_a_flush_that_a_waiting_turn_answers_gets_no_empty_final() -> None:
+    call = after_an_outage("vad", 3.1)
+    call.take()
+    call.at(6.15)
+    request = call.flush()
+    call.at(6.16, Final("", 4.0, 4.0, finalize_id=request)).at(6.5)
+    assert call.take_texts() == ["c d"]
+
+
 def test_an_empty_answer_to_a_cough_leaves_the_words_after_it_open() -> None:
     call = Call("vad", (1.0, 1.2), (2.5, 3.5)).at(1.8)
     flushed = call.flush()

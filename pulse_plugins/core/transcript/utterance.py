@@ -116,6 +116,10 @@ class UtteranceAssembler:
             texts.append(self._open.text)
         return self.join(*texts)
 
+    def has_words_before(self, mark: float) -> bool:
+        """Whether a closed segment has words before this stream_time, as far as is known."""
+        return any(not each.words or each.start < mark for each in self._segments)
+
     @property
     def closed_text(self) -> str:
         """The words of the closed segments, which redaction has reached."""
