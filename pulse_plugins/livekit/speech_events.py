@@ -342,9 +342,8 @@ class SpeechEvents:
             return False
         if self._caller.has_speech_since(flushed_at, within=SAME_TURN):
             return bool(answer.text) or self._utterance.is_open
-        if not (answer.text or self._utterance.has_words_before(flushed_at)):
-            return False
-        return self._caller.speaks_later_than(flushed_at + SAME_TURN)
+        has_words = bool(answer.text) or self._utterance.has_words_before(flushed_at)
+        return has_words and self._caller.speaks_later_than(flushed_at + SAME_TURN)
 
     @property
     def _watches_input(self) -> bool:
