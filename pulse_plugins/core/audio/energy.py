@@ -106,16 +106,17 @@ class Energy:
         return min(time, max(0.0, time - LONGEST_WORD, (first + began - 1) * FRAME))
 
     def word_end(self, time: float) -> float:
-        """Where the possible speech that is under way at this stream_time ends; at most a word."""
-        levels = self._frames(time, time + LONGEST_WORD)[1]
+        """Where the possible speech that is under way at this stream_time ends; at most a word.
+
+        The frame in which the time lies must be speech. The next word may begin within two frames.
+        """
+        first, levels = self._frames(int(time / FRAME + 1e-6) * FRAME, time + LONGEST_WORD)
         level = self._possible_level(time, time + LONGEST_WORD)
         end = time
-        for number, loudness in enumerate(levels):
-            at = time + (number + 1) * FRAME
-            if loudness > level:
-                end = at
-            elif at - end >= FRAME:
+        for number, loudness in enumerate(levels, first + 1):
+            if loudness <= level:
                 break
+            end = number * FRAME
         return end
 
     def _certain_level(self) -> float:
