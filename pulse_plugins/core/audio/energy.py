@@ -108,13 +108,15 @@ class Energy:
     def word_end(self, time: float) -> float:
         """Where the possible speech that is under way at this stream_time ends; at most a word.
 
-        The frame in which the time lies must be speech. The next word may begin within two frames.
+        The frame in which the time lies must be held and be speech: sound that begins later is
+        another word, which may follow after two quiet frames.
         """
-        first, levels = self._frames(int(time / FRAME + 1e-6) * FRAME, time + LONGEST_WORD)
+        at = int(time / FRAME + 1e-6)  # the frame; less than a sample is rounding
+        first, levels = self._frames(at * FRAME, time + LONGEST_WORD)
         level = self._possible_level(time, time + LONGEST_WORD)
         end = time
         for number, loudness in enumerate(levels, first + 1):
-            if loudness <= level:
+            if first > at or loudness <= level:
                 break
             end = number * FRAME
         return end

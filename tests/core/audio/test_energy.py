@@ -117,6 +117,12 @@ def test_a_word_that_begins_soon_after_a_pause_is_another(gap: float, mark: floa
     assert energy.word_end(mark) < 0.5 + gap
 
 
+def test_a_word_whose_sound_is_not_held_does_not_go_on_in_what_is() -> None:
+    energy = heard(tone(0, 0.2), tone(0.2, 0.3), tone(0, 0.1), tone(0.2, 0.3))
+    energy._buffer.ack(energy._buffer.offset(0.6))
+    assert energy.word_end(0.5) == 0.5
+
+
 def test_only_held_audio_can_be_asked_about() -> None:
     energy = heard(tone(0.2, 1.0))
     energy._buffer.ack(energy._buffer.offset(0.6))
