@@ -61,6 +61,11 @@ class Handoff:
     """Another agent takes over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The application commits the turn, whatever the mode is."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """What came of a call.
@@ -484,6 +489,8 @@ class Conversation:
     def _do(self, cue: object) -> None:
         match cue:
             case EndTurn() if self._mode == "manual":
+                self._tasks.append(asyncio.create_task(self._commit()))
+            case Commit():
                 self._tasks.append(asyncio.create_task(self._commit()))
             case Mute(on):
                 self._session.input.set_audio_enabled(not on)
