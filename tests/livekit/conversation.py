@@ -30,6 +30,7 @@ from livekit.agents.voice import io
 from livekit.plugins import smallestai
 
 from pulse_plugins.livekit import STT
+from tests.support import livekit_time  # noqa: F401 - the session's messages are sorted by time
 from tests.support.habits import Habits
 from tests.support.peer import Peer
 from tests.support.players import Heard, PerfectLine
