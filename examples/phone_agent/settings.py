@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -31,8 +31,8 @@ class TwilioAccount:
         account_sid: Names the account in the REST API.
     """
 
-    auth_token: str | None = None
-    shared_key: str | None = None
+    auth_token: str | None = field(default=None, repr=False)
+    shared_key: str | None = field(default=None, repr=False)
     account_sid: str | None = None
 
     @classmethod
