@@ -118,9 +118,7 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer, cut: Callable[[], Non
     @app.post("/api/cut", status_code=204)
     async def cut_the_line() -> None:
         if cut is None:
-            raise HTTPException(
-                409, "the line can be cut only on an agent for trying, with a local Pulse server"
-            )
+            raise HTTPException(409, "the lines of this agent cannot be cut from here")
         cut()
 
 

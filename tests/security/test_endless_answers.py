@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -30,6 +26,7 @@ from pulse_plugins.core.transcript.finals import _speaker
 from pulse_plugins.pipecat.frames import Voice, final_frames
 from pulse_plugins.pipecat.participants import Participants
 from tests.security.hostile_servers import Server, call, failure, running
+from tests.security.steps import lines_of
 
 
 @pytest.mark.parametrize(
@@ -70,24 +67,6 @@ async def test_a_handshake_without_end_is_cut_off() -> None:
         timeouts = Timeouts(connect=2.0, max_outage=4.0)
         error = await failure(PulseOptions(base_url=url, timeouts=timeouts))
     assert error.retryable
-
-
-def lines_of(work: Callable[[], object]) -> int:
-    """How many lines of Python an action executes."""
-    count = 0
-
-    def trace(_: FrameType, event: str, __: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 class Counted(str):
