@@ -47,14 +47,20 @@ def default_store() -> BookingStore:
     """The database that `DATABASE_URL` names, or a SQLite file in the current folder.
 
     Raises:
-        SettingError: `BOOKINGS_KEEP_DAYS` is not a whole number of days.
+        SettingError: `BOOKINGS_KEEP_DAYS` is not a whole number of days, or `DATABASE_URL` cannot
+            be used. The text does not show the URL, which may hold a password.
     """
     days = setting("BOOKINGS_KEEP_DAYS")
     if days is not None and not (days.isascii() and days.isdigit() and len(days) <= 4):
         raise SettingError("BOOKINGS_KEEP_DAYS must be a whole number of days, 0 to 9999")
-    return BookingStore(
-        setting("DATABASE_URL") or DEFAULT_URL, keep_days=KEEP_DAYS if days is None else int(days)
-    )
+    url = setting("DATABASE_URL") or DEFAULT_URL
+    try:
+        return BookingStore(url, keep_days=KEEP_DAYS if days is None else int(days))
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        raise SettingError(
+            f"DATABASE_URL cannot be used ({type(error).__name__}): check its form, and install "
+            "the driver that it names"
+        ) from None
 
 
 class _Base(DeclarativeBase):
