@@ -43,8 +43,8 @@ def command(
         bool,
         typer.Option(
             "--probe",
-            help="Also ask the server what its documents leave open. This takes about a minute "
-            "and sends about half a minute of audio.",
+            help="Also test what the documents of the service do not say. This takes about a "
+            "minute and sends about half a minute of audio.",
         ),
     ] = False,
     as_json: target.Json = False,

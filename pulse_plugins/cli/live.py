@@ -61,7 +61,7 @@ def command(
 ) -> int:
     """Show captions while somebody speaks.
 
-    Grey text may still change, white text is final. Ctrl-C ends the recording and waits for the
+    Grey text may still change; other text is final. Ctrl-C ends the recording and waits for the
     last words; a second Ctrl-C does not wait.
 
     [bold]Examples[/]

@@ -114,7 +114,9 @@ class Fault:
         if len(moments) > 1:
             raise ConfigurationError(f"fault {name}: give one of audio, word, finalize, closing")
         if self.kind is Kind.REFUSE and moments:
-            raise ConfigurationError("fault refuse: it happens at the handshake, no later")
+            raise ConfigurationError(
+                "fault refuse happens at the handshake: only @connection and @times go with it"
+            )
         counts = (self.word, self.finalize, self.closing, self.connection)
         if any(count is not None and count < 1 for count in counts):
             raise ConfigurationError(f"fault {name}: counts begin at 1")

@@ -352,7 +352,7 @@ class ScriptedRecognizer:
         if sample_rate not in self.sample_rates:
             raise ConfigurationError(f"sample_rate={sample_rate} is not a rate of the service")
         if language not in self._languages:
-            raise ConfigurationError(f"language={language!r} is not spoken by this recognizer")
+            raise ConfigurationError(f"language={language!r} is not known to this recognizer")
         return ScriptedDecoder(
             sample_rate,
             word_seconds=self._word_seconds,
