@@ -75,7 +75,7 @@ def _client() -> str:
     for each in fields(PulseOptions):
         if each.name in sent or not each.init:
             continue
-        plain = each.default is not MISSING and each.default is not None
+        plain = each.default not in (MISSING, None) and each.name not in _GROUPS
         kind = _GROUPS.get(each.name)
         see = f" See [{kind.__name__}](#{kind.__name__.lower()})." if kind else ""
         shown = f"`{each.default}`" if plain else ""

@@ -48,29 +48,34 @@ class WeakListener:
 
 
 class Alarm:
-    """One timer of a listener's; the loop that keeps it does not keep the listener."""
+    """One timer of a listener's; the loop that keeps it does not keep the listener.
+
+    The deadline is put off with each interim while somebody speaks. A timer that is set for an
+    earlier moment then stays: it looks again when it goes off.
+    """
 
     def __init__(self, listener: ref[_Listener]) -> None:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline: float | None = None
 
     def set(self, deadline: float | None) -> None:
-        """Go off then, on the loop's clock; None: not at all.
-
-        The deadline is put off several times a second while somebody speaks: to set the timer
-        anew costs less than to be woken up for nothing.
-        """
+        """Go off then, on the loop's clock; None: not at all."""
+        self._deadline = deadline
         if self._timer is not None:
-            if self._timer.when() == deadline:
+            if deadline is not None and self._timer.when() <= deadline:
                 return
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._go_off)
+            self._timer = self._loop.call_at(deadline, self._look)
 
-    def _go_off(self) -> None:
+    def _look(self) -> None:
         self._timer = None
+        if self._deadline is not None and self._loop.time() < self._deadline:
+            self.set(self._deadline)
+            return
         found = self._listener()
         if found is not None:
             found._on_time()

@@ -146,6 +146,8 @@ def refuse_unknown(arguments: Mapping[str, object], service: type) -> None:
     Raises:
         ConfigurationError: One is unknown; the text names the argument that was probably meant.
     """
+    if not arguments:
+        return  # nearly always; to look at signatures takes longer than to make the service
     known = {
         parameter.name
         for base in service.__mro__

@@ -46,7 +46,8 @@ IMPORTS = {
 }
 
 _FIRST = (
-    "import asyncio; from tests.benchmarks.contenders import CONTENDERS, hush; hush()\n"
+    "import asyncio; from tests.benchmarks.contender import hush; hush()\n"
+    "from tests.benchmarks.contenders import CONTENDERS\n"
     "async def run():\n"
     "    contender = CONTENDERS[{name!r}]('ws://127.0.0.1:{port}', 16_000)\n"
     "    async with contender:\n"

@@ -12,7 +12,8 @@ from queue import Empty
 from typing import Any, TypeVar
 
 from pulse_plugins.local.recognizers.scripted import speak
-from tests.benchmarks.contenders import CONTENDERS, FRAME_SECONDS, Contender, hush
+from tests.benchmarks.contender import FRAME_SECONDS, Contender, hush
+from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.service import RATE, on_core, stamped
 
 TURN = 3.0  # seconds of audio

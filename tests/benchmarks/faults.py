@@ -17,15 +17,10 @@ from dataclasses import asdict, dataclass
 
 from pulse_plugins.local import PulseServer, ServerOptions
 from tests.benchmarks import plot, report
-from tests.benchmarks.contenders import (
-    Contender,
-    LiveKitOfficial,
-    LiveKitOurs,
-    PipecatOfficial,
-    PipecatOurs,
-    hush,
-)
+from tests.benchmarks.contender import Contender, hush
+from tests.benchmarks.livekit_contenders import LiveKitOfficial, LiveKitOurs
 from tests.benchmarks.load import Lag
+from tests.benchmarks.pipecat_contenders import PipecatOfficial, PipecatOurs
 from tests.benchmarks.talk import VAD_DELAY, Score, Spoken, Talk, numbers, play, score, talk
 
 COMPARED: tuple[type[Contender], ...] = (PipecatOurs, PipecatOfficial, LiveKitOurs, LiveKitOfficial)

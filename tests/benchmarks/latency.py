@@ -19,7 +19,7 @@ from itertools import product
 from typing import Literal
 
 from tests.benchmarks import plot, report
-from tests.benchmarks.contenders import Contender
+from tests.benchmarks.contender import Contender
 from tests.benchmarks.crowd import alone, crowd, speak_all
 from tests.benchmarks.service import kept_back, sent_at, server_process
 

@@ -1,5 +1,8 @@
 """What a plugin itself costs: CPU per audio second above a speech-to-text that does nothing.
 
+The bare client in the same place is the least that a plugin can cost: it sends each frame as a
+packet and passes each message on.
+
     pulse-plugins bench overhead            # 1, 20 and 60 streams, five minutes
     pulse-plugins bench overhead --quick    # 20 streams, one short round
 
@@ -28,7 +31,7 @@ STREAMS = (1, 20, 60)
 ROUNDS = 4
 QUICK = (0.5, 1.5)  # seconds before, and seconds that are counted
 FAMILIES = ("pipecat", "livekit")
-KINDS = ("null", "ours", "official")
+KINDS = ("null", "bare", "ours", "official")
 
 Found = dict[tuple[str, int], list[float]]
 
@@ -65,20 +68,24 @@ def measure(
     return found
 
 
-def own(found: Found, family: str, kind: str, count: int) -> list[float]:
+def own(whole: list[float], null: list[float]) -> list[float]:
     """What a plugin adds to the null of the same round."""
-    pairs = zip(found[f"{family} {kind}", count], found[f"{family} null", count], strict=True)
-    return [whole - null for whole, null in pairs]
+    return [each - nothing for each, nothing in zip(whole, null, strict=True)]
+
+
+def spread(values: list[float]) -> str:
+    """The median, the least and the most."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f}, {max(values):.2f})"
 
 
 def table(found: Found, streams: list[int]) -> str:
     """Ratios first: of the medians."""
     rows = []
     for family, count in product(FAMILIES, streams):
-        ours, official = (own(found, family, kind, count) for kind in KINDS[1:])
-        ratio = statistics.median(ours) / statistics.median(official)
         null = found[f"{family} null", count]
-        rows.append([family, count, ratio, *map(_spread, (ours, official, null))])
+        bare, ours, official = (own(found[f"{family} {kind}", count], null) for kind in KINDS[1:])
+        ratio = statistics.median(ours) / statistics.median(official)
+        rows.append([family, count, ratio, *map(spread, (ours, official, bare, null))])
     return report.table(
         [
             "in",
@@ -86,14 +93,11 @@ def table(found: Found, streams: list[int]) -> str:
             "ours / official",
             "ours, ms: median (least, most)",
             "official, ms",
+            "bare client, ms",
             "the framework alone, ms",
         ],
         rows,
     )
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f}, {max(values):.2f})"
 
 
 def main() -> None:
@@ -112,7 +116,8 @@ def main() -> None:
         "milliseconds of CPU per audio second",
         {
             f"{family}, {count} streams": {
-                kind: own(found, family, kind, count) for kind in KINDS[1:]
+                kind: own(found[f"{family} {kind}", count], found[f"{family} null", count])
+                for kind in KINDS[1:]
             }
             for family, count in product(FAMILIES, streams)
         },

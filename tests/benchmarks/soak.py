@@ -27,15 +27,11 @@ from pathlib import Path
 
 from pulse_plugins.local import PulseServer, ServerOptions
 from tests.benchmarks import report
-from tests.benchmarks.contenders import (
-    FRAME_SECONDS,
-    Contender,
-    Engine,
-    LiveKitOurs,
-    PipecatOurs,
-    hush,
-)
+from tests.benchmarks.contender import FRAME_SECONDS, Contender, hush
+from tests.benchmarks.contenders import Engine
+from tests.benchmarks.livekit_contenders import LiveKitOurs
 from tests.benchmarks.load import Lag
+from tests.benchmarks.pipecat_contenders import PipecatOurs
 from tests.benchmarks.talk import Score, numbers, score, talk
 
 MIX: tuple[type[Contender], ...] = (Engine, Engine, Engine, PipecatOurs, LiveKitOurs)

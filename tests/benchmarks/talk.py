@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pulse_plugins.local.recognizers.scripted import silence, speak, unspell
-from tests.benchmarks.contenders import FRAME_SECONDS, Contender
+from tests.benchmarks.contender import FRAME_SECONDS, Contender
 
 GAP = 0.06  # seconds between two words
 VAD_DELAY = 0.2  # seconds after which both frameworks' VADs say that speech began or ended

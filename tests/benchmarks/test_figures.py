@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pulse_plugins.local.recognizers.scripted import ScriptedDecoder, spell
 from tests.benchmarks import comparison, plot, report
-from tests.benchmarks.contenders import Bare, Contender, Heard
+from tests.benchmarks.bare import Bare
+from tests.benchmarks.contender import Contender, Heard
 from tests.benchmarks.faults import Mishap, Scenario, judge
 from tests.benchmarks.talk import Score, Spoken, numbers, score, talk
 

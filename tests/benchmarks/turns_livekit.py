@@ -22,7 +22,8 @@ from livekit.agents import inference
 from pulse_plugins.local import PulseServer, ServerOptions, recordings
 from pulse_plugins.local.recordings import Recording
 from tests.benchmarks import plot, report
-from tests.benchmarks.contenders import LiveKitOfficial, LiveKitOurs, hush
+from tests.benchmarks.contender import hush
+from tests.benchmarks.livekit_contenders import LiveKitOfficial, LiveKitOurs
 from tests.benchmarks.load import Lag
 from tests.benchmarks.readers import ReadingRecognizer, bare
 from tests.livekit.rig import Rig, session

@@ -41,14 +41,9 @@ from pipecat.workers.runner import WorkerRunner
 from pulse_plugins.local import PulseServer, ServerOptions, recordings
 from pulse_plugins.local.recordings import Recording
 from tests.benchmarks import plot, report
-from tests.benchmarks.contenders import (
-    FRAME_SECONDS,
-    Contender,
-    PipecatOfficial,
-    PipecatOurs,
-    hush,
-)
+from tests.benchmarks.contender import FRAME_SECONDS, Contender, hush
 from tests.benchmarks.load import Lag
+from tests.benchmarks.pipecat_contenders import PipecatOfficial, PipecatOurs
 from tests.benchmarks.readers import ReadingRecognizer, bare
 
 Kind = type[PipecatOurs | PipecatOfficial]

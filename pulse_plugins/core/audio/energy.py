@@ -62,8 +62,8 @@ class Energy:
         """Words were recognized between these stream_times; call it before they are acked."""
         levels = self._frames(max(start, end - _LEARNED_SECONDS), end)[1]
         # The time of one word may follow a long pause: frames of the pause do not count.
-        loud = [level for level in levels if level >= LIKE_WORDS * max(levels)]
-        if loud:
+        least = LIKE_WORDS * max(levels, default=0.0)
+        if loud := list(filter(least.__le__, levels)):
             self._words = _quantile(loud, _LOUD_SHARE)
 
     def certain(self, start: float, end: float) -> float:
@@ -138,7 +138,7 @@ class Energy:
         return max(loudness.tolist(), default=0.0)
 
     def _seconds_above(self, level: float, start: float, end: float) -> float:
-        return len([each for each in self._frames(start, end)[1] if each > level]) * FRAME
+        return sum(map(level.__lt__, self._frames(start, end)[1])) * FRAME
 
     def _frames(self, start: float, end: float) -> tuple[int, list[float]]:
         """The number of the first frame between two stream_times, and the loudness of each.

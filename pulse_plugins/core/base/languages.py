@@ -163,6 +163,7 @@ def normalize(code: str) -> str:
     return code
 
 
+@lru_cache(maxsize=64)
 def spaceless(code: str) -> bool:
     """Whether segments of this language join without a space; False for unknown codes."""
     return _primary(code) in _SPACELESS

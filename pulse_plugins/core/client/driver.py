@@ -269,12 +269,13 @@ class Driver:
 
     def _received(self, connection: int, message: str | bytes) -> None:
         session = self.session
+        is_calm = False
         try:
-            session.received(connection, message, self._time())
+            is_calm = session.received(connection, message, self._time())
         except Exception as failed:
             session.disconnected(connection, _internal(failed), self._time())
             self._tasks[connection].cancel()
-        if not session.is_calm:
+        if not is_calm:
             self.step()
         elif session.events:
             self._dispatch()

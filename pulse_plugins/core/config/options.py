@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -175,9 +176,9 @@ class PulseOptions:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: str | None = field(default=None, repr=False)
     packet_ms: int | None = None
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    limits: Limits = field(default_factory=Limits)
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: RetryPolicy = RetryPolicy()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
     # The key of each base URL, found when the object is made: the environment may change later.
     _keys: Mapping[str, str | None] = field(init=False, repr=False)
 
@@ -325,9 +326,11 @@ class PulseOptions:
         Raises:
             ConfigurationError: An option is unknown or cannot work.
         """
-        unknown = changes.keys() - {each.name for each in fields(self) if each.init}
+        unknown = changes.keys() - _given_fields()
         if unknown:
             raise ConfigurationError(f"no such option: {', '.join(sorted(unknown))}")
+        if all(getattr(self, name) is value for name, value in changes.items()):
+            return self
         return replace(self, **changes)
 
     def same_connection(self, other: PulseOptions) -> bool:
@@ -340,6 +343,13 @@ class PulseOptions:
         )
 
 
+@lru_cache(maxsize=1)
+def _given_fields() -> frozenset[str]:
+    """The options that a caller can give."""
+    return frozenset(each.name for each in fields(PulseOptions) if each.init)
+
+
+@lru_cache(maxsize=1)
 def wire_fields() -> tuple[Field[Any], ...]:
     """The fields of `PulseOptions` that are query parameters, in order, with their metadata."""
     return tuple(each for each in fields(PulseOptions) if "wire" in each.metadata)

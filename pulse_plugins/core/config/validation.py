@@ -39,23 +39,36 @@ def check_types(options: Any, *, endless: bool = False) -> None:
     Raises:
         ConfigurationError: A value has another type, is not a number, or cannot be encoded.
     """
-    for each in fields(options):
-        names = str(each.type).split(" | ")
-        if not all(name in _PLAIN for name in names):
-            continue
-        value = getattr(options, each.name)
-        if not any(_is(value, name) for name in names):
+    for field, names, exact in _plain_fields(type(options)):  # type: ignore[arg-type]
+        value = getattr(options, field)
+        if type(value) not in exact and not any(_is(value, name) for name in names):
             wanted = " or ".join(_PLAIN[name][0] for name in names)
-            raise ConfigurationError(f"{each.name} takes {wanted}, not {type(value).__name__}")
+            raise ConfigurationError(f"{field} takes {wanted}, not {type(value).__name__}")
         if isinstance(value, float) and (isnan(value) or not (endless or isfinite(value))):
-            raise ConfigurationError(f"{each.name}={value!r} is not a usable number")
+            raise ConfigurationError(f"{field}={value!r} is not a usable number")
         if isinstance(value, str) and not is_encodable(value):
-            raise ConfigurationError(f"{each.name} holds half a surrogate pair")
+            raise ConfigurationError(f"{field} holds half a surrogate pair")
+
+
+@lru_cache
+def _plain_fields(kind: type) -> list[tuple[str, list[str], frozenset[type]]]:
+    """The fields of a dataclass whose annotations consist of plain types.
+
+    Returns:
+        Of each its name, the names of its types, and the types that nearly all values have.
+    """
+    exact = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
+    found = [(each.name, str(each.type).split(" | ")) for each in fields(kind)]
+    return [
+        (name, names, frozenset(exact[each] for each in names))
+        for name, names in found
+        if all(each in _PLAIN for each in names)
+    ]
 
 
 def _is(value: object, name: str) -> bool:
-    if isinstance(value, bool):
-        return name == "bool"
+    if value is None or isinstance(value, bool):
+        return name == ("None" if value is None else "bool")
     return isinstance(value, _PLAIN[name][1])
 
 

@@ -172,17 +172,17 @@ class Session:
             self._connections.opened(connection, now, seconds)
             self._settle(now)
 
-    def received(self, connection_id: int, data: str | bytes, now: float) -> None:
-        """A message came."""
+    def received(self, connection_id: int, data: str | bytes, now: float) -> bool:
+        """A message came; returns whether nothing is to be sent, timed anew, opened or closed."""
         connection = self._connections.find(connection_id)
         if connection is None or not connection.is_open:
-            return
+            return True
         connection.last_heard_at = now
         message = parse(data)
         if isinstance(message, ErrorReport):
             self._reported(connection, message.error, now)
         elif connection is not self._connections.current:
-            return  # nothing was sent on it yet, so that it has nothing to say
+            return True  # nothing was sent on it yet, so that it has nothing to say
         elif isinstance(message, Transcript):
             self._transcript(connection, message, now)
         elif isinstance(message, SpeechMark):
@@ -191,8 +191,10 @@ class Session:
             self.events.append(SpeechStarted(time) if message.started else SpeechEnded(time))
         elif isinstance(message, Unreadable):
             self.events.append(MessageIgnored(message.reason))
-        if not self.is_calm:
+        is_calm = self._is_calm
+        if not is_calm:
             self._settle(now)
+        return is_calm
 
     def disconnected(self, connection_id: int, error: PulseError | None, now: float) -> None:
         """A connection is gone, or could not be made.
@@ -242,17 +244,6 @@ class Session:
         return taken
 
     @property
-    def is_calm(self) -> bool:
-        """Whether a message can only have brought events: nothing is to be sent or timed anew."""
-        connections = self._connections
-        return (
-            connections.state is _OPEN
-            and not (connections.commands or self._assembler.requests.has_unsent)
-            and connections.switch is None
-            and not self.closing.began
-        )
-
-    @property
     def has_work(self) -> bool:
         """Whether the driver has more to do than to write live audio."""
         return bool(self.buffer.unsent or self._connections.commands or self.events)
@@ -280,8 +271,7 @@ class Session:
             self._connections.history.text_came()
             self._stall.words_came()
         if not (message.is_final or message.is_last):
-            interim = self._assembler.interim(message, now)
-            if interim is not None:
+            if (interim := self._assembler.interim(message, now)) is not None:
                 self.events.append(interim)
             return
         self._apply(self._assembler.final(message, connection.clock, now))
@@ -324,9 +314,8 @@ class Session:
             error = StalledError("speech was sent and the server has sent nothing for too long")
             self._connections.lost(connection, error, now)
             return
-        self.buffer.release(
-            self._assembler.releasable(*self._history.look(now, self.buffer.next_offset))
-        )
+        looks = self._history.look(now, self.buffer.next_offset)
+        self.buffer.release(self._assembler.releasable(*looks))
 
     # The end.
 
@@ -366,8 +355,7 @@ class Session:
         connections = self._connections
         connections.take_over_if_drained(now)
         if connections.verdict is not None and self.state is not _CLOSED:
-            failed = connections.verdict is Verdict.FAIL
-            self._finish(connections.failure if failed else None)
+            self._finish(connections.failure if connections.verdict is Verdict.FAIL else None)
         if self.state is _CLOSED:
             return
         heard = connections.current if self.state is _OPEN else None
@@ -376,9 +364,20 @@ class Session:
         self._set_deadlines()
         self._set_live()
 
+    @property
+    def _is_calm(self) -> bool:
+        """Whether nothing is to be sent, timed anew, opened or closed."""
+        connections = self._connections
+        return (
+            connections.state is _OPEN
+            and not (connections.commands or self._assembler.requests.has_unsent)
+            and connections.switch is None
+            and not self.closing.began
+        )
+
     def _set_live(self) -> None:
         """Whether new audio is the next thing to send, or something else comes first."""
-        is_live = self.is_calm and not self._connections.is_replaying
+        is_live = self._is_calm and not self._connections.is_replaying
         self.outgoing.live_connection = self._connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:

@@ -22,6 +22,7 @@ from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
+from pulse_plugins.core.base.text import plain
 from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
 from pulse_plugins.core.transcript.cut_word import CutWord
@@ -211,9 +212,8 @@ class TranscriptAssembler:
     @property
     def owes_speech(self) -> bool:
         """Whether the words of an interim or of held speech, sent or not, are still to come."""
-        if self.open_text:
-            return True
-        return self._coverage.certain_before(self._buffer.end) >= SHORTEST_WORD
+        left = self._coverage.certain_before(self._buffer.end)
+        return bool(self.open_text) or left >= SHORTEST_WORD
 
     @property
     def owes_at_end(self) -> bool:
@@ -357,10 +357,10 @@ class TranscriptAssembler:
 
     def _without_known(self, text: str) -> str:
         """An interim without the words that were delivered before."""
-        words, keys = tokens(text, self._finals.language), keys_of(text, self._finals.language)
-        start = self._buffer.seconds(self._buffer.start)
-        known, _ = self._delivered.overlap_of_text(keys, start)
-        known = known or int(self._cut.begins(keys))
+        words = tokens(text, self._finals.language)
+        keys = [plain(word) for word in words] if self._delivered.may_repeat else []
+        known, _ = self._delivered.overlap_of_text(keys, self._buffer.seconds(self._buffer.start))
+        known = known or int(self._cut.begins(words[0]))
         return self._finals.gap.join(words[known:]) if known else text
 
     def _ack(

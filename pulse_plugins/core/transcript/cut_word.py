@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.base.text import plain
 from pulse_plugins.core.transcript.coverage import WORD_END
 from pulse_plugins.core.transcript.delivered import DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import FinalizeRequests
@@ -59,8 +60,8 @@ class CutWord:
         if self.mark is not None:
             self._delivered.stretch_last(self._energy.word_end(self.mark))
 
-    def begins(self, keys: list[str]) -> bool:
-        """Whether a text without times begins with the rest of the word."""
-        if self.mark is None or keys[:1] != [self._delivered.last_key]:
+    def begins(self, first_word: str) -> bool:
+        """Whether a text without times that begins with this word begins with the rest of ours."""
+        if self.mark is None or plain(first_word) != self._delivered.last_key:
             return False
         return self._energy.word_end(self.mark) > self.mark

@@ -131,7 +131,9 @@ class DeliveredWords:
             How many leading words of the text were delivered before, and how many words of the
             replay have been heard again with them.
         """
-        said = self._said_by_promoted([DeliveredWord(key, start, start) for key in keys])
+        said = 0
+        if self._promoted:
+            said = self._said_by_promoted([DeliveredWord(key, start, start) for key in keys])
         if said or not self._replayable:
             return said, 0
         replayed = [word.key for word in self._replayable]

@@ -24,6 +24,7 @@ Nothing here reads a clock: `now` is any steady clock in seconds.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Reversible
 
 from pulse_plugins.core.audio.formats import loudness
 from pulse_plugins.core.base.text import plain_words
@@ -57,7 +58,7 @@ class EagerText:
         self._seconds = 0.0
         self._speech = 0.0  # loudness, 0 to 1
         # The audio in which words came, newest last. Its loudness is computed when it matters.
-        self._spoken: deque[bytes] = deque(maxlen=_SPOKEN)
+        self._spoken: deque[list[tuple[float, bytes]]] = deque(maxlen=_SPOKEN)
         self._text = self._passed_on = ""
         self._is_closed = False  # the text is made of finals only
         self._changed_at = 0.0
@@ -91,7 +92,7 @@ class EagerText:
         if text != self._text:
             if not closed:  # a final adds no word that was not heard before
                 self._shown_at = self._heard
-                self._spoken.append(self._newest(STABLE))
+                self._spoken.append(list(self._audio))
             self._text, self._changed_at = text, now
 
     def compare(self, interim: str, final: str, last_word_end: float | None) -> None:
@@ -163,8 +164,9 @@ class EagerText:
             before: Seconds from its end to the newest audio; both together at most 1.5.
         """
         while self._spoken:
-            self._speech = max(loudness(self._spoken.popleft(), "linear16"), self._speech * 0.8)
-        stretch = self._newest(seconds + before)
+            spoken = _newest(self._spoken.popleft(), STABLE)
+            self._speech = max(loudness(spoken, "linear16"), self._speech * 0.8)
+        stretch = _newest(self._audio, seconds + before)
         if before and self._seconds:
             per_second = sum(len(data) for _, data in self._audio) / self._seconds
             stretch = stretch[: max(0, len(stretch) - 2 * round(before * per_second / 2))]
@@ -183,13 +185,15 @@ class EagerText:
         share = self._shares[self.exact]
         return self._is_new and share is not None and share >= WORTH
 
-    def _newest(self, seconds: float) -> bytes:
-        pieces: list[bytes] = []
-        for length, data in reversed(self._audio):
-            if seconds <= 1e-6:
-                break
-            if length > seconds:  # a part of it, in whole samples
-                data = data[-2 * max(1, round(len(data) / 2 * seconds / length)) :]
-            pieces.append(data)
-            seconds -= length
-        return b"".join(reversed(pieces))
+
+def _newest(audio: Reversible[tuple[float, bytes]], seconds: float) -> bytes:
+    """The newest part of audio, of this length."""
+    pieces: list[bytes] = []
+    for length, data in reversed(audio):
+        if seconds <= 1e-6:
+            break
+        if length > seconds:  # a part of it, in whole samples
+            data = data[-2 * max(1, round(len(data) / 2 * seconds / length)) :]
+        pieces.append(data)
+        seconds -= length
+    return b"".join(reversed(pieces))

@@ -277,10 +277,10 @@ class UtteranceAssembler:
 
     def _shown(self) -> Released:
         """An interim with all words of the open utterance."""
-        first: Interim | Final | None = self._segments[0] if self._segments else self._open
-        assert first is not None
+        if not self._segments:
+            return Released(self._open)
         newest = self._open or self._segments[-1]
-        return Released(Interim(self.text, first.start, newest.session_id))
+        return Released(Interim(self.text, self._segments[0].start, newest.session_id))
 
     def _release_closed(self, now: float) -> Released:
         """The closed segments leave as one final; an open interim begins the next utterance."""
