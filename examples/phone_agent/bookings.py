@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 
 from examples.phone_agent.settings import SettingError, setting
+from examples.phone_agent.spoken import spoken_day, spoken_people, spoken_time
 
 T = TypeVar("T")
 DEFAULT_URL = "sqlite:///bookings.db"
@@ -37,6 +38,14 @@ class Booking:
     time: time
     name: str
     phone: str
+
+    @property
+    def in_words(self) -> str:
+        """The booking in one line, as people say it."""
+        return (
+            f"{self.name}, {spoken_people(self.party)}, {spoken_day(self.day)}, "
+            f"{spoken_time(self.time)}, phone {self.phone}"
+        )
 
 
 class BookingError(RuntimeError):
