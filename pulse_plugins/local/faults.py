@@ -83,12 +83,12 @@ class Fault:
     """One thing that goes wrong; see the module for what each means.
 
     Attributes:
-        kind: What happens; a string of the same name will do.
+        kind: What happens, as a `Kind` or as its name.
         value: The close code, HTTP status or seconds, where the kind has one.
         audio: Seconds of the connection's audio after which it happens.
         word: It happens once so many words of the connection were heard.
         finalize: It happens at the connection's nth finalize, before the answer.
-        closing: 1: it happens at the closing word, before the answer.
+        closing: 1: it happens at the closing message, before the answer.
         connection: Only on the server's nth connection.
         times: On how many connections; 0 means all.
     """
