@@ -45,10 +45,10 @@ from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
-from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, OpenFlushes, TurnEnding
+from pulse_plugins.livekit.turn_ending import QUIET_HOLD, ModeReader, OpenFlushes, TurnEnding
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
-_LOST_END = 2.0  # seconds without text and in silence: the server does not report this end
+_LOST_END = 2.0  # seconds without text: the server may not report this end
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
 _SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
@@ -288,7 +288,8 @@ class SpeechEvents:
         may only be slow: it works in chunks of about 1.1 s.
         """
         may_go_on = self._server.is_open or now < self._changed_at + 3 * QUIET_HOLD
-        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(QUIET / 2):
+        quiet = self.turns.quiet(server_hears=self._server.is_open)
+        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(quiet):
             self._caller.look_later(now)
         else:
             self._server.is_open = False

@@ -336,6 +336,32 @@ def test_without_the_servers_detector_a_slow_decoder_ends_nothing() -> None:
     assert END not in call.take()
 
 
+def test_a_flush_is_waited_for_until_the_caller_has_been_quiet() -> None:
+    """The server shows no text of what the caller has just said."""
+    call = Call("vad", (0.5, 2.0), (2.45, 3.9))
+    call.at(1.1, Interim("a", 0.0)).at(2.7, said("a b c", 0.5, 2.0)).at(4.5)
+    assert FINAL not in call.take()
+    call.at(3.9 + QUIET + 0.3)
+    assert call.take() == [FINAL, END]
+
+
+def test_a_slow_report_of_the_end_is_waited_for() -> None:
+    call = Call("stt", (0.5, 2.0), (2.45, 4.0))
+    call.at(1.1, SpeechStarted(0.5), Interim("a", 0.0)).at(2.3, said("a b", 0.5, 2.0))
+    call.at(2.8, SpeechStarted(2.45)).at(5.2)
+    assert END not in call.take()
+    call.at(5.25, said("c d", 2.45, 4.0), SpeechEnded(4.0))
+    assert call.take_texts() == ["a b c d"]
+
+
+def test_an_end_that_is_not_reported_is_not_waited_for_longer() -> None:
+    call = Call("stt", (0.5, 2.0))
+    call.at(1.1, SpeechStarted(0.5), Interim("a", 0.0)).at(2.3, said("a b", 0.5, 2.0)).at(4.2)
+    assert END not in call.take()
+    call.at(4.6)
+    assert call.take() == [FINAL, END]
+
+
 def test_audio_that_stops_ends_a_server_turn() -> None:
     call = Call("stt", (0.5, 1.6)).at(1.1, SpeechStarted(0.5), Interim("a b", 0.0)).at(1.6)
     call.events.advance(2.3, silent_for=0.7)
