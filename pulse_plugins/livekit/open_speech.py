@@ -88,6 +88,14 @@ class CallerAudio:
         stretch = min(since, within)
         return not self._eager.is_quiet(stretch, before=since - stretch)
 
+    def is_long_past(self, stream_time: float) -> bool:
+        """Whether so much audio followed this moment that it cannot be judged.
+
+        After an outage the server hears the audio of seconds in a moment: what it reports next
+        tells whether the caller went on.
+        """
+        return self._clock.until - stream_time > _LOOKS_BACK
+
     def is_heard(self, now: float, *, at_most: float = inf) -> None:
         """The caller goes on.
 

@@ -248,7 +248,7 @@ class SpeechEvents:
             return
         self._server.ended_at = at
         self._changed_at = now
-        if self._caller.has_speech_since(at):
+        if self._caller.has_speech_since(at) or self._caller.is_long_past(at):
             self._caller.is_heard(now, at_most=_RESUMED)
         elif self._holds_for == 0.0:
             self._close(now)

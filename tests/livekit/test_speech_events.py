@@ -313,6 +313,21 @@ def test_an_end_is_not_believed_while_the_caller_is_heard_to_go_on() -> None:
     assert call.take_texts() == ["a b c d"]
 
 
+@pytest.mark.parametrize(("goes_on", "texts"), [(True, ["a b c"]), (False, ["a b"])])
+def test_an_end_in_a_replay_waits_for_what_the_server_reports_next(
+    goes_on: bool, texts: list[str]
+) -> None:
+    call = Call("stt", (0.9, 2.0), *([(2.4, 2.7)] if goes_on else []))
+    call.at(1.0, SpeechStarted(0.9)).at(1.2, Disconnected(ConnectionLostError("gone")))
+    call.at(4.4, Recovered(3.2, 3.0), SpeechStarted(0.9), Interim("a b", 0.0))
+    call.at(4.5, said("a b", 0.9, 2.0), SpeechEnded(2.0))
+    assert END not in call.take()
+    if goes_on:
+        call.at(4.55, SpeechStarted(2.4)).at(4.6, said("c", 2.4, 2.7), SpeechEnded(2.7))
+    call.at(5.1)
+    assert call.take_texts() == texts
+
+
 def test_without_word_times_the_words_are_asked_for() -> None:
     call = Call("stt", (0.9, 1.6))
     call.at(1.0, SpeechStarted(0.8)).at(1.95, Final("a b", 0.8, 1.9), SpeechEnded(1.6))
@@ -414,7 +429,7 @@ def test_a_reconnect_in_mid_speech_keeps_the_pair_and_ends_nothing() -> None:
     call = Call("stt", (0.9, 2.2))
     call.at(1.0, SpeechStarted(0.8)).at(1.2, said("a", 0.9, 1.1))
     call.at(1.5, Disconnected(ConnectionLostError("gone"))).at(6.0, Recovered(4.5, 0.7))
-    call.at(6.1, SpeechStarted(0.8)).at(6.2, said("b", 1.2, 2.2)).at(6.3, SpeechEnded(2.3))
+    call.at(6.1, SpeechStarted(0.8)).at(6.2, said("b", 1.2, 2.2)).at(6.3, SpeechEnded(2.3)).at(6.8)
     assert call.take() == [START, INTERIM, INTERIM, FINAL, END]
 
 
