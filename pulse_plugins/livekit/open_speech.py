@@ -95,6 +95,14 @@ class CallerAudio:
         """Whether the caller speaks now, which is after this moment."""
         return self._clock.until > stream_time and not self._eager.is_quiet(_NOW)
 
+    def is_long_past(self, stream_time: float) -> bool:
+        """Whether so much audio followed this moment that it cannot be judged.
+
+        After an outage the server hears the audio of seconds in a moment: what it reports next
+        tells whether the caller went on.
+        """
+        return self._clock.until - stream_time > _LOOKS_BACK
+
     def is_heard(self, now: float, *, at_most: float = inf) -> None:
         """The caller goes on.
 

@@ -16,9 +16,8 @@ Who ends turns decides how long closed segments are held, and the framework does
 
 `TurnEnding` knows which of the two it is. In both, an utterance that nobody asks for leaves once
 the server has reported the end of speech and nothing followed for a while, or, on a server that
-does not report it, once no text has come for a while and the caller is quiet.
-
-Nothing here awaits or reads a clock: `now` is an argument, `deadline` says when to `advance`.
+does not report it, once no text has come for a while and the caller is quiet. Nothing here awaits
+or reads a clock: `now` is an argument, `deadline` says when to `advance`.
 """
 
 from __future__ import annotations
@@ -46,10 +45,10 @@ from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
-from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, TurnEnding
+from pulse_plugins.livekit.turn_ending import QUIET_HOLD, ModeReader, TurnEnding
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
-_LOST_END = 2.0  # seconds without text and in silence: the server does not report this end
+_LOST_END = 2.0  # seconds without text: the server may not report this end
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
 _DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
@@ -225,9 +224,9 @@ class SpeechEvents:
             self._interim = ""
         if final.finalized:
             self._newest_answer = final
-        if final.finalized and self._has_resumed(final):
-            self._utterance.speech_started()
-            self._caller.is_heard(now)
+            if self._has_resumed(final):
+                self._utterance.speech_started()
+                self._caller.is_heard(now)
         self._pass(self._utterance.final(final, now), now)
         self._all_may_be_heard(now)
 
@@ -247,7 +246,7 @@ class SpeechEvents:
             return
         self._server.ended_at = at
         self._changed_at = now
-        if self._caller.has_speech_since(at):
+        if self._caller.has_speech_since(at) or self._caller.is_long_past(at):
             self._caller.is_heard(now, at_most=_RESUMED)
         elif self._holds_for == 0.0:
             self._close(now)
@@ -287,7 +286,8 @@ class SpeechEvents:
         may only be slow: it works in chunks of about 1.1 s.
         """
         may_go_on = self._server.is_open or now < self._changed_at + 3 * QUIET_HOLD
-        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(QUIET / 2):
+        quiet = self.turns.quiet(server_hears=self._server.is_open)
+        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(quiet):
             self._caller.look_later(now)
         else:
             self._server.is_open = False
@@ -336,9 +336,9 @@ class SpeechEvents:
         the mode `manual`, is a commit of the application, and its FINAL is never held.
         """
         newest, flushed_at = self._flushes.newest, self._flushed_at
-        if newest is None or flushed_at is None or (answer.finalize_id or 0) < newest:
+        if newest is None or flushed_at is None or self.turns.mode not in _DETECTED:
             return False
-        if self.turns.mode not in _DETECTED:
+        if (answer.finalize_id or 0) < newest:
             return False
         if self._caller.has_speech_since(flushed_at, within=SAME_TURN):
             return bool(answer.text) or self._utterance.is_open

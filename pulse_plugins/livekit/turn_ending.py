@@ -26,6 +26,9 @@ DETECTOR_HOLD = 1.8
 QUIET = 0.8  # seconds without new text, where the server reports no end of speech
 # The same where a flush may still come: at 0.9 s of latency the last word is shown that late.
 QUIET_HOLD = 1.4
+# Seconds of quiet audio by which the server has reported the end of speech, or never will: its
+# window of 0.3 to 0.6 s, and 0.9 s of latency.
+REPORTED = 1.5
 _PATIENCE = 1.5  # seconds
 _MISSES = 3
 
@@ -74,6 +77,19 @@ class TurnEnding:
         if self.mode == "detector":
             return DETECTOR_HOLD
         return HOLD if server_ends else QUIET_HOLD
+
+    def quiet(self, *, server_hears: bool) -> float:
+        """Seconds of quiet audio after which nobody else will end the speech.
+
+        A flush comes 0.55 s after speech, which is when the framework's voice detector reports
+        its end.
+
+        Args:
+            server_hears: The server's voice detector hears that the speech goes on.
+        """
+        if server_hears:
+            return REPORTED
+        return QUIET if self.has_flushes else QUIET / 2
 
     def look(self) -> None:
         """Read the mode again: an agent may have been replaced."""

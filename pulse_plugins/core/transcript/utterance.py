@@ -246,11 +246,12 @@ class UtteranceAssembler:
         if mark is not None:
             self._answered_until = mark
             # Seen with a cough that was taken for speech: its empty answer came after the words
-            # of the turn that followed.
+            # of the turn that followed. If the server does not answer for no words, the next
+            # answer holds the words of the turn that followed.
             newer = [
                 each
                 for each in self._segments
-                if each is not answer and each.words and each.start >= mark - _AT_MARK
+                if each.words and each.start >= mark - (0.0 if each is answer else _AT_MARK)
             ]
         self._segments = [each for each in self._segments if each not in newer]
         segments = self._take()
