@@ -1,6 +1,6 @@
 """What a plugin adds to latency: from the server's send to the framework's event, and back.
 
-    pulse-plugins bench latency            # 1 and 60 streams
+    pulse-plugins bench latency            # 1, 20 and 60 streams
     pulse-plugins bench latency --quick    # 20 streams, ours and the bare client
 
 The server's texts hold the moment at which they were sent, the frames of audio the moment at which
@@ -119,7 +119,7 @@ def main() -> None:
     if arguments.quick:
         streams, names, seconds = [20], list(QUICK_NAMES), QUICK
     else:
-        streams, names, seconds = [1, 60], list(NAMES), SECONDS
+        streams, names, seconds = [1, 20, 60], list(NAMES), SECONDS
     found = measure(streams, names, seconds)
     text = f"Milliseconds, p50 / p99.\n\n{table(found)}"
     most = streams[-1]

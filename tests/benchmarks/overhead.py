@@ -28,7 +28,7 @@ from tests.benchmarks.service import server_process
 
 SECONDS = 3.0  # of audio a stream in each round
 STREAMS = (1, 20, 60)
-ROUNDS = 4
+ROUNDS = 3
 QUICK = (0.5, 1.5)  # seconds before, and seconds that are counted
 FAMILIES = ("pipecat", "livekit")
 KINDS = ("null", "bare", "ours", "official")
