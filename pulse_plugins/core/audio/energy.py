@@ -108,15 +108,17 @@ class Energy:
     def word_end(self, time: float) -> float:
         """Where the possible speech that is under way at this stream_time ends; at most a word.
 
-        The frame in which the time lies must be held and be speech: sound that begins later is
-        another word, which may follow after two quiet frames.
+        The last 20 ms before the time and the frame in which it lies must be held and be speech:
+        sound that begins later is another word.
         """
-        at = int(time / FRAME + 1e-6)  # the frame; less than a sample is rounding
-        first, levels = self._frames(at * FRAME, time + LONGEST_WORD)
+        frame = int(time / FRAME + 1e-6)  # less than a sample is rounding
+        first, levels = self._frames(frame * FRAME, time + LONGEST_WORD)
         level = self._possible_level(time, time + LONGEST_WORD)
+        offset = self._buffer.offset(time)
+        is_heard = self._loudness(offset - self._frame_bytes, offset) > level
         end = time
         for number, loudness in enumerate(levels, first + 1):
-            if first > at or loudness <= level:
+            if not is_heard or loudness <= level:
                 break
             end = number * FRAME
         return end
@@ -134,7 +136,11 @@ class Energy:
     def _begun_frame(self, time: float) -> float:
         """The loudness of the frame that is not over at this stream_time; 0 if it has not begun."""
         offset = self._buffer.offset(time)
-        audio = self._buffer.read(offset - offset % self._frame_bytes, offset)
+        return self._loudness(offset - offset % self._frame_bytes, offset)
+
+    def _loudness(self, start: int, end: int) -> float:
+        """The loudness between two offsets; 0 if nothing is held there."""
+        audio = self._buffer.read(start, end)
         if not audio:
             return 0.0
         loudness = frame_loudness(audio, self._encoding, len(audio))

@@ -7,6 +7,7 @@ keepalive when nothing else was sent for some time.
 from __future__ import annotations
 
 from pulse_plugins.core.audio.formats import silence
+from pulse_plugins.core.audio.packetizer import MAX_PACKET_BYTES
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.session.closing import Closing
@@ -162,10 +163,9 @@ class Outgoing:
             return message
         # Endpoints without a keepalive message take silence for one (docs/protocol.md, section
         # 4.1). The server counts it, the stream does not.
-        rate = self._in_force.options.sample_rate
-        quiet = silence(self._encoding, rate, _KEEPALIVE_SILENCE)
-        sent = self._buffer.seconds(connection.sent_bytes)
-        connection.clock.inserted(sent, _KEEPALIVE_SILENCE)
+        seconds = min(_KEEPALIVE_SILENCE, MAX_PACKET_BYTES / self._buffer.bytes_per_second)
+        quiet = silence(self._encoding, self._in_force.options.sample_rate, seconds)
+        connection.clock.inserted(self._buffer.seconds(connection.sent_bytes), seconds)
         connection.sent_bytes += len(quiet)
         self.silence_bytes += len(quiet)
         return quiet

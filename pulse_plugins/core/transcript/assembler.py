@@ -92,9 +92,7 @@ class TranscriptAssembler:
     def interim(self, message: Transcript, now: float) -> Interim | None:
         """The open segment as the server hears it now, or None when it says nothing new."""
         text = message.text
-        if not _HAS_WORD.search(text):
-            return None
-        if self._is_fresh and self._is_overtaken(text):
+        if not _HAS_WORD.search(text) or (self._is_fresh and self._is_overtaken(text)):
             return None
         self._is_fresh = False
         may_repeat = self._delivered.may_repeat or self._cut.mark is not None
@@ -372,7 +370,9 @@ class TranscriptAssembler:
         are acked, as it may be the answer to an older request and soft words look like silence.
         """
         acked = placed.ack
-        if words is None and self._sent - acked < SHORTEST_WORD:  # input paused, perhaps in a word
+        # The answer may leave out a word that is under way at the mark, or where the input paused.
+        mark = self._sent if answer is None else self._buffer.seconds(answer.mark)
+        if words is None and mark - acked < SHORTEST_WORD:
             acked = min(acked, self.energy.word_start(acked))
         if placed.text and words and (start := self._cut.look(words[-1].end)) is not None:
             acked = min(acked, start)
@@ -380,7 +380,7 @@ class TranscriptAssembler:
             self._words_since_answer = False
             if not sure:
                 return self._buffer.offset(acked)
-            word_start = self.energy.word_start(self._buffer.seconds(answer.mark))
+            word_start = self.energy.word_start(mark)
             self._coverage.reaches(word_start)
             acked = max(acked, word_start)
         return self._buffer.offset(acked)

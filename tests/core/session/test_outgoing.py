@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
+from pulse_plugins.core.audio.packetizer import MAX_PACKET_BYTES
+from pulse_plugins.core.config.encodings import Encoding
+from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.session.deadlines import Timer
+from pulse_plugins.core.session.session import Session
 from tests.support.call import Call
 from tests.support.hearing import RATE
 
@@ -63,6 +69,23 @@ def test_a_keepalive_of_silence_is_a_tenth_of_a_second() -> None:
     server = call.connect()
     call.pass_time(2.0)
     assert server.take_wire() == [0.1]
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize("encoding", ["linear16", "linear32"])
+def test_a_keepalive_of_silence_is_no_longer_than_a_message_may_be(
+    rate: int, encoding: Encoding
+) -> None:
+    options = PulseOptions(base_url="ws://127.0.0.1:1", encoding=encoding, sample_rate=rate)
+    session = Session(options, Random(0))
+    session.start(0.0)
+    [wanted] = session.take_commands()
+    session.connected(wanted.id, 0.0)
+    session.advance(5.0)
+    quiet = session.next_outgoing(wanted.id, 5.0)
+    assert isinstance(quiet, bytes)
+    assert len(quiet) == MAX_PACKET_BYTES
+    assert session.outgoing.silence_bytes == MAX_PACKET_BYTES
 
 
 def test_a_request_that_no_message_can_carry_has_its_deadline_too() -> None:

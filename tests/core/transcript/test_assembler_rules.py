@@ -111,6 +111,24 @@ def test_a_request_that_quiet_has_answered_owes_no_words() -> None:
     assert call.session.state is State.DORMANT
 
 
+def test_a_word_under_way_at_a_finalize_is_heard_whole_after_a_drop() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.feed(spoken(2)[: RATE // 5])  # half of it
+    call.finalize()
+    call.hear(server.interim())
+    call.feed(spoken(2)[RATE // 5 :])
+    call.say(*[0] * 6)  # the answer takes longer than the audio that is kept for late words
+    call.hear(server.answer())
+    call.drop()
+    call.pass_time(0.0)
+    server = call.connect()
+    call.pass_time(0.5)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2"]
+
+
 def test_the_last_interim_is_delivered_where_no_final_comes_at_the_end() -> None:
     call = Call(timeouts=Timeouts(stall=60.0))
     server = call.connect()
