@@ -370,9 +370,9 @@ class TranscriptAssembler:
         are acked, as it may be the answer to an older request and soft words look like silence.
         """
         acked = placed.ack
-        # The answer may leave out a word that is under way at the mark, or where the input paused.
+        # The final may leave out a word that goes on up to the mark, or to where the input paused.
         mark = self._sent if answer is None else self._buffer.seconds(answer.mark)
-        if words is None and mark - acked < SHORTEST_WORD:
+        if words is None and mark - self.energy.word_end(acked) < SHORTEST_WORD:
             acked = min(acked, self.energy.word_start(acked))
         if placed.text and words and (start := self._cut.look(words[-1].end)) is not None:
             acked = min(acked, start)

@@ -356,3 +356,22 @@ def test_a_final_of_a_replay_does_not_ack_what_the_connection_before_it_was_sent
     call.pass_time(1.0)
     call.hear(server.final())
     assert call.words == [f"w{number}" for number in range(1, 11)]
+
+
+def test_a_word_that_goes_on_past_a_late_ack_is_heard_whole_after_a_drop() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    word, first, second = spoken(2), RATE * 2 * 4 // 100, RATE * 2 * 18 // 100
+    call.feed(word[:first])
+    call.hear(server.interim())  # audio up to here is what a final that comes later acks
+    call.feed(word[first:second])
+    call.pass_time(1.2)  # the input pauses in the word
+    call.hear(server.final())
+    call.feed(word[second:])
+    call.drop()
+    call.pass_time(0.0)
+    server = call.connect()
+    call.pass_time(0.5)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2"]
