@@ -104,7 +104,7 @@ class PulseStream:
         Raises:
             StreamClosedError: The stream has ended or failed.
         """
-        if self._input_over or self.closed:
+        if self.input_over:
             raise StreamClosedError(_OVER)
         return self._driver.finalize()
 
@@ -221,6 +221,11 @@ class PulseStream:
     def closed(self) -> bool:
         """Whether the stream has ended or failed."""
         return self._session.state is _CLOSED
+
+    @property
+    def input_over(self) -> bool:
+        """Whether no more audio and no more requests are taken; words may still come."""
+        return self._input_over or self.closed
 
     @property
     def connected(self) -> bool:
