@@ -60,7 +60,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "memory",
-        "words that were delivered are known when they are heard again",
+        "words that were delivered are not delivered again by a replay",
         "core/transcript/delivered.py",
         "        self._words.extend(words)\n        self.until",
         "        self.until",
@@ -84,7 +84,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "promise",
-        "a finalize request is answered although the server says nothing",
+        "a finalize request is answered even if the server sends no answer",
         "core/transcript/finalize_requests.py",
         "        request.deadline = now + patience\n",
         "        request.deadline = None\n",
@@ -92,7 +92,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "stall",
-        "a server that takes audio and says nothing is left",
+        "a connection whose server takes audio and sends nothing is replaced",
         "core/session/stall.py",
         "if self._since is None and self._speech >= _SPEECH:",
         "if self._since is None and self._speech >= 1e9:",
@@ -124,7 +124,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "monologue",
-        "an utterance that nobody ends leaves after a bound",
+        "an utterance without an end is delivered after a bound",
         "core/transcript/utterance.py",
         "return self._began_at + self.policy.monologue_seconds if self._segments else None",
         "return None",
@@ -148,7 +148,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "unmute",
-        "Pipecat: what was said before an unmute does not come after it",
+        "Pipecat: words said before an unmute are not delivered after it",
         "pipecat/emitter.py",
         "        self._utterance.discard()\n",
         "",
@@ -156,16 +156,16 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "open turn",
-        "Pipecat: a turn of the server's is closed when audio stops",
+        "Pipecat: a turn that the server opened is closed when the audio stops",
         "pipecat/emitter.py",
-        "if self._utterance.caller_speaks and not self._stream.closed:\n"
+        "if self._utterance.caller_speaks:\n"
         "            self.speech_stopped(time.time() - (now - self.audio_at))",
         "if False:\n            self.speech_stopped(time.time() - (now - self.audio_at))",
         ("tests/pipecat",),
     ),
     Bug(
         "flush",
-        "LiveKit: while a flush is unanswered, no other FINAL leaves",
+        "LiveKit: while a flush is unanswered, no other final is sent",
         "livekit/speech_events.py",
         "        if self._flushes.newest is not None or not self._is_whole:\n",
         "        if not self._is_whole:\n",
@@ -183,8 +183,8 @@ BUGS: tuple[Bug, ...] = (
         "grammar",
         "LiveKit: speech that has begun is ended when the stream closes",
         "livekit/speech_events.py",
-        "            self._out.nothing()\n        self._end()\n",
-        "            self._out.nothing()\n",
+        "        self._out.pass_waiting()\n        self._end()\n",
+        "        self._out.pass_waiting()\n",
         ("tests/livekit/test_stream.py", "tests/livekit/test_speech_events.py"),
     ),
     Bug(

@@ -16,7 +16,7 @@ from livekit.agents.stt import SpeechData
 from livekit.agents.types import NOT_GIVEN, TimedString
 from pydantic import BaseModel
 
-from pulse_plugins.core.base.events import Final, Word
+from pulse_plugins.core.base.events import Final, Word, utterances_of_parts
 from pulse_plugins.core.base.languages import LANGUAGES, spaceless
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.audio_input import InputClock
@@ -73,6 +73,7 @@ class SpeechDataBuilder:
             return [final]
         if not self.splits_speakers:
             return [self._one(final, runs)]
+        utterances = utterances_of_parts(final, [words[0].start for _, words in runs])
         return [
             replace(
                 final,
@@ -81,8 +82,9 @@ class SpeechDataBuilder:
                 start=words[0].start,
                 end=words[-1].end,
                 speaker=words[0].speaker,
+                utterances=part,
             )
-            for text, words in runs
+            for (text, words), part in zip(runs, utterances, strict=True)
         ]
 
     def _one(self, final: Final, runs: list[tuple[str, tuple[Word, ...]]]) -> Final:

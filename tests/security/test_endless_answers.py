@@ -23,6 +23,8 @@ from pulse_plugins import (
 from pulse_plugins.core.base.text import texts_of_words
 from pulse_plugins.core.client.framing import MAX_MESSAGE_BYTES
 from pulse_plugins.core.transcript.finals import _speaker
+from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.pipecat.frames import Voice, final_frames
 from pulse_plugins.pipecat.participants import Participants
 from tests.security.hostile_servers import Server, call, failure, running
@@ -107,6 +109,19 @@ def test_a_final_of_many_speakers_and_sentences_becomes_frames_in_few_steps() ->
     people, voice = Participants(), Voice("en")
     lines = lines_of(lambda: final_frames([final], lambda _: voice, people))
     assert lines < 8 * LINES_A_WORD * MANY
+
+
+def test_a_final_of_many_speakers_and_sentences_becomes_speech_data_in_few_steps() -> None:
+    words = tuple(Word("a", n, n + 1, speaker=str(n)) for n in range(MANY))
+    utterances = tuple(Utterance("a", n, n + 1) for n in range(MANY))
+    final = Final(" ".join("a" * MANY), 0, MANY, words=words, utterances=utterances)
+    options = PulseOptions(base_url="ws://127.0.0.1:1", diarize=True)
+    builder = SpeechDataBuilder(options, InputClock())
+
+    def made() -> list[object]:
+        return [builder.whole(part) for part in builder.parts(final)]
+
+    assert lines_of(made) < 8 * LINES_A_WORD * MANY
 
 
 async def test_the_labels_of_a_server_are_short() -> None:

@@ -7,6 +7,8 @@ over reconnects, and does not count pauses in which no audio was pushed.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -206,3 +208,16 @@ Event: TypeAlias = (
     | MessageIgnored
     | ServerReported
 )
+
+
+def utterances_of_parts(final: Final, starts: Sequence[float]) -> list[tuple[Utterance, ...]]:
+    """Divide the utterances of a final among its parts, each to the part in which it starts.
+
+    Args:
+        final: The final.
+        starts: stream_time at which each part starts, in order.
+    """
+    found: list[list[Utterance]] = [[] for _ in starts]
+    for each in final.utterances:
+        found[max(bisect_right(starts, each.start) - 1, 0)].append(each)
+    return [tuple(part) for part in found]

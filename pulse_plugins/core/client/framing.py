@@ -37,8 +37,9 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 """The longest message that is accepted from a server; a longer one ends the connection.
 
 The longest messages of the service hold the text so far (`full_transcript`), which grows by 1 KB a
-minute in English and by 5 KB where JSON escapes each letter. A message of this size occupies the
-event loop, and with it all calls of the process, for up to one second on a slow machine."""
+minute in English and by 5 KB where JSON escapes each letter. A message of this size that is made
+of one-letter words occupies the event loop, and with it all calls of the process, for one to three
+seconds on a slow machine."""
 _MOST_HEAD = 64 * 1024  # bytes; a longer response head is left to the library, which refuses it
 
 Message = bytes | memoryview | str
