@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import dataclasses
 import importlib
 import inspect
@@ -197,6 +198,7 @@ ELSEWHERE = {
     'python -m pip install -e ".[all]" pytest pytest-asyncio',  # as the first; two tools of tests
     "python -m pytest -o asyncio_mode=auto test_call.py",  # test_a_python_block_runs_as_typed...
     'python -m pip install -e ".[phone]" && python -m examples.phone_agent',  # tests/phone_agent
+    "export PULSE_URL=ws://127.0.0.1:8765",  # test_a_block_runs_as_typed, in its environment
     "python -m examples.phone_agent.simulate_call",  # tests/phone_agent/test_calls.py
 }
 
@@ -206,6 +208,7 @@ def test_every_json_example_is_valid(page: Path, code: str) -> None:
     assert isinstance(json.loads(code), dict)
 
 
+EXAMPLES = [code.strip() for _, code in blocks("shell") if code.startswith("python examples/")]
 SERVERS = [pair for pair in blocks("shell") if pair[1].startswith("pulse-plugins serve")]
 
 
@@ -218,7 +221,27 @@ def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
     assert {language for language, _ in found} <= {"python", "shell", "text", "json", "diff"}
     here = {code.strip() for language, code in found if language == "shell"}
     run = {code.strip() for where, code in SERVERS if where == page}
-    assert here <= run | ELSEWHERE
+    assert here <= run | ELSEWHERE | set(EXAMPLES)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize("command", EXAMPLES)
+async def test_an_example_runs_as_typed_without_a_key(command: str) -> None:
+    _, *words = shlex.split(command)
+    without = {"SMALLEST_API_KEY", "PULSE_URL"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *words,
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in without}
+        | {"PYTHONPATH": PATHS},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 100)
+    assert process.returncode == 0, out.decode()
+    assert "robert miller" in out.decode().lower()
 
 
 @pytest.mark.process

@@ -22,9 +22,6 @@ LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
 # Words stay complete and in order here, but not each in its turn.
 LIMITS = {
     "a long pause in a sentence": "the pause is longer than the session waits for more words",
-    "an outage over a turn": "the words come back while the next turn is being said",
-    "an outage in a sentence": "the words may come back while the next turn is being said",
-    "a black hole": "the words come back while the next turn is being said",
 }
 
 _END = (EndTurn(), Pause(2.5))

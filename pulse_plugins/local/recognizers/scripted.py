@@ -326,7 +326,7 @@ class ScriptedDecoder:
 
 
 class ScriptedRecognizer:
-    """Hears the words of `speak`, at every rate the service knows, without resampling.
+    """Recognizes the words that `speak` encodes, at every rate of the service, without resampling.
 
     Args:
         vocabulary: What some numbers are called instead of `spell(number)`: a mapping, or a
@@ -334,7 +334,7 @@ class ScriptedRecognizer:
         word_seconds: Length of a word, as given to `speak`.
         languages_of: The language that some numbers are heard in.
         speakers_of: The speaker who says some numbers, counted from 0; speaker 0 says the others.
-        languages: The codes it claims to understand; the audio does not depend on them.
+        languages: The language codes that are accepted. The audio does not depend on them.
     """
 
     def __init__(
@@ -367,15 +367,15 @@ class ScriptedRecognizer:
     async def open(
         self, *, sample_rate: int, language: str, keywords: Mapping[str, float]
     ) -> ScriptedDecoder:
-        """A decoder for one connection. Keywords change nothing: there is nothing to guess.
+        """Make a decoder for one connection. Keywords have no effect.
 
         Raises:
-            ConfigurationError: The rate or the language is not one of its own.
+            ConfigurationError: The rate or the language is not supported.
         """
         if sample_rate not in self.sample_rates:
             raise ConfigurationError(f"sample_rate={sample_rate} is not a rate of the service")
         if language not in self._languages:
-            raise ConfigurationError(f"language={language!r} is not spoken by this recognizer")
+            raise ConfigurationError(f"language={language!r} is not known to this recognizer")
         return ScriptedDecoder(
             sample_rate,
             word_seconds=self._word_seconds,
@@ -385,4 +385,4 @@ class ScriptedRecognizer:
         )
 
     async def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing, because this recognizer holds no resources."""
