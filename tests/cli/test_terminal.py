@@ -117,8 +117,10 @@ async def test_a_pipe_gets_utf_8_whatever_the_locale_is(locale: str, tmp_path: P
 
 
 async def test_piped_captions_are_neither_wrapped_nor_decorated(tmp_path: Path) -> None:
-    source = record(tmp_path / "a.wav", 1, count=30)
-    recognizer = scripted.ScriptedRecognizer({number: f":smile:{number}" for number in range(31)})
+    source = record(tmp_path / "a.wav", 1, count=10)
+    long = "-and-on" * 4
+    vocabulary = {number: f":smile:{number}{long}" for number in range(11)}
+    recognizer = scripted.ScriptedRecognizer(vocabulary)
     async with (
         server(recognizer=recognizer, max_words=30) as local,
         program("live", "--file", str(source), "--url", local.url, COLUMNS="40") as running,

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from pulse_plugins.livekit import STT, SpeechStream
 from tests.livekit.driving import Heard, frames, play, push, speech, words
 from tests.support.peer import Peer, peer
@@ -66,6 +68,7 @@ def loop_elsewhere() -> Iterator[asyncio.AbstractEventLoop]:
         loop.close()
 
 
+@pytest.mark.process  # a loop on another thread works in real time
 async def test_a_stream_of_a_loop_on_another_thread_is_ended_there() -> None:
     async def speak(server: Peer) -> SpeechStream:
         stream = stt.stream()

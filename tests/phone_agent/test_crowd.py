@@ -16,7 +16,7 @@ from tests.support.profiles import is_few
 from tests.support.sphinx import PocketSphinxRecognizer
 
 pytestmark = pytest.mark.timeout(200)
-LINES = 3 if is_few() else 10
+LINES = 2 if is_few() else 10
 
 
 async def test_every_line_books_at_once_and_one_caller_more_is_told_that_it_is_busy(

@@ -15,13 +15,13 @@ from tests.pipecat.conversations import conversations
 from tests.support.profiles import share
 
 
-@pytest.mark.parametrize("conversation", share(conversations([0.4]), 5), ids=str)
+@pytest.mark.parametrize("conversation", share(conversations([0.4]), 10), ids=str)
 async def test_an_all_knowing_service_passes(conversation: Conversation) -> None:
     """What fails here would be the framework's or the conversation's own fault."""
     assert (await hold(conversation, "perfect")).faults == []
 
 
-@pytest.mark.parametrize("conversation", share(conversations([0.2, 0.9]), 3), ids=str)
+@pytest.mark.parametrize("conversation", share(conversations([0.2, 0.9]), 4), ids=str)
 async def test_every_word_reaches_the_llm_once_in_order_and_in_its_turn(
     conversation: Conversation,
 ) -> None:

@@ -35,8 +35,10 @@ _REAL_NS: Mapping[str, Callable[[], int]] = {
 _REAL_RUN_SYNC = anyio.to_thread.run_sync
 
 # Real seconds that the loop waits for a thread before it treats the thread as one that waits
-# itself (a reader of standard input, for example). A conversion of audio takes milliseconds.
-_THREAD_PATIENCE = 5.0
+# itself (a reader of standard input, for example). A thread that converts audio or starts FFmpeg
+# takes milliseconds on an idle machine, and seconds while many processes are busy. No test has a
+# thread that waits, except the one of this rule, which sets the patience itself.
+_THREAD_PATIENCE = 30.0
 
 # Bytes written to a loopback socket are readable at once unless the kernel is busy. Before the
 # clock jumps far, the loop looks at its sockets for a moment longer, so that a busy kernel cannot
