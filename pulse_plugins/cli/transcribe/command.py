@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,27 +36,12 @@ _LABEL = 24  # columns of a label, so that a line of captions has room for text 
 Channels = Literal["mix", "separate"]
 
 
-class FormatName(enum.StrEnum):
-    """What `--format` takes; Typer has no lists of literals."""
-
-    TEXT = "text"
-    TXT = "txt"
-    JSON = "json"
-    SRT = "srt"
-    VTT = "vtt"
-
-    @property
-    def form(self) -> Format:
-        """The format that is meant."""
-        return _FORMATS[self]
-
-
-_FORMATS: dict[FormatName, Format] = {
-    FormatName.TEXT: "text",
-    FormatName.TXT: "text",
-    FormatName.JSON: "json",
-    FormatName.SRT: "srt",
-    FormatName.VTT: "vtt",
+_FORMATS: dict[str, Format] = {
+    "text": "text",
+    "txt": "text",
+    "json": "json",
+    "srt": "srt",
+    "vtt": "vtt",
 }
 
 
@@ -75,17 +60,19 @@ def command(
             "-o",
             help="A folder, which gets one file for each recording and mirrors sub-folders; or "
             "for one recording a file that ends in .txt, .json, .srt or .vtt. Transcripts that "
-            "are there already are not made again. Without -o transcripts are printed.",
+            "are there already are not made again. Without -o, or with -o -, transcripts are "
+            "printed.",
             rich_help_panel=_WRITTEN,
         ),
     ] = None,
     forms: Annotated[
-        list[FormatName] | None,
+        list[str] | None,
         typer.Option(
             "--format",
             "-f",
-            help="The format; repeat it with -o for several. By default the suffix of -o decides, "
-            "else it is text.",
+            metavar="|".join(_FORMATS),
+            help="The format; repeat it with -o for several, or join them: -f srt,json. By "
+            "default the suffix of -o decides, else it is text.",
             rich_help_panel=_WRITTEN,
         ),
     ] = None,
@@ -221,10 +208,12 @@ def command(
 
     pulse-plugins transcribe call.wav --url ws://127.0.0.1:8765   (without a key, see `serve`)
     """
+    if output == Path("-"):
+        output = None
     run = Run(
         arguments=tuple(sources),
         output=output,
-        formats=outputs.chosen_formats(output, [name.form for name in forms or ()]),
+        formats=outputs.chosen_formats(output, _forms(forms or ())),
         selection=Selection(
             track=track,
             start=seconds("--start", start),
@@ -371,6 +360,17 @@ def seconds(option: str, text: str) -> float:
             f"{option} {text}: write seconds, or a time such as 1:30 or 0:01:30", Exit.USAGE
         )
     return total
+
+
+def _forms(given: Sequence[str]) -> list[Format]:
+    """Read `--format`, which can be repeated and can hold several with commas."""
+    names = [name.strip().lower() for each in given for name in each.split(",")]
+    unknown = next((name for name in names if name not in _FORMATS), None)
+    if unknown is not None:
+        raise CommandError(
+            f"--format {unknown}: use {', '.join(_FORMATS)}; commas join several", Exit.USAGE
+        )
+    return [_FORMATS[name] for name in names]
 
 
 def _labels(given: list[str] | tuple[str, ...], channels: Channels) -> tuple[str, ...]:
