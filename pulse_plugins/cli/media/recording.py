@@ -20,7 +20,7 @@ from pulse_plugins.cli.media import unreadable
 from pulse_plugins.cli.media.clock import TOLERANCE, MediaClock
 from pulse_plugins.cli.media.containers import open_container, parts
 from pulse_plugins.cli.media.location import is_url, shown
-from pulse_plugins.cli.media.selection import Piece, Selection
+from pulse_plugins.cli.media.selection import HEADERLESS, Piece, Selection
 from pulse_plugins.cli.threads import in_thread
 
 if TYPE_CHECKING:
@@ -140,6 +140,9 @@ class Recording:
 
     def _track(self, container: InputContainer) -> AudioStream:
         tracks = container.streams.audio
+        guessed = container.format.name in HEADERLESS and self._selection.encoding is None
+        if guessed or (not tracks and unreadable.is_bare(self.location)):
+            raise CommandError(f"{self.name}: {unreadable.NO_HEADER}")
         if not tracks:
             raise CommandError(f"{self.name}: there is no audio in it")
         number = self._selection.track

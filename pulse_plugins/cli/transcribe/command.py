@@ -31,6 +31,7 @@ from pulse_plugins.core.config.dialects import DialectName
 
 _READ = "What is read"
 _WRITTEN = "What is written"
+_TELEPHONE = 8000  # Hz
 _LABEL = 24  # columns of a label, so that a line of captions has room for text beside it
 
 Channels = Literal["mix", "separate"]
@@ -162,15 +163,15 @@ def command(
         ),
     ] = None,
     rate: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--rate",
             min=1000,
             max=768_000,
-            help="Hz of recordings without a header.",
+            help="Hz of recordings without a header; 8000 by default.",
             rich_help_panel=_READ,
         ),
-    ] = 8000,
+    ] = None,
     rest: Annotated[
         bool,
         typer.Option("--rest", help="Send each recording as one request instead of a stream."),
@@ -208,6 +209,8 @@ def command(
 
     pulse-plugins transcribe call.wav --url ws://127.0.0.1:8765   (without a key, see `serve`)
     """
+    if rate is not None and encoding is None:
+        raise CommandError("--rate is for samples without a header: add --encoding", Exit.USAGE)
     if output == Path("-"):
         output = None
     run = Run(
@@ -217,10 +220,10 @@ def command(
         selection=Selection(
             track=track,
             start=seconds("--start", start),
-            duration=None if duration is None else seconds("--duration", duration),
+            duration=_length(duration),
             separate=channels == "separate",
             encoding=encoding,
-            rate=rate,
+            rate=rate or _TELEPHONE,
         ),
         labels=_labels(labels or (), channels),
         service=Service(
@@ -360,6 +363,16 @@ def seconds(option: str, text: str) -> float:
             f"{option} {text}: write seconds, or a time such as 1:30 or 0:01:30", Exit.USAGE
         )
     return total
+
+
+def _length(text: str | None) -> float | None:
+    """Read `--duration`."""
+    if text is None:
+        return None
+    found = seconds("--duration", text)
+    if not found:
+        raise CommandError(f"--duration {text}: it must be longer than 0", Exit.USAGE)
+    return found
 
 
 def _forms(given: Sequence[str]) -> list[Format]:

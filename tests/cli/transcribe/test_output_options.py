@@ -1,4 +1,4 @@
-"""What `-o` and `-f` take, and what they refuse."""
+"""What options take, and what they refuse."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ async def test_formats_can_be_joined_with_commas(tmp_path: Path) -> None:
         (("-f", ""), "--format"),
         (("-o", "talk.docx"), "-o talk.docx: a file ends in .txt, .json, .srt, .vtt"),
         (("-o", "talk.mp3"), "-o talk.mp3: a file ends in"),
+        (("--rate", "16000"), "--rate is for samples without a header: add --encoding"),
+        (("--duration", "0"), "--duration 0: it must be longer than 0"),
     ],
 )
-async def test_an_output_of_an_unknown_kind_is_refused_before_anything_is_sent(
+async def test_an_option_that_cannot_work_is_refused_before_anything_is_sent(
     more: tuple[str, ...], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = record(tmp_path / "a.wav", 1)
