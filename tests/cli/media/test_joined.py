@@ -66,6 +66,18 @@ async def test_damage_in_an_mp3_does_not_move_what_follows(tmp_path: Path) -> No
     assert 0.3 < float(note.partition("(")[2].partition(" s")[0]) < 0.5
 
 
+async def test_a_damaged_page_of_an_ogg_file_is_told_and_moves_nothing(tmp_path: Path) -> None:
+    said = scripted.speak(range(1, 31), RATE, lead_seconds=0.4, tail_seconds=0.4)
+    whole = save(tmp_path / "a.opus", said, codec="libopus", rate=48_000)
+    recording, _ = await read(damage(whole, 0.5, size=400))
+    assert recording.end == pytest.approx(len(said) / RATE, abs=0.1)
+    lost = len(said) / RATE - recording.heard
+    assert lost > 0.5
+    (note,) = recording.notes
+    assert note.endswith("s of it are damaged or missing and were skipped")
+    assert float(note.partition(" ")[0]) == pytest.approx(lost, abs=0.1)
+
+
 @pytest.mark.parametrize("suffix", ["ul", "al", "pcm", "raw", "ulaw", "sw"])
 async def test_bare_samples_are_not_guessed(suffix: str, tmp_path: Path) -> None:
     """FFmpeg takes some of these suffixes for 44.1 kHz, which is noise of a telephone call."""

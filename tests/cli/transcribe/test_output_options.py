@@ -52,3 +52,17 @@ async def test_a_dash_as_the_output_is_standard_output(
         assert await command("transcribe", str(source), "-o", "-", "--url", local.url) == Exit.OK
     assert plain(capsys.readouterr().out) == words(1, 4)
     assert os.listdir(tmp_path) == ["a.wav"]
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+async def test_skipped_files_are_told_beside_json_too(
+    more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path / "a.wav", 1)
+    (tmp_path / "notes.md").write_text("x")
+    async with server() as local:
+        arguments = ("transcribe", str(tmp_path), "--json", *more, "--url", local.url)
+        assert await command(*arguments) == Exit.OK
+    shown = capsys.readouterr()
+    assert "skipped 1 file: 1 .md" in shown.err
+    assert len(shown.out.splitlines()) == 1
