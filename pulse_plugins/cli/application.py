@@ -123,4 +123,4 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _one_line(error: Exception) -> str:
     message: str = getattr(error, "format_message", error.__str__)()
-    return f"{message} (--help says more)"
+    return f"{message.replace('Value error, ', '')} (--help says more)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import json
 import os
 import sys
@@ -103,3 +104,28 @@ def needs(extra: str, what: str) -> Iterator[None]:
             f"{what} needs {missing}: python -m pip install 'pulse-plugins[{extra}]'",
             Exit.CONFIGURATION,
         ) from error
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[None]:
+    """Say in one line why a server cannot listen.
+
+    Args:
+        host: The address that is bound.
+        port: The port that is bound.
+
+    Raises:
+        CommandError: Binding failed inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = "another program listens there; choose another port with --port, or 0 for any"
+        elif error.errno in (errno.EACCES, errno.EPERM):
+            why = "the system does not permit this port; choose one above 1023 with --port"
+        else:
+            known = error.errno is not None and error.errno > 0
+            reason = os.strerror(error.errno or 0) if known else error.strerror
+            why = f"{reason}; --host takes an address of this machine"
+        raise CommandError(f"cannot listen on {host}:{port}: {why}") from error

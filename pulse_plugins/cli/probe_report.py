@@ -33,6 +33,8 @@ async def run(options: PulseOptions, console: Console, *, as_json: bool) -> None
             print(json.dumps(_fields(finding)))
         return
     table = Table("question", "assumed", "found", "docs/protocol.md", box=None)
+    for column in table.columns:
+        column.overflow = "fold"  # in a narrow terminal too, names of parameters stay whole
     for each in findings:
         found = escape(safe_line(each.found))
         found = found if each.agrees else f"[bold yellow]{found}[/]"

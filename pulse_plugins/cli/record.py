@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from pulse_plugins.cli import target
-from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.cli.exits import CommandError, Exit, listening
+from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.sessions.log import SessionWriter
 from pulse_plugins.local.sessions.recorder import Recorder
 
@@ -66,7 +67,11 @@ def command(
     except FileExistsError:
         raise CommandError(f"{file} exists; name a new file", Exit.USAGE) from None
     with written:
-        return asyncio.run(_run(written, url, host, port, not no_words, audio, as_json))
+        try:
+            return asyncio.run(_run(written, url, host, port, not no_words, audio, as_json))
+        except (CommandError, ConfigurationError):  # nothing was recorded
+            file.unlink()
+            raise
 
 
 def _private(path: str, flags: int) -> int:
@@ -81,7 +86,9 @@ async def _run(
     with suppress(NotImplementedError, RuntimeError):  # not on Windows, and in no other thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     writer = SessionWriter(file, words=words, audio=audio)
-    async with Recorder(url, writer, host=host, port=port) as recorder:
+    async with AsyncExitStack() as stack:
+        with listening(host, port):
+            recorder = await stack.enter_async_context(Recorder(url, writer, host=host, port=port))
         if as_json:
             print(json.dumps({"event": "listening", "url": recorder.url}), flush=True)
         else:

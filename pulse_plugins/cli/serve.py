@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pulse_plugins.cli import serving, target
-from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.cli.exits import CommandError, Exit, listening
 from pulse_plugins.local.faults import parse
 from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.server import PulseServer
@@ -22,6 +23,7 @@ from pulse_plugins.local.sessions.replay import ReplayServer
 from pulse_plugins.local.settings import ServerOptions
 from pulse_plugins.local.wire.encodings import decoder_rate
 
+_RECOGNIZER = "pocketsphinx"
 _USUAL_RATE = 16_000  # Hz; what most clients send
 
 
@@ -45,7 +47,7 @@ def command(
             help="pocketsphinx (real English speech), scripted (words hidden in the audio of "
             "tests), or package.module:factory for your own recognizer.",
         ),
-    ] = "pocketsphinx",
+    ] = _RECOGNIZER,
     language_model: Annotated[
         str | None,
         typer.Option(
@@ -142,13 +144,15 @@ def command(
         serving.explain()
         return Exit.OK
     if replay is not None:
+        models = (language_model, grammar, dictionary)
+        _only_replay((faults, settings, strict, control, verbose, *models), recognizer)
         replaying = ReplayServer(replay, host=host, port=port, paced=paced)
-        return asyncio.run(_replay(replaying, as_json=as_json))
+        return asyncio.run(_replay(replaying, host, port, as_json=as_json))
     for fault in faults or ():
         parse(fault)  # refused before anything is started
     files = {"language_model": language_model, "grammar": grammar, "dictionary": dictionary}
     own: dict[str, object] = {}
-    if recognizer == "pocketsphinx":
+    if recognizer == _RECOGNIZER:
         own = {**files, "decoders": decoders}
     elif any(files.values()):
         raise CommandError("models and grammars are for --recognizer pocketsphinx", Exit.USAGE)
@@ -161,14 +165,27 @@ def command(
     options = ServerOptions.from_strings(settings or (), recognizer=made, **more)
     watch = serving.printer(verbose=verbose, as_json=as_json)
     server = PulseServer(options, faults=faults or (), host=host, port=port, watch=watch)
-    return asyncio.run(_run(server, made, as_json=as_json))
+    return asyncio.run(_run(server, made, host, port, as_json=as_json))
 
 
-async def _run(server: PulseServer, recognizer: Recognizer, *, as_json: bool) -> int:
+def _only_replay(others: Sequence[object], recognizer: str) -> None:
+    """Refuse options beside `--replay` that would have no effect."""
+    if any(others) or recognizer != _RECOGNIZER:
+        raise CommandError(
+            "--replay answers from the file alone: it goes with --host, --port, --paced and --json",
+            Exit.USAGE,
+        )
+
+
+async def _run(
+    server: PulseServer, recognizer: Recognizer, host: str, port: int, *, as_json: bool
+) -> int:
     stopped = _stopped_by_signal()
     try:
         await _warm(recognizer)
-        async with server:
+        async with AsyncExitStack() as stack:
+            with listening(host, port):
+                await stack.enter_async_context(server)
             _tell(server, as_json=as_json)
             for fault in server.faults.armed if not as_json else ():
                 Console(highlight=False).print(f"  [yellow]will go wrong:[/] {escape(str(fault))}")
@@ -178,9 +195,11 @@ async def _run(server: PulseServer, recognizer: Recognizer, *, as_json: bool) ->
     return Exit.OK
 
 
-async def _replay(server: ReplayServer, *, as_json: bool) -> int:
+async def _replay(server: ReplayServer, host: str, port: int, *, as_json: bool) -> int:
     stopped = _stopped_by_signal()
-    async with server:
+    async with AsyncExitStack() as stack:
+        with listening(host, port):
+            await stack.enter_async_context(server)
         _tell(server, as_json=as_json)
         await stopped.wait()
     return Exit.OK

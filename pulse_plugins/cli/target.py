@@ -13,10 +13,10 @@ import typer
 
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config import urls
 from pulse_plugins.core.config.dialects import DialectName
 from pulse_plugins.core.config.keys import ENV_API_KEY
 from pulse_plugins.core.config.options import PulseOptions
-from pulse_plugins.core.config.urls import CLOUD_URL
 
 Url = Annotated[
     str,
@@ -49,7 +49,7 @@ Dialect = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
-DEFAULT_URL = CLOUD_URL
+DEFAULT_URL = urls.CLOUD_URL
 LOCAL_URL = "ws://127.0.0.1:8765"  # where `pulse-plugins serve` listens by default
 ENV_OTHER_KEY = "PULSE_API_KEY"  # for a server of one's own
 
@@ -122,10 +122,9 @@ def key_variable(url: str) -> str:
 def is_cloud(url: str) -> bool:
     """Whether a URL names the service itself, the only receiver of the service's key."""
     try:
-        host = urlsplit(url).hostname or ""
+        return urls.is_cloud(url)
     except ValueError:
         return False  # it is no URL, which the options will say
-    return host == "smallest.ai" or host.endswith(".smallest.ai")
 
 
 def settable() -> dict[str, tuple[type, ...]]:

@@ -80,13 +80,6 @@ async def test_a_broken_grammar_is_refused_before_it_listens(tmp_path: Path) -> 
     assert "Traceback" not in ended.err
 
 
-async def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        assert await command("serve", "-r", "scripted", "--port", port) == Exit.FAILED
-    assert port in capsys.readouterr().err
-
-
 async def test_it_lists_what_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert await command("serve", "--list") == Exit.OK
     assert "latency_final" in capsys.readouterr().out
@@ -152,6 +145,44 @@ async def test_a_recorded_session_is_served_again(tmp_path: Path) -> None:
         assert await command("transcribe", str(source), "-o", str(tmp_path), "--url", url) == 0
     heard = (tmp_path / "a.txt").read_text().lower()
     assert "".join(filter(str.isalpha, heard)) == "".join(words(3, 4))
+
+
+@pytest.mark.parametrize("name", ["serve", "serve --replay", "record"])
+async def test_a_port_that_is_taken_is_said_and_leaves_no_file(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new, old = tmp_path / "new.jsonl", tmp_path / "old.jsonl"
+    old.write_text(
+        '{"pulse_session": 1, "words": true}\n'
+        '{"connection": 1, "at": 0.0, "opened": {"path": "/a", "query": {}}}\n'
+    )
+    words_of = {
+        "serve": ("serve", "-r", "scripted"),
+        "serve --replay": ("serve", "--replay", str(old)),
+        "record": ("record", str(new), "--url", "ws://127.0.0.1:9"),
+    }
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code = await command(*words_of[name], "--port", str(port))
+    shown = capsys.readouterr().err
+    assert code == Exit.FAILED
+    assert f"cannot listen on 127.0.0.1:{port}: another program listens there" in shown
+    assert len(shown.strip().splitlines()) == 1
+    assert not new.exists()
+
+
+@pytest.mark.parametrize(
+    "more", [("-r", "scripted"), ("-f", "drop@audio=1"), ("-s", "max_words=3"), ("-v",)]
+)
+async def test_an_option_without_effect_on_a_replay_is_refused(
+    more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "session.jsonl"
+    path.write_text('{"pulse_session": 1, "words": true}\n')
+    assert await command("serve", "--replay", str(path), *more) == Exit.USAGE
+    assert "--replay answers from the file alone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

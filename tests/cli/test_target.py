@@ -17,6 +17,21 @@ def made(*settings: str) -> PulseOptions:
     return target.options(url=LOCAL, language="en", dialect="pulse", settings=list(settings))
 
 
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [
+        ("wss://api.smallest.ai", "SMALLEST_API_KEY"),
+        ("wss://api.smallest.ai.", "SMALLEST_API_KEY"),  # DNS accepts a dot at the end
+        ("wss://API.SMALLEST.AI", "SMALLEST_API_KEY"),
+        ("wss://smallest.ai.example", "PULSE_API_KEY"),
+        ("wss://" + "a" * 70 + ".example", "PULSE_API_KEY"),
+        ("wss://[::1", "PULSE_API_KEY"),
+    ],
+)
+def test_the_key_of_the_service_is_for_its_own_hosts(url: str, variable: str) -> None:
+    assert target.key_variable(url) == variable
+
+
 def test_every_option_of_the_wire_can_be_set() -> None:
     assert {each.name for each in wire_fields()} <= set(target.settable())
 

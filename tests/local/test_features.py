@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -54,13 +55,13 @@ async def test_without_diarize_no_speaker_is_named() -> None:
 
 
 async def upload(
-    running: PulseServer, body: bytes, *, json: Any = None, **query: Any
+    running: PulseServer, body: bytes, *, json_body: Any = None, **query: Any
 ) -> tuple[int, dict[str, Any], dict[str, str]]:
     """The status, the body and the headers of an answer."""
     query = {"language": "en", **query}
     pairs = {name: str(v).lower() if isinstance(v, bool) else v for name, v in query.items()}
     headers = {"Authorization": "Bearer k"}
-    given = {"json": json} if json is not None else {"data": body}
+    given = {"json": json_body} if json_body is not None else {"data": body}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
         session.post(running.http_url + PATH, params=pairs, **given) as answer,
@@ -172,6 +173,15 @@ async def test_names_and_addresses_are_redacted_where_that_is_asked_for(redact: 
         assert final["transcript"].strip() == "My name is hans miller at twelve high street."
 
 
+@pytest.mark.parametrize("redact", [True, False])
+async def test_the_answer_to_an_upload_lists_what_was_redacted(redact: bool) -> None:
+    async with server(CALLER) as running:
+        _, body, _ = await upload(running, wav(speak(range(9))), redact_pii=redact)
+    labels = ["[FIRSTNAME_1]", "[LASTNAME_1]", "[ADDRESS_1]"]
+    assert body.get("redacted_entities") == (labels if redact else None)
+    assert ("hans" in body["transcription"]) is not redact
+
+
 # Bodies by URL, and webhooks
 
 
@@ -215,23 +225,23 @@ async def outside(failing: int = 0) -> AsyncIterator[Outside]:
 
 async def test_a_recording_is_read_from_a_url_of_this_machine() -> None:
     async with outside() as there, server() as running:
-        status, body, _ = await upload(running, b"", json={"url": f"{there.url}/call.wav"})
+        status, body, _ = await upload(running, b"", json_body={"url": f"{there.url}/call.wav"})
         assert (status, body["transcription"]) == (200, "Please book.")
         assert body["metadata"]["filename"] == "call.wav"
         for url in (f"{there.url}/redirect", f"{there.url}/missing", "http://127.0.0.1:1/a"):
-            status, body, _ = await upload(running, b"", json={"url": url})
+            status, body, _ = await upload(running, b"", json_body={"url": url})
             assert (status, body["errors"][0]["path"]) == (400, "url")
-        status, body, _ = await upload(running, b"", json={"file": "a"})
+        status, body, _ = await upload(running, b"", json_body={"file": "a"})
         assert status == 400
 
 
 async def test_another_host_is_called_where_it_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with outside() as there, server(allowed_hosts=frozenset({"0.0.0.0"})) as running:
         url = there.url.replace("127.0.0.1", "0.0.0.0")
-        assert (await upload(running, b"", json={"url": f"{url}/call.wav"}))[0] == 200
+        assert (await upload(running, b"", json_body={"url": f"{url}/call.wav"}))[0] == 200
     async with outside() as there, server() as running:
         url = there.url.replace("127.0.0.1", "0.0.0.0")
-        assert (await upload(running, b"", json={"url": f"{url}/call.wav"}))[0] == 400
+        assert (await upload(running, b"", json_body={"url": f"{url}/call.wav"}))[0] == 400
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -250,6 +260,8 @@ async def test_a_webhook_gets_the_answer_even_if_it_fails_at_first(
             used, sent = await there.taken.get()
     assert used == method
     assert (sent["transcription"], sent["call"], sent["who"]) == ("Please book.", "17", "me")
+    metadata = sent["metadata"] if method == "POST" else json.loads(sent["metadata"])
+    assert set(metadata) == {"duration", "fileSize"}
     assert sent["request_id"] == body["request_id"]
 
 

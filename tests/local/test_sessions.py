@@ -177,6 +177,18 @@ async def test_uploads_and_refusals_replay_too(tmp_path: Path) -> None:
         assert caught.value.response.body == refused.body
 
 
+async def test_a_web_page_of_another_origin_hears_no_replay(tmp_path: Path) -> None:
+    path = tmp_path / "session.jsonl"
+    async with server(SPOKEN) as running, recording(running.url, path) as recorder:
+        await raw(recorder.url)
+    evil = {"Origin": "https://evil.example"}
+    async with ReplayServer(path) as replayed, aiohttp.ClientSession(headers=evil) as session:
+        for method in ("GET", "POST"):
+            url = replayed.http_url + PATHS["pulse"]
+            async with session.request(method, url, data=b"") as answer:
+                assert answer.status == 403
+
+
 async def test_an_answer_without_end_does_not_fill_the_memory_of_the_recorder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

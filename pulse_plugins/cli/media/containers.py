@@ -21,21 +21,27 @@ _OPEN_TIMEOUT = 20.0  # seconds without an answer, for a URL
 
 def parts(location: str, selection: Selection) -> Iterator[str | IO[bytes]]:
     """What has to be opened one after another: of a chained Ogg file each part, else the file."""
-    path = Path(location)
-    if selection.encoding is not None or is_url(location) or not path.is_file():
+    if selection.encoding is not None or is_url(location) or not _is_ogg(Path(location)):
         yield location
         return
-    with path.open("rb") as file:
-        if not ogg_links.is_ogg(file.read(8)):
+    with open(location, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        places = ogg_links.links(data)
+        if len(places) == 1:
             yield location
             return
-        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            places = ogg_links.links(data)
-            if len(places) == 1:
-                yield location
-                return
-            for start, end in zip(places, (*places[1:], len(data)), strict=True):
-                yield BytesIO(data[start:end])
+        for start, end in zip(places, (*places[1:], len(data)), strict=True):
+            yield BytesIO(data[start:end])
+
+
+def _is_ogg(path: Path) -> bool:
+    """Whether this is an Ogg file; if it cannot be opened, FFmpeg will say why."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return ogg_links.is_ogg(file.read(8))
+    except OSError:
+        return False
 
 
 def open_container(

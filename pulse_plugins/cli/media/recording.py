@@ -20,7 +20,8 @@ from pulse_plugins.cli.media import unreadable
 from pulse_plugins.cli.media.clock import TOLERANCE, MediaClock
 from pulse_plugins.cli.media.containers import open_container, parts
 from pulse_plugins.cli.media.location import is_url, shown
-from pulse_plugins.cli.media.selection import Piece, Selection
+from pulse_plugins.cli.media.run import Run
+from pulse_plugins.cli.media.selection import HEADERLESS, Piece, Selection
 from pulse_plugins.cli.threads import in_thread
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Recording:
         self._damaged = 0
         self._damaged_seconds = 0.0
         self._unstamped = 0.0  # seconds of damage that the next time stamps do not count
+        self._missing = 0.0  # seconds of holes in Ogg, whose reader drops damaged pages silently
         self._said = 0.0  # seconds that the header names; 0.0 where it does not know
         self._is_flac = False
         self._cancelled = 0.0
@@ -86,6 +88,8 @@ class Recording:
             lost = f" ({self._damaged_seconds:.2f} s)" if self._damaged_seconds else ""
             packets = "packet was" if self._damaged == 1 else "packets were"
             found.append(f"{self._damaged} damaged {packets} skipped{lost}")
+        if self._missing:
+            found.append(f"{self._missing:.2f} s of it are damaged or missing and were skipped")
         if self._cancelled > PIECE:
             found.append(
                 f"the channels have opposite phase, so that their mix is silent: the louder one "
@@ -140,6 +144,9 @@ class Recording:
 
     def _track(self, container: InputContainer) -> AudioStream:
         tracks = container.streams.audio
+        guessed = container.format.name in HEADERLESS and self._selection.encoding is None
+        if guessed or (not tracks and unreadable.is_bare(self.location)):
+            raise CommandError(f"{self.name}: {unreadable.NO_HEADER}")
         if not tracks:
             raise CommandError(f"{self.name}: there is no audio in it")
         number = self._selection.track
@@ -218,7 +225,7 @@ class Recording:
         self, container: InputContainer, stream: AudioStream, clock: MediaClock
     ) -> Iterator[Piece]:
         """Resampled audio; a run of one format without a hole has a resampler of its own."""
-        run: _Run | None = None
+        run: Run | None = None
         for frame in self._frames(container, stream):
             if not frame.samples or not frame.sample_rate:
                 continue
@@ -228,10 +235,12 @@ class Recording:
             stamp = frame.time
             before = clock.now
             time = clock.place(stamp, length)
+            if before and time - before > TOLERANCE and container.format.name == "ogg":
+                self._missing += time - before
             if run is None or not run.continues_with(frame) or time - before > TOLERANCE:
                 if run is not None:
                     yield from run.flush()
-                run = _Run(frame, time, self._rate, separate=self._selection.separate)
+                run = Run(frame, time, self._rate, separate=self._selection.separate)
             yield from run.take(frame)
             self._decoded_to = clock.now
         if run is not None:
@@ -310,43 +319,6 @@ class Recording:
         elif missing > 0.01 and self._is_flac and not self._damaged:
             # The parser of this format drops damaged frames without an error.
             self._notes.append(f"{missing:.2f} s of {known:.2f} s are damaged and were skipped")
-
-
-class _Run:
-    """Audio of one format without a hole, on its way through one resampler."""
-
-    def __init__(self, frame: av.AudioFrame, time: float, rate: int, *, separate: bool) -> None:
-        import av
-
-        self._format = (frame.format.name, frame.layout.name, frame.sample_rate)
-        # Surround sound is mixed by FFmpeg, which knows where speech is in it.
-        mixed = frame.layout.nb_channels > 2 and not separate
-        self._resampler = av.AudioResampler("s16", "mono" if mixed else frame.layout, rate)
-        self._channels = 1 if mixed else frame.layout.nb_channels
-        self._start = time
-        self._rate = rate
-        self._given = 0
-
-    def continues_with(self, frame: av.AudioFrame) -> bool:
-        """Whether the resampler takes this frame too."""
-        return self._format == (frame.format.name, frame.layout.name, frame.sample_rate)
-
-    def take(self, frame: av.AudioFrame) -> Iterator[Piece]:
-        """Add a frame."""
-        frame.pts = None  # the place is known already
-        return self._resampled(frame)
-
-    def flush(self) -> Iterator[Piece]:
-        """The samples that the resampler still holds."""
-        return self._resampled(None)
-
-    def _resampled(self, frame: av.AudioFrame | None) -> Iterator[Piece]:
-        for each in self._resampler.resample(frame):
-            samples: NDArray[np.int16] = np.asarray(each.to_ndarray(), np.int16)
-            samples = samples.reshape(-1, self._channels)
-            if len(samples):
-                yield Piece(self._start + self._given / self._rate, samples)
-                self._given += len(samples)
 
 
 @dataclass(frozen=True, slots=True)

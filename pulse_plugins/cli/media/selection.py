@@ -19,6 +19,10 @@ RAW_FORMATS: dict[RawEncoding, str] = {
 }
 
 
+# What FFmpeg takes for these by their suffix alone, with a sample rate that it makes up.
+HEADERLESS = frozenset(RAW_FORMATS.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which part of a recording is read, and how.

@@ -9,6 +9,11 @@ from pathlib import Path
 from pulse_plugins.cli.media.location import host_of, is_url
 
 _HEAD = 512  # bytes; enough to recognize a web page or a container
+NO_HEADER = (
+    "its suffix is that of samples without a header: say what they are, for example with "
+    "--encoding mulaw --rate 8000"
+)
+_BARE = frozenset((".f32", ".g711a", ".g711u", ".mulaw", ".pcm", ".raw", ".s16", ".s32", ".ulaw"))
 _PATIENCE = 10.0  # seconds for a second look at a URL
 
 
@@ -30,6 +35,8 @@ def reason(location: str, error: Exception) -> str:
             "the recording is unfinished: its index is missing, because the recorder or a download "
             "was stopped before the end"
         )
+    if is_bare(location):
+        return NO_HEADER
     if head and not head.strip(b"\0"):
         return "it holds zero bytes only, as a download that did not finish"
     if head and _is_text(head):
@@ -40,6 +47,11 @@ def reason(location: str, error: Exception) -> str:
     if is_url(location) and not head and isinstance(error, OSError):
         return f"no recording comes from {host_of(location)}: check the URL and the network ({why})"
     return f"it cannot be read: {why}"
+
+
+def is_bare(location: str) -> bool:
+    """Whether the name says that a file holds samples without a header."""
+    return Path(location).suffix.lower() in _BARE and not is_url(location)
 
 
 def is_cut_short(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,32 +31,18 @@ from pulse_plugins.core.config.dialects import DialectName
 
 _READ = "What is read"
 _WRITTEN = "What is written"
+_TELEPHONE = 8000  # Hz
 _LABEL = 24  # columns of a label, so that a line of captions has room for text beside it
 
 Channels = Literal["mix", "separate"]
 
 
-class FormatName(enum.StrEnum):
-    """What `--format` takes; Typer has no lists of literals."""
-
-    TEXT = "text"
-    TXT = "txt"
-    JSON = "json"
-    SRT = "srt"
-    VTT = "vtt"
-
-    @property
-    def form(self) -> Format:
-        """The format that is meant."""
-        return _FORMATS[self]
-
-
-_FORMATS: dict[FormatName, Format] = {
-    FormatName.TEXT: "text",
-    FormatName.TXT: "text",
-    FormatName.JSON: "json",
-    FormatName.SRT: "srt",
-    FormatName.VTT: "vtt",
+_FORMATS: dict[str, Format] = {
+    "text": "text",
+    "txt": "text",
+    "json": "json",
+    "srt": "srt",
+    "vtt": "vtt",
 }
 
 
@@ -75,17 +61,19 @@ def command(
             "-o",
             help="A folder, which gets one file for each recording and mirrors sub-folders; or "
             "for one recording a file that ends in .txt, .json, .srt or .vtt. Transcripts that "
-            "are there already are not made again. Without -o transcripts are printed.",
+            "are there already are not made again. Without -o, or with -o -, transcripts are "
+            "printed.",
             rich_help_panel=_WRITTEN,
         ),
     ] = None,
     forms: Annotated[
-        list[FormatName] | None,
+        list[str] | None,
         typer.Option(
             "--format",
             "-f",
-            help="The format; repeat it with -o for several. By default the suffix of -o decides, "
-            "else it is text.",
+            metavar="|".join(_FORMATS),
+            help="The format; repeat it with -o for several, or join them: -f srt,json. By "
+            "default the suffix of -o decides, else it is text.",
             rich_help_panel=_WRITTEN,
         ),
     ] = None,
@@ -180,15 +168,15 @@ def command(
         ),
     ] = None,
     rate: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--rate",
             min=1000,
             max=768_000,
-            help="Hz of recordings without a header.",
+            help="Hz of recordings without a header; 8000 by default.",
             rich_help_panel=_READ,
         ),
-    ] = 8000,
+    ] = None,
     rest: Annotated[
         bool,
         typer.Option("--rest", help="Send each recording as one request instead of a stream."),
@@ -226,17 +214,21 @@ def command(
 
     pulse-plugins transcribe call.wav --url ws://127.0.0.1:8765   (without a key, see `serve`)
     """
+    if rate is not None and encoding is None:
+        raise CommandError("--rate is for samples without a header: add --encoding", Exit.USAGE)
+    if output == Path("-"):
+        output = None
     run = Run(
         arguments=tuple(sources),
         output=output,
-        formats=outputs.chosen_formats(output, [name.form for name in forms or ()]),
+        formats=outputs.chosen_formats(output, _forms(forms or ())),
         selection=Selection(
             track=track,
             start=seconds("--start", start),
-            duration=None if duration is None else seconds("--duration", duration),
+            duration=_length(duration),
             separate=channels == "separate",
             encoding=encoding,
-            rate=rate,
+            rate=rate or _TELEPHONE,
         ),
         labels=_labels(labels or (), channels),
         service=Service(
@@ -376,6 +368,27 @@ def seconds(option: str, text: str) -> float:
             f"{option} {text}: write seconds, or a time such as 1:30 or 0:01:30", Exit.USAGE
         )
     return total
+
+
+def _length(text: str | None) -> float | None:
+    """Read `--duration`."""
+    if text is None:
+        return None
+    found = seconds("--duration", text)
+    if not found:
+        raise CommandError(f"--duration {text}: it must be longer than 0", Exit.USAGE)
+    return found
+
+
+def _forms(given: Sequence[str]) -> list[Format]:
+    """Read `--format`, which can be repeated and can hold several with commas."""
+    names = [name.strip().lower() for each in given for name in each.split(",")]
+    unknown = next((name for name in names if name not in _FORMATS), None)
+    if unknown is not None:
+        raise CommandError(
+            f"--format {unknown}: use {', '.join(_FORMATS)}; commas join several", Exit.USAGE
+        )
+    return [_FORMATS[name] for name in names]
 
 
 def _labels(given: list[str] | tuple[str, ...], channels: Channels) -> tuple[str, ...]:

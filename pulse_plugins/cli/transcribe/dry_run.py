@@ -35,10 +35,10 @@ def show(jobs: Sequence[Job], selection: Selection, remark: str, *, as_json: boo
             total += sent or 0.0
             unknown += sent is None
         print(_json(job, sent) if as_json else safe_line(_line(job, sent)))
-    if as_json:
-        return Exit.OK
     if remark:
         notes.print(remark)
+    if as_json:
+        return Exit.OK
     recordings = "1 recording" if count == 1 else f"{count} recordings"
     more = f", and {unknown} of unknown length" if unknown else ""
     notes.print(f"{recordings}, {total / 60:.1f} minutes to be sent{more}")

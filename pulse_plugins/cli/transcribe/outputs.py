@@ -13,9 +13,16 @@ from pathlib import Path, PurePosixPath
 from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.cli.transcribe.documents import SUFFIX, Format
 from pulse_plugins.cli.transcribe.memory import Memory, Origin, hashed, origin
-from pulse_plugins.cli.transcribe.sources import Source
+from pulse_plugins.cli.transcribe.sources import SUFFIXES, Source
 
 _FORMATS: dict[str, Format] = {suffix: form for form, suffix in SUFFIX.items()}
+# Names that files have and folders have not; a name such as `calls.2024` can be a folder.
+_OTHER_SUFFIXES = SUFFIXES | frozenset(
+    (
+        ".ass .csv .doc .docx .htm .html .jsonl .log .md .ndjson .odt .pdf .rtf .sbv .ssa .sub "
+        ".text .tsv .ttml .xls .xlsx .xml .yaml .yml"
+    ).split()
+)
 _LONGEST = 255 - len("..json.part") - 10  # bytes of a name, with its suffix while it is written
 
 
@@ -84,10 +91,17 @@ def target(output: Path, sources: Sequence[Source], arguments: Sequence[str]) ->
     A name that ends in .txt, .json, .srt or .vtt, or that is an existing file, names a file.
 
     Raises:
-        CommandError: Several sources cannot share one file.
+        CommandError: Several sources cannot share one file, or the name is that of a file of
+            another kind.
     """
     is_file = output.is_file() or (output.suffix.lower() in _FORMATS and not output.is_dir())
     if not is_file:
+        if output.suffix.lower() in _OTHER_SUFFIXES and not output.exists():
+            raise CommandError(
+                f"-o {output}: a file ends in {', '.join(_FORMATS)}; if {output.name} is meant to "
+                "be a folder, make it first",
+                Exit.USAGE,
+            )
         return Target(output)
     if len(sources) > 1 or any(Path(each).is_dir() for each in arguments):
         raise CommandError(f"-o {output}: several recordings need a folder", Exit.USAGE)

@@ -19,6 +19,7 @@ from pulse_plugins.cli.media.recording import Recording
 from pulse_plugins.cli.media.selection import Piece
 from pulse_plugins.cli.transcribe.timeline import Timeline
 from pulse_plugins.cli.transcribe.transcript import Segment, Transcript
+from pulse_plugins.cli.transcribe.untimed import has_times, spread
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.events import AudioLost, Final, Utterance, Word
 from pulse_plugins.core.base.text import plain
@@ -154,13 +155,15 @@ class Recognizer:
         segments = [
             Segment(self._placed(final, timeline), self._label(channel, len(heard)))
             for channel, each in enumerate(heard)
-            for final in each.finals
+            for final in spread(each.finals, timeline.sent)
         ]
         services = [each.service for each in heard]
         service = services[0] if len(services) == 1 else {"channels": services}
         notes = recording.notes
         if not segments and not any("silent" in note for note in notes):
             notes = (*notes, "no words were heard in it")
+        if not all(has_times(final) for each in heard for final in each.finals):
+            notes = (*notes, "the server gave no word times: times are estimated from the text")
         return Transcript(
             tuple(sorted(segments, key=lambda segment: segment.final.start)),
             seconds=recording.end,

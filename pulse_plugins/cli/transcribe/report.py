@@ -32,7 +32,8 @@ class Report:
         form: What is printed; None: transcripts are written to files.
         count: How many recordings there are.
         times: Whether lines of text begin with their time.
-        as_json: Print one JSON object for each recording, and nothing on standard error.
+        as_json: Print one JSON object for each recording, and on standard error only what
+            concerns none of them.
     """
 
     def __init__(
@@ -69,8 +70,7 @@ class Report:
 
     def remark(self, text: str) -> None:
         """Say something of the whole run."""
-        if not self._as_json:
-            self._say("note", "yellow", text)
+        self._say("note", "yellow", text)
 
     def summary(self) -> None:
         """Say how many recordings came to what."""

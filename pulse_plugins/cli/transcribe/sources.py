@@ -35,7 +35,7 @@ SUFFIXES = frozenset(
     ).split()
 )
 RAW_SUFFIXES = frozenset(
-    ".al .alaw .f32 .g711a .g711u .mulaw .pcm .raw .s16 .s32 .ul .ulaw".split()
+    ".al .alaw .f32 .g711a .g711u .mulaw .pcm .raw .s16 .s32 .sln .ul .ulaw".split()
 )
 _TRASH = frozenset(
     (
@@ -102,11 +102,12 @@ class Finder:
     """Turns arguments into sources; holds the copies of pipes while it is open.
 
     Args:
-        raw: Whether files without a header are meant, so that folders are searched for them too.
+        raw: Whether files without a header are meant, so that folders are searched for these and
+            not for files with a header, which would be heard as noise.
     """
 
     def __init__(self, *, raw: bool = False) -> None:
-        self._suffixes = SUFFIXES | RAW_SUFFIXES if raw else SUFFIXES
+        self._suffixes = RAW_SUFFIXES if raw else SUFFIXES
         self._copies: Path | None = None
 
     def __enter__(self) -> Finder:

@@ -39,7 +39,7 @@ def read_error(fields: Mapping[str, object]) -> ErrorFields:
     text = fields.get("error") or fields.get("message") or errors or ""
     parts = [text if isinstance(text, str) else str(text)]
     if isinstance(errors, list) and errors is not text:
-        parts += [str(each.get("message", "")) for each in errors if isinstance(each, dict)]
+        parts += [_complaint(each) for each in errors if isinstance(each, dict)]
     return ErrorFields(
         "; ".join(part for part in parts if part)[:_MOST_DETAIL],
         _code(fields),
@@ -65,15 +65,27 @@ def _code(fields: Mapping[str, object]) -> str:
     return ""
 
 
+def _complaint(error: Mapping[str, object]) -> str:
+    """One of `errors`, with the name of its parameter where the text does not hold it."""
+    text, name = str(error.get("message", "")), _name(error)
+    return f"{name}: {text}" if name and text and name not in text else text
+
+
+def _name(error: Mapping[str, object]) -> str:
+    """The name in `path`, or "". A path is a name or a list of names."""
+    path = error.get("path")
+    steps = path if isinstance(path, list) else [path]
+    name = ".".join(step for step in steps if isinstance(step, str))
+    return name if _NAME.fullmatch(name) else ""
+
+
 def _parameter(errors: object) -> str:
-    """The names in `errors[].path`. A path is a name or a list of names."""
+    """The names in `errors[].path`."""
     if not isinstance(errors, list):
         return ""
     names: list[str] = []
     for each in errors[:_MOST_PARAMETERS]:
-        path = each.get("path") if isinstance(each, dict) else None
-        steps = path if isinstance(path, list) else [path]
-        name = ".".join(step for step in steps if isinstance(step, str))
-        if _NAME.fullmatch(name) and name not in names:
+        name = _name(each) if isinstance(each, dict) else ""
+        if name and name not in names:
             names.append(name)
     return ", ".join(names)

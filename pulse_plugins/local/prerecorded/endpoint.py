@@ -173,6 +173,8 @@ def _fields(
     if asked.pro:
         fields |= {"language": "en", "request_id": request_id, "totalBytes": size}
         return fields
+    if found.redacted is not None:
+        fields["redacted_entities"] = found.redacted
     if found.voice is not None:
         if parameters.gender and found.voice.gender is not None:
             fields["gender"] = found.voice.gender

@@ -7,6 +7,7 @@ machine must not fetch or post for strangers.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -73,10 +74,15 @@ async def deliver(url: str, method: str, answer: Mapping[str, Json]) -> None:
 
     Args:
         url: Checked already.
-        method: `POST` sends the answer as JSON; `GET` sends its plain fields as the query.
+        method: `POST` sends the answer as JSON; `GET` sends its fields as the query, without lists
+            and with objects as JSON.
         answer: The body.
     """
-    plain = {name: str(value) for name, value in answer.items() if not isinstance(value, list)}
+    plain = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in answer.items()
+        if not isinstance(value, list)
+    }
     pause = _FIRST_PAUSE
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(timeout=timeout) as session:

@@ -90,6 +90,7 @@ class Transcript:
         text: All finals, joined.
         words: As they stand in the answer.
         utterances: As they stand in the answer.
+        redacted: The placeholders in the text; None without redaction.
         voice: The measurements behind speakers, gender, age and emotions; None where none of these
             was asked for.
         emotions: Of the whole recording.
@@ -99,6 +100,7 @@ class Transcript:
     text: str = ""
     words: list[Json] = field(default_factory=list)
     utterances: list[Json] = field(default_factory=list)
+    redacted: list[Json] | None = None
     voice: Voice | None = None
     emotions: dict[str, float] | None = None
 
@@ -188,11 +190,14 @@ class _Recognition:
             json.loads(each.data) for each in connection.messages() if each.is_final
         ]
         words = [word for final in finals for word in final.get("words") or ()]
+        redacts = self._asked.redact_pii or self._asked.redact_pci
+        redacted = [each for final in finals for each in final.get("redacted_entities") or ()]
         return Transcript(
             seconds=self._samples / self._upload.rate,
             text=finals[-1]["full_transcript"] if finals else "",
             words=words,
             utterances=[each for final in finals for each in final.get("utterances") or ()],
+            redacted=redacted if redacts else None,
             voice=self._voice,
             emotions=None if self._voice is None else self._voice.emotions_of_all(),
         )

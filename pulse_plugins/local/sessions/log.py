@@ -255,8 +255,10 @@ def read(path: str | Path) -> RecordedSession:
                     found[which] = RecordedConnection()
                     session.connections.append(found[which])
                 progress[which] = _take(found[which], line, progress.get(which, (0, 0)))
-    except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except UnicodeError:
+        raise ConfigurationError(f"{path}: not a recorded session, because it is no text") from None
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{path}: not a recorded session: {error!r}") from error
     return session

@@ -16,6 +16,7 @@ from typing import Self
 from aiohttp import WSMsgType, web
 
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.local.gate import Gate
 from pulse_plugins.local.sessions.log import (
     ASKING,
     Answer,
@@ -24,6 +25,8 @@ from pulse_plugins.local.sessions.log import (
     control_type,
     read,
 )
+from pulse_plugins.local.settings import ServerOptions
+from pulse_plugins.local.wire.refusals import RefusedError, stream_refusal
 
 _MAX_MESSAGE = 16 << 20  # bytes
 _CLOSING = frozenset({"close_stream", "end"})
@@ -63,6 +66,7 @@ class ReplayServer:
         self._uploads = 0
         self._host, self._port = host, port
         self._paced = paced
+        self._gate = Gate(ServerOptions(recognizer="scripted"), host)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -107,6 +111,13 @@ class ReplayServer:
             await runner.cleanup()
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
+        try:
+            with self._gate.passed(request):
+                return await self._replayed(request)
+        except RefusedError as error:
+            return stream_refusal(error)
+
+    async def _replayed(self, request: web.Request) -> web.StreamResponse:
         self.connections += 1
         recorded = self.session.connections
         if not recorded:
@@ -122,8 +133,12 @@ class ReplayServer:
         return socket
 
     async def _upload(self, request: web.Request) -> web.Response:
-        async for _ in request.content.iter_chunked(1 << 16):
-            pass  # the bytes do not matter
+        try:
+            with self._gate.passed(request):
+                async for _ in request.content.iter_chunked(1 << 16):
+                    pass  # the bytes do not matter
+        except RefusedError as error:
+            return stream_refusal(error)
         self._uploads += 1
         recorded = self.session.uploads
         if not recorded:

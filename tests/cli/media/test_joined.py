@@ -1,4 +1,4 @@
-"""Joined files whose parts differ, and damage that must not move what follows it."""
+"""Joined files whose parts differ, damage that moves nothing, and samples without a header."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pulse_plugins.cli.exits import CommandError
 from pulse_plugins.cli.media.selection import Selection
 from pulse_plugins.local.recognizers import scripted
 from tests.cli.media.test_corpus import (
@@ -63,3 +64,24 @@ async def test_damage_in_an_mp3_does_not_move_what_follows(tmp_path: Path) -> No
     assert recording.heard == pytest.approx(end - 0.4, abs=0.1)
     (note,) = recording.notes
     assert 0.3 < float(note.partition("(")[2].partition(" s")[0]) < 0.5
+
+
+async def test_a_damaged_page_of_an_ogg_file_is_told_and_moves_nothing(tmp_path: Path) -> None:
+    said = scripted.speak(range(1, 31), RATE, lead_seconds=0.4, tail_seconds=0.4)
+    whole = save(tmp_path / "a.opus", said, codec="libopus", rate=48_000)
+    recording, _ = await read(damage(whole, 0.5, size=400))
+    assert recording.end == pytest.approx(len(said) / RATE, abs=0.1)
+    lost = len(said) / RATE - recording.heard
+    assert lost > 0.5
+    (note,) = recording.notes
+    assert note.endswith("s of it are damaged or missing and were skipped")
+    assert float(note.partition(" ")[0]) == pytest.approx(lost, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", ["ul", "al", "pcm", "raw", "ulaw", "sw"])
+async def test_bare_samples_are_not_guessed(suffix: str, tmp_path: Path) -> None:
+    """FFmpeg takes some of these suffixes for 44.1 kHz, which is noise of a telephone call."""
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(SAID.tobytes())
+    with pytest.raises(CommandError, match="--encoding mulaw --rate 8000"):
+        await read(path)

@@ -62,10 +62,10 @@ def test_a_hidden_file_that_is_named_is_read(tmp_path: Path) -> None:
     assert len(find(tmp_path / ".hidden.wav").sources) == 1
 
 
-def test_a_folder_is_searched_for_bare_samples_only_when_they_are_meant(tmp_path: Path) -> None:
+def test_a_folder_is_searched_for_bare_samples_or_for_files_with_a_header(tmp_path: Path) -> None:
     tree(tmp_path, "a.wav", "b.ulaw")
     assert [each.place.name for each in find(tmp_path).sources] == ["a.wav"]
-    assert [each.place.name for each in find(tmp_path, raw=True).sources] == ["a.wav", "b.ulaw"]
+    assert [each.place.name for each in find(tmp_path, raw=True).sources] == ["b.ulaw"]
 
 
 @pytest.mark.parametrize("what", ["missing.wav", "empty"])

@@ -44,7 +44,12 @@ def test_the_text_and_the_code_of_a_refusal(fields: dict[str, object], found: Er
 def test_a_generic_message_is_completed_by_the_parameters() -> None:
     found = read_error(BAD_LANGUAGE)
     assert found.parameter == "language, query.sample_rate"
-    assert found.detail == ("Invalid query parameters; expected 'en' or 'hi'; expected a number")
+    assert found.detail == (
+        "Invalid query parameters; language: expected 'en' or 'hi'; "
+        "query.sample_rate: expected a number"
+    )
+    named = {"message": "bad", "errors": [{"path": "model", "message": "model is missing"}]}
+    assert read_error(named).detail == "bad; model is missing"
 
 
 @pytest.mark.parametrize(
