@@ -12,6 +12,9 @@ _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
 _QUIET = 0.4  # seconds of quiet audio that end the speech of a caller who went on
 _LOOKS_BACK = 1.5  # seconds of audio that can be judged
+# Seconds after the end of speech; a caller who speaks only later begins another turn. A flush comes
+# 0.55 s after the end, and 0.6 s more are given after a flush.
+_SAME_SPEECH = 1.15
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class CallerAudio:
         since = self._clock.until - stream_time
         return 0.0 < since <= _LOOKS_BACK and self._eager.is_quiet(since)
 
-    def has_speech_since(self, stream_time: float, *, within: float = _LOOKS_BACK) -> bool:
+    def has_speech_since(self, stream_time: float, *, within: float = _SAME_SPEECH) -> bool:
         """Whether it is certain that there was speech after this moment.
 
         Args:
