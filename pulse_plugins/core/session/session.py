@@ -337,8 +337,9 @@ class Session:
     def _shut(self, understood: int) -> None:
         """End; speech behind the offset `understood` has no words and is lost."""
         buffer = self.buffer
-        if not self._assembler.may_hold_words(buffer.high_water):
-            understood = buffer.high_water
+        for offset in (buffer.high_water, buffer.end):  # silence is not lost, sent or not
+            if not self._assembler.may_hold_words(offset):
+                understood = offset
         buffer.give_up(understood)
         self._report_lost("the stream ended")
         self._connections.close_all(self.error)
