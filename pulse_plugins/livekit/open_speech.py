@@ -11,6 +11,9 @@ from pulse_plugins.livekit.audio_input import InputClock
 _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
 _QUIET = 0.4  # seconds of quiet audio that end the speech of a caller who went on
+# Seconds of the newest audio. The framework's own detector reports the end of speech after 0.55 s
+# of silence: until then it hears the caller speak.
+_NOW = 0.6
 _LOOKS_BACK = 1.5  # seconds of audio that can be judged
 # Seconds after the end of speech; a caller who speaks only later begins another turn. A flush comes
 # 0.55 s after the end, and 0.6 s more are given after a flush.
@@ -90,6 +93,10 @@ class CallerAudio:
             return False
         stretch = min(since, within)
         return not self._eager.is_quiet(stretch, before=since - stretch)
+
+    def speaks_later_than(self, stream_time: float) -> bool:
+        """Whether the caller speaks now, which is after this moment."""
+        return self._clock.until > stream_time and not self._eager.is_quiet(_NOW)
 
     def is_long_past(self, stream_time: float) -> bool:
         """Whether so much audio followed this moment that it cannot be judged.

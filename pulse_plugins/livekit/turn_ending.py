@@ -15,7 +15,6 @@ to callers whom the session's detector does not hear come later.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 from pulse_plugins.livekit.framework import TurnMode
@@ -124,26 +123,3 @@ class TurnEnding:
     def deadline(self) -> float | None:
         """When to `advance`."""
         return None if self._waits_since is None else self._waits_since + _PATIENCE
-
-
-class OpenFlushes:
-    """The flushes of the framework that no FINAL has answered yet."""
-
-    def __init__(self) -> None:
-        self._ids: deque[int] = deque()  # oldest first
-
-    @property
-    def newest(self) -> int | None:
-        """The engine's id of the newest one."""
-        return self._ids[-1] if self._ids else None
-
-    def add(self, request_id: int) -> None:
-        """The framework flushed."""
-        self._ids.append(request_id)
-
-    def answered(self, request_id: int | None) -> bool:
-        """The request with this id, and all before it, are answered; whether any was a flush."""
-        before = len(self._ids)
-        while self._ids and request_id is not None and self._ids[0] <= request_id:
-            self._ids.popleft()
-        return len(self._ids) < before

@@ -178,6 +178,74 @@ def test_of_two_flushes_the_answer_to_the_newer_one_releases() -> None:
     assert call.take_texts() == ["a b"]
 
 
+def after_an_outage(mode: TurnMode | None, begins: float) -> Call:
+    """Two flushed stretches of speech, the second from `begins` on, whose words come at once."""
+    call = Call(mode, (1.0, 2.0), (begins, 4.0)).at(2.5)
+    first = call.flush()
+    call.at(4.5)
+    second = call.flush()
+    call.at(6.0, said("a b", 1.0, 2.0, finalize_id=first))
+    call.at(6.1, said("c d", begins, 4.0, finalize_id=second))
+    return call
+
+
+def test_turns_that_come_back_at_once_are_one_final_each() -> None:
+    call = after_an_outage("vad", 3.1)
+    assert call.take() == [START, INTERIM, FINAL]
+    assert call.at(6.15).take() == []  # the session commits the first turn meanwhile
+    call.at(6.3)
+    assert [event.alternatives[0].text for event in call.out[:1]] == ["c d"]
+    assert call.take() == [FINAL, END]
+
+
+@pytest.mark.parametrize(
+    ("mode", "begins"),
+    [("vad", 3.0), ("manual", 3.1), (None, 3.1)],
+    ids=["the caller went on", "a commit takes all words", "nobody tells who ends turns"],
+)
+def test_what_is_one_turn_comes_back_as_one_final(mode: TurnMode | None, begins: float) -> None:
+    assert after_an_outage(mode, begins).at(8.0).take_texts() == ["a b c d"]
+
+
+def test_a_turn_that_waits_leaves_before_the_next_words() -> None:
+    call = after_an_outage("vad", 3.1).at(6.15, Interim("e", 4.0))
+    assert call.take() == [START, INTERIM, FINAL, FINAL, INTERIM]
+    call.at(6.5, said("e", 4.5, 4.9, finalize_id=call.flush()))
+    assert call.take() == [FINAL, END]
+
+
+def test_a_turn_that_waits_leaves_at_the_end_of_the_stream() -> None:
+    call = after_an_outage("vad", 3.1)
+    call.events.close(6.12)
+    assert call.take() == [START, INTERIM, FINAL, FINAL, END]
+
+
+def test_an_answer_that_comes_in_the_next_turn_waits_for_its_end() -> None:
+    call = Call("vad", (1.0, 2.0), (4.0, 6.0)).at(2.5)
+    first = call.flush()
+    call.at(5.0, said("a b", 1.0, 2.0, finalize_id=first))
+    assert FINAL not in call.take()  # the session would commit it with the words of this turn
+    call.at(6.55)
+    second = call.flush()
+    call.at(6.8, said("c d", 4.0, 6.0, finalize_id=second)).at(7.5)
+    assert call.take_texts() == ["a b", "c d"]
+
+
+def test_an_answer_that_comes_in_a_pause_leaves_at_once() -> None:
+    call = Call("vad", (1.0, 2.0)).at(2.5)
+    first = call.flush()
+    assert call.at(5.0, said("a b", 1.0, 2.0, finalize_id=first)).take_texts() == ["a b"]
+
+
+def test_a_flush_that_a_waiting_turn_answers_gets_no_empty_final() -> None:
+    call = after_an_outage("vad", 3.1)
+    call.take()
+    call.at(6.15)
+    request = call.flush()
+    call.at(6.16, Final("", 4.0, 4.0, finalize_id=request)).at(6.5)
+    assert call.take_texts() == ["c d"]
+
+
 def test_an_empty_answer_to_a_cough_leaves_the_words_after_it_open() -> None:
     call = Call("vad", (1.0, 1.2), (2.5, 3.5)).at(1.8)
     flushed = call.flush()

@@ -22,6 +22,7 @@ STARTS = (
 )
 STOPS = ("timeout", "analyzer", "completion")
 
+_CHANGE = Do(lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2")))
 _THREE_TURNS = (Say(5), End(), Say(12), End(), Say(23), End())
 
 
@@ -218,18 +219,15 @@ def _faults(latencies: Latencies) -> Iterator[Conversation]:
             (Say(9, soft=True), End(8.0), Say(3, soft=True), End(4.5)),
             Habits(max_words=3, drop_at=1.62, outage=outage),
         )
-    changed = Do(
-        lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2"))
-    )
     for latency in latencies:
         yield Conversation(
             f"options changed in mid-speech, {latency:g} s",
-            (Say(5), changed, Say(9), End(), Say(3), End()),
+            (Say(5), _CHANGE, Say(9), End(), Say(3), End()),
             Habits(latency=latency),
         )
         yield Conversation(
             f"options changed in mid-word, {latency:g} s",
-            (Say(5), Wait(0.0), changed, Say(9), End(), Say(3), End()),
+            (Say(5), Wait(0.0), _CHANGE, Say(9), End(), Say(3), End()),
             Habits(latency=latency, doubles=True),
         )
 
@@ -308,6 +306,11 @@ def _server_turns(latencies: Latencies) -> Iterator[Conversation]:
             steps=(Say(8), End(5.0), Say(12), End(5.0)),
             habits=Habits(latency=latency, drop_at=1.65),
         )
+        yield replace(
+            server,
+            name=f"server turns, options changed after the last word, {latency:g} s",
+            steps=(Say(4), End(0.2), _CHANGE, Wait(4.5), Say(3), End()),
+        )
         if latency <= 0.2:  # the pause is too short for later results
             yield replace(
                 server,
@@ -337,7 +340,7 @@ _GROUPS: dict[str, Callable[[Latencies], Iterator[Conversation]]] = {
     "turns of 1 to 31 words": _lengths,
     "pauses within a turn": _pauses,
     "callers too soft for the VAD": _soft_callers,
-    "servers of other habits": _server_habits,
+    "servers of other behaviour": _server_habits,
     "two speakers, redaction": _speakers_and_secrets,
     "the bot is interrupted": _interruptions,
     "lost connections, changed options": _faults,

@@ -106,16 +106,19 @@ class Energy:
         return min(time, max(0.0, time - LONGEST_WORD, (first + began - 1) * FRAME))
 
     def word_end(self, time: float) -> float:
-        """Where the possible speech that is under way at this stream_time ends; at most a word."""
-        levels = self._frames(time, time + LONGEST_WORD)[1]
+        """Where the possible speech that is under way at this stream_time ends; at most a word.
+
+        The frame in which the time lies must be held and be speech: sound that begins later is
+        another word, which may follow after two quiet frames.
+        """
+        at = int(time / FRAME + 1e-6)  # the frame; less than a sample is rounding
+        first, levels = self._frames(at * FRAME, time + LONGEST_WORD)
         level = self._possible_level(time, time + LONGEST_WORD)
         end = time
-        for number, loudness in enumerate(levels):
-            at = time + (number + 1) * FRAME
-            if loudness > level:
-                end = at
-            elif at - end >= FRAME:
+        for number, loudness in enumerate(levels, first + 1):
+            if first > at or loudness <= level:
                 break
+            end = number * FRAME
         return end
 
     def _certain_level(self) -> float:

@@ -30,7 +30,7 @@ class Connection:
         acked: The ack offset moved while it was heard.
         closing_at: When the closing word went out, or None.
         last_sent_at: When anything went out last.
-        last_heard_at: When the server sent anything last.
+        last_heard_at: When the server told last what it hears; errors do not count.
         free_at: When the next packet may go out.
         reported: The newest in-band error after which no text came, or None.
     """
@@ -51,7 +51,7 @@ class Connection:
 
     @property
     def quiet_since(self) -> float | None:
-        """When the server sent anything last after the closing word; None before that word."""
+        """When the server was heard last after the closing word; None before that word."""
         return None if self.closing_at is None else max(self.closing_at, self.last_heard_at)
 
     def open(self, now: float) -> None:

@@ -152,8 +152,7 @@ class Connections:
 
     def hurry(self, now: float) -> None:
         """The input ended while no connection is open: the next try is soon."""
-        at = self._deadlines.at(Timer.RETRY)
-        if at is not None:
+        if (at := self._deadlines.at(Timer.RETRY)) is not None:
             self._deadlines.set(Timer.RETRY, now + self._budget.hurried(at - now))
 
     # Connections are lost.
@@ -203,12 +202,11 @@ class Connections:
 
     def update(self, options: PulseOptions, now: float) -> None:
         """Go on with other options."""
-        current = self._in_force.options
         if self.switch is not None and options.same_connection(self.switch.options):
             self.switch.options = options
             return
         self.drop_switch()
-        if self._closing.began or options.same_connection(current):
+        if self._closing.began or options.same_connection(self._in_force.options):
             self._adopt(options, revertible=False)
         elif self.state is State.OPEN:
             self.switch = OptionSwitch(options)
@@ -249,6 +247,8 @@ class Connections:
         old = self.current
         if old is not None:
             self.close(old)
+            if switch.connection is None:
+                self._events.append(Disconnected())
             self._let_go()
         self._adopt(switch.options, revertible=True)
         self.current = switch.connection

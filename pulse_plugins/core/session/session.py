@@ -177,8 +177,9 @@ class Session:
         connection = self._connections.find(connection_id)
         if connection is None or not connection.is_open:
             return True
-        connection.last_heard_at = now
         message = parse(data)
+        if not isinstance(message, (ErrorReport, Unreadable)):  # they do not show that it hears
+            connection.last_heard_at = now
         if isinstance(message, ErrorReport):
             self._reported(connection, message.error, now)
         elif connection is not self._connections.current:
@@ -308,14 +309,14 @@ class Session:
         connection = self._connections.current
         assert connection is not None
         self.deadlines.set(Timer.STALL, now + LOOK_EVERY)
-        sent = self.buffer.seconds(self.buffer.next_offset)
-        if self._stall.is_stalled(sent, connection.last_heard_at, now):
+        offset, heard_at = self.buffer.next_offset, connection.last_heard_at
+        owed_since = connection.quiet_since if self._assembler.owes else None
+        if self._stall.is_stalled(self.buffer.seconds(offset), heard_at, owed_since, now):
             self._connections.commands.append(CloseConnection(connection.id))
             error = StalledError("speech was sent and the server has sent nothing for too long")
             self._connections.lost(connection, error, now)
             return
-        looks = self._history.look(now, self.buffer.next_offset)
-        self.buffer.release(self._assembler.releasable(*looks))
+        self.buffer.release(self._assembler.releasable(*self._history.look(now, offset)))
 
     # The end.
 
@@ -346,8 +347,7 @@ class Session:
         self.deadlines.clear()
 
     def _report_lost(self, reason: str) -> None:
-        for start, seconds in self.buffer.take_lost():
-            self.events.append(AudioLost(start, seconds, reason))
+        self.events.extend(AudioLost(*lost, reason) for lost in self.buffer.take_lost())
 
     # After every input.
 

@@ -49,14 +49,20 @@ class StallDetector:
         """The server recognizes speech on this stream."""
         self._doublings = 0
 
-    def is_stalled(self, sent: float, heard_at: float, now: float) -> bool:
+    def is_stalled(
+        self, sent: float, heard_at: float, owed_since: float | None, now: float
+    ) -> bool:
         """Look again; call it every `LOOK_EVERY` seconds.
 
         Args:
             sent: stream_time up to which the connection was sent audio.
-            heard_at: When the server sent anything last, on the session's clock.
+            heard_at: When the server told last what it hears, on the session's clock.
+            owed_since: Since when the server is silent after the closing word although it owes
+                words; None: it owes none, or was not asked for the last words.
             now: The session's clock.
         """
+        if owed_since is not None and now - owed_since >= self._in_force.options.timeouts.stall:
+            return True
         if heard_at > self._last_look:
             self._speech, self._since = 0.0, None
         else:

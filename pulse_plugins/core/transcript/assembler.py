@@ -247,9 +247,9 @@ class TranscriptAssembler:
 
     def unsaid_from(self) -> int | None:
         """Where speech begins that was sent and whose words did not come, if there is any."""
-        if self.open_text:
-            return None  # the interim tells what was heard
         start, end = self._coverage.start, self._sent
+        if self.open_text:  # it tells what was said before it
+            start = max(start, self.energy.word_end(self._open_sent))
         if self.energy.certain(start, end) < SHORTEST_WORD:
             return None
         onset = self.energy.certain_from(start, end)

@@ -63,7 +63,7 @@ class DeliveredWords:
         self.until = 0.0
         self._words: deque[DeliveredWord] = deque(maxlen=_REMEMBERED)
         self._replayable: list[DeliveredWord] = []  # without times, and this connection hears them
-        self._promoted: list[str] = []  # keys of interim words that were delivered as final
+        self._promoted: list[DeliveredWord] = []  # of an interim that was delivered as final
         self._promoted_until = 0.0
 
     @property
@@ -89,8 +89,9 @@ class DeliveredWords:
             start: stream_time after which they were said.
             until: stream_time before which they were said.
         """
-        self._words.extend(DeliveredWord(key, start, until) for key in keys)
-        self._promoted += keys
+        words = [DeliveredWord(key, start, until) for key in keys]
+        self._words.extend(words)
+        self._promoted += words
         self._promoted_until = max(self._promoted_until, until)
 
     def stretch_last(self, until: float) -> None:
@@ -156,14 +157,19 @@ class DeliveredWords:
             replayed: What `overlap_of_text` returned second.
         """
         self._replayable = self._replayable[replayed:] if is_all else []
+        are_promoted = self._said_by_promoted(known) == len(known)
+        if are_promoted:  # now it is known where they were said
+            for said, word in zip(self._promoted, known, strict=False):
+                said.earliest, said.latest = word.earliest, word.latest
         if not is_all:
             self._promoted = []
-        elif self._said_by_promoted(known) == len(known):
+        elif are_promoted:
             self._promoted = self._promoted[len(known) :]
         else:  # a word of them was known from a final: the interim goes on behind the others
             for word in known:
-                if word.key in self._promoted:
-                    self._promoted = self._promoted[self._promoted.index(word.key) + 1 :]
+                keys = [said.key for said in self._promoted]
+                if word.key in keys:
+                    self._promoted = self._promoted[keys.index(word.key) + 1 :]
 
     def _newest(self, count: int) -> list[DeliveredWord]:
         return [self._words[-n] for n in range(1, min(count, len(self._words)) + 1)]
@@ -178,8 +184,8 @@ class DeliveredWords:
         if not promoted or not incoming or incoming[0].earliest >= self._promoted_until:
             return 0
         same = 0
-        for key, word in zip(promoted, incoming, strict=False):
-            if key != word.key:
+        for said, word in zip(promoted, incoming, strict=False):
+            if said.key != word.key:
                 break
             same += 1
         return min(len(promoted), len(incoming)) if 2 * same >= len(promoted) else same

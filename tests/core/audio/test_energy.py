@@ -108,6 +108,21 @@ def test_a_word_ends_where_its_sound_does() -> None:
     assert energy.word_end(0.7) == 0.7
 
 
+@pytest.mark.parametrize(
+    ("gap", "mark"), [(0.07, 0.54), (0.06, 0.52), (0.05, 0.525), (0.06, 0.555)]
+)
+def test_a_word_that_begins_soon_after_a_pause_is_another(gap: float, mark: float) -> None:
+    energy = heard(tone(0, 0.2), tone(0.2, 0.3), tone(0, gap), tone(0.2, 0.3))
+    energy.learn(0.2, 0.5)
+    assert energy.word_end(mark) < 0.5 + gap
+
+
+def test_a_word_whose_sound_is_not_held_does_not_go_on_in_what_is() -> None:
+    energy = heard(tone(0, 0.2), tone(0.2, 0.3), tone(0, 0.1), tone(0.2, 0.3))
+    energy._buffer.ack(energy._buffer.offset(0.6))
+    assert energy.word_end(0.5) == 0.5
+
+
 def test_only_held_audio_can_be_asked_about() -> None:
     energy = heard(tone(0.2, 1.0))
     energy._buffer.ack(energy._buffer.offset(0.6))

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pulse_plugins.core.base.errors import RegionError, from_status
-from pulse_plugins.core.base.events import OptionsApplied, OptionsRefused, Reconnecting
+from pulse_plugins.core.base.events import (
+    Connected,
+    Disconnected,
+    OptionsApplied,
+    OptionsRefused,
+    Reconnecting,
+)
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.session.state import State
@@ -137,6 +143,23 @@ def test_a_change_that_the_limit_of_connections_refuses_goes_on_alone() -> None:
     assert [each.options.language for each in call.opening] == ["de"]
     assert call.all(OptionsRefused) == []
     assert len(call.all(OptionsApplied)) == 1
+
+
+@pytest.mark.parametrize("limit", [True, False])
+def test_each_connection_that_is_told_is_told_to_have_ended(limit: bool) -> None:
+    call = Call()
+    old = call.connect()
+    call.say(1)
+    change(call, "de")
+    if limit:
+        call.refuse(from_status(429))
+        call.hear(old.answer())
+        assert call.all(Disconnected) == [Disconnected()]
+    call.connect()
+    call.pass_time(2.0)
+    call.session.abort()
+    call.settle()
+    assert len(call.all(Connected)) == len(call.all(Disconnected)) == 1 + limit
 
 
 def test_other_options_are_asked_for_in_each_region_again() -> None:

@@ -511,6 +511,7 @@ def test_silence_at_the_end_needs_no_connection() -> None:
     call.pass_time(5.0)
     assert call.session.state is State.CLOSED
     assert call.session.error is None
+    assert call.lost == 0.0
 
 
 def test_a_click_at_the_end_is_no_lost_speech() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pulse_plugins.core.base.errors import ConnectionLostError, StalledError
-from pulse_plugins.core.base.events import Disconnected, ServerReported
+from pulse_plugins.core.base.events import Disconnected, Reconnecting, ServerReported
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.session.state import State
 from tests.support.call import Call
-from tests.support.hearing import spoken
+from tests.support.hearing import RATE, spoken
 
 pytestmark = pytest.mark.unit
 SOFT = 150  # of 32767: too soft to be speech for certain, and loud enough to be possible speech
@@ -144,3 +144,75 @@ def test_what_another_connection_heard_long_ago_is_kept_for_this_one() -> None:
     call.connect()
     call.pass_time(8.0)
     assert call.session.buffer.start == 0
+
+
+EMPTY = '{"transcript":"","is_final":false}'
+TIMED_OUT = '{"status":"error","message":"Request timed out"}'
+
+
+@pytest.mark.parametrize(
+    ("message", "stalled"),
+    [(TIMED_OUT, True), ("no JSON", True), ('{"type":"metadata"}', True), (EMPTY, False)],
+)
+def test_only_a_message_about_the_audio_shows_that_a_server_hears(
+    message: str, stalled: bool
+) -> None:
+    call = Call(timeouts=Timeouts(stall=3.0))
+    call.connect()
+    for number in range(1, 25):
+        call.say(number)
+        if call.servers:
+            call.hear(message)
+    assert bool(call.all(Reconnecting)) is stalled
+
+
+def test_a_server_that_keeps_the_last_words_for_itself_is_left_for_another() -> None:
+    call = Call(timeouts=Timeouts(stall=3.0, close=5.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.say(0)
+    call.end()
+    call.pass_time(3.6)
+    again = call.connect()
+    call.pass_time(0.2)
+    call.hear(again.final(is_last=True))
+    assert call.words == ["w1"]
+    assert call.session.state is State.CLOSED
+    assert call.lost == 0
+
+
+def test_a_server_that_has_no_last_words_is_not_stalled() -> None:
+    call = Call(timeouts=Timeouts(stall=1.0, close=5.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.end()
+    call.pass_time(6.0)
+    assert call.all(Disconnected) == [Disconnected(None)]
+
+
+@pytest.mark.parametrize(("words", "lost"), [((), 0.0), ((2,), 0.2)])
+def test_speech_behind_an_interim_that_is_promoted_at_the_end_is_lost(
+    words: tuple[int, ...], lost: float
+) -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.say(0, *words)
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1"]
+    assert call.lost == pytest.approx(lost)
+
+
+def test_the_end_of_the_last_word_of_a_promoted_interim_is_not_lost() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.connect()
+    call.feed(spoken(1)[: RATE // 20 * 2])
+    call.hear({"transcript": "w1", "is_final": False})
+    call.feed(spoken(1)[: RATE // 20 * 6])
+    call.end()
+    call.pass_time(3.0)
+    assert call.lost == 0

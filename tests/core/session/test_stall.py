@@ -34,7 +34,7 @@ class Watched:
                 self.buffer.next_packet()
             self.now += LOOK_EVERY
             sent = self.buffer.seconds(self.buffer.next_offset)
-            if self.detector.is_stalled(sent, self.heard_at, self.now):
+            if self.detector.is_stalled(sent, self.heard_at, None, self.now):
                 return self.now - began
         return None
 
@@ -62,6 +62,15 @@ def test_a_server_that_says_anything_is_alive() -> None:
     for _ in range(10):
         assert watched.stalls_after(1, most=2.0) is None
         watched.heard_at = watched.now + 0.1  # before the next look
+
+
+@pytest.mark.parametrize(("silent", "stalled"), [(2.9, False), (3.0, True)])
+def test_a_server_that_owes_the_last_words_for_three_seconds_is_stalled(
+    silent: float, stalled: bool
+) -> None:
+    watched = Watched()
+    now = watched.now + silent
+    assert watched.detector.is_stalled(0.0, watched.heard_at, watched.now, now) is stalled
 
 
 def test_patience_doubles_until_words_come() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pulse_plugins.core.base.events import Interim
+from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.session.state import State
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
@@ -111,7 +112,7 @@ def test_a_request_that_quiet_has_answered_owes_no_words() -> None:
 
 
 def test_the_last_interim_is_delivered_where_no_final_comes_at_the_end() -> None:
-    call = Call()
+    call = Call(timeouts=Timeouts(stall=60.0))
     server = call.connect()
     call.say(1)
     call.hear(server.interim())

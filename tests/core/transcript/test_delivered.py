@@ -72,6 +72,17 @@ def test_words_after_a_promoted_interim_are_new() -> None:
     assert overlap(delivered, ("yes", 1.2, 1.4)) == 0
 
 
+@pytest.mark.parametrize("is_all", [True, False])
+def test_a_word_after_a_promoted_interim_that_was_heard_again_is_new(is_all: bool) -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["a", "b"], 0.0, 3.0)
+    again = [timed_word("a", 0.2, 0.4), timed_word("b", 0.5, 0.7)]
+    assert delivered.overlap(again) == 2
+    delivered.heard_again(again, is_all=is_all)
+    assert delivered.overlap([timed_word("b", 0.52, 0.7)]) == 1
+    assert delivered.overlap([timed_word("b", 2.0, 2.2)]) == 0
+
+
 def test_a_promoted_interim_may_come_again_in_two_finals() -> None:
     delivered = DeliveredWords()
     delivered.add_promoted(["a", "b", "c"], 0.0, 2.0)
