@@ -18,6 +18,7 @@ from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import StreamClosedError
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.transcript.eager import EagerText
+from pulse_plugins.livekit.silence_gate import SilenceGate
 
 _AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
 _GAP = 0.3  # seconds between two frames; more is a pause of the input
@@ -30,12 +31,44 @@ _ONSET = (
 _ROUNDING = 0.02  # seconds by which the end of a word may seem to lie behind a pause
 
 
+class _Gaps:
+    """Gaps in the audio: how long they are in all before a moment of the stream, in seconds."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._places: list[float] = [0.0]
+        self._totals: list[float] = [0.0]  # from the place of the same index on
+
+    def note(self, place: float, total: float) -> None:
+        """The gaps before all audio from this place on are so long."""
+        self.total = total
+        if self._places[-1] == place:
+            self._totals[-1] = total
+            return
+        self._places.append(place)
+        self._totals.append(total)
+        if len(self._places) > _MOST_PAUSES:
+            del self._places[0], self._totals[0]
+
+    def before(self, start: float, end: float | None) -> float:
+        """Seconds of gaps before a stretch of speech.
+
+        Args:
+            start: stream_time at which the speech begins.
+            end: At which it ends. Speech that ends before a gap also began before it; of any
+                other speech the first moments may seem to lie before the gap.
+        """
+        at = start + _ONSET if end is None else min(start + _ONSET, max(start, end - _ROUNDING))
+        return self._totals[max(0, bisect_left(self._places, at) - 1)]
+
+
 class InputClock:
     """Where a moment of the stream lies on the session's clock and on the wall clock.
 
     stream_time counts the audio that was given. While an input is muted nothing is given, but the
     session's clock goes on. Every such pause is noted at the place in the audio where it happened.
-    Reconnects do not appear here at all. All times are seconds.
+    Silence that is left out is noted likewise, but apart: the owner has pushed it. Reconnects do
+    not appear here at all. All times are seconds.
 
     Attributes:
         anchor: Wall clock of stream_time 0.0, or None before the first audio.
@@ -45,8 +78,8 @@ class InputClock:
     def __init__(self) -> None:
         self.anchor: float | None = None
         self.until = 0.0
-        self._places: list[float] = [0.0]
-        self._paused: list[float] = [0.0]  # in all, from the place of the same index on
+        self._pauses = _Gaps()
+        self._silence = _Gaps()
 
     def pushed(self, duration: float, now: float, *, waited: bool) -> None:
         """A frame was given.
@@ -59,34 +92,38 @@ class InputClock:
         """
         if self.anchor is None:
             self.anchor = now - duration  # a frame is given when its last sample was heard
-        total = self._paused[-1]
-        late = now - (self.anchor + self.until + duration + total)
+        total = self._pauses.total
+        late = now - (self.anchor + self.until + duration + total + self._silence.total)
         if waited and late > _PAUSE:
-            self._note(total + late)
-        elif late < -_PAUSE and total > 0:
-            self._note(max(0.0, total + late))  # it was no pause: the audio came after all
+            self._pauses.note(self.until, total + late)
+        elif late < -_PAUSE and total > 0:  # it was no pause: the audio came after all
+            self._pauses.note(self.until, max(0.0, total + late))
         self.until += duration
+
+    def left_out(self, seconds: float) -> None:
+        """So much silence came that was not given."""
+        self._silence.note(self.until, self._silence.total + seconds)
 
     def ahead(self, now: float) -> float:
         """Seconds by which the audio given so far is ahead of real time: a file, not a voice."""
         if self.anchor is None:
             return 0.0
-        return self.anchor + self.until + self._paused[-1] - now
+        return self.anchor + self.until + self._pauses.total + self._silence.total - now
 
-    def paused(self, start: float, end: float | None = None) -> float:
-        """Seconds of pauses before a stretch of speech.
+    def missing(self, start: float, end: float | None = None, *, pauses: bool = True) -> float:
+        """Seconds before a stretch of speech that stream_time does not count.
 
         Args:
             start: stream_time at which the speech begins.
-            end: At which it ends. Speech that ends before a pause also began before it; of any
-                other speech the first moments may seem to lie before the pause.
+            end: At which it ends; None: not known.
+            pauses: Pauses of the input are wanted, and not only silence that was left out.
         """
-        at = start + _ONSET if end is None else min(start + _ONSET, max(start, end - _ROUNDING))
-        return self._paused[max(0, bisect_left(self._places, at) - 1)]
+        silence = self._silence.before(start, end)
+        return silence + self._pauses.before(start, end) if pauses else silence
 
     def session_time(self, stream_time: float) -> float:
         """Seconds since the first sample at the end of a stretch of speech, pauses included."""
-        return stream_time + self.paused(stream_time, stream_time)
+        return stream_time + self.missing(stream_time, stream_time)
 
     def wall_time(self, stream_time: float, now: float, *, starts: bool = False) -> float:
         """The wall clock at a moment of the stream; never later than `now`.
@@ -98,17 +135,8 @@ class InputClock:
         """
         if self.anchor is None:
             return now
-        paused = self.paused(stream_time, None if starts else stream_time)
-        return min(now, self.anchor + stream_time + paused)
-
-    def _note(self, total: float) -> None:
-        if self._places[-1] == self.until:
-            self._paused[-1] = total
-            return
-        self._places.append(self.until)
-        self._paused.append(total)
-        if len(self._places) > _MOST_PAUSES:
-            del self._places[0], self._paused[0]
+        missing = self.missing(stream_time, None if starts else stream_time)
+        return min(now, self.anchor + stream_time + missing)
 
 
 class AudioInput:
@@ -118,11 +146,13 @@ class AudioInput:
         clock: Told of every frame.
         eager: Given the audio itself.
         begin: Makes the engine for the format of the first frame.
+        silence_level: Of the gate.
 
     Attributes:
         engine: None before the first audio.
         unreported: Seconds of audio that no usage report has counted.
         newest: Wall clock at which the newest frame came.
+        gate: Keeps silence back.
     """
 
     def __init__(
@@ -130,10 +160,12 @@ class AudioInput:
         clock: InputClock,
         eager: EagerText,
         begin: Callable[[AudioFormat], PulseStream],
+        silence_level: float | None,
     ) -> None:
         self.engine: PulseStream | None = None
         self.unreported = 0.0
         self.newest = 0.0
+        self.gate = SilenceGate(silence_level)
         self._clock = clock
         self._eager = eager
         self._begin = begin
@@ -186,6 +218,7 @@ class AudioInput:
         self.pass_on()
         if frame.sample_rate != self._rate or frame.num_channels != self._channels:
             source = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
+            self.gate.drop_held()
             self.begin(source).change_source(source)
             self._follow(source)
         self.newest = time.time()
@@ -205,10 +238,13 @@ class AudioInput:
     def _accept(self, pieces: list[memoryview], samples: int, now: float, *, waited: bool) -> None:
         """Take audio that belongs together; its last frame came at `now`."""
         assert self.engine is not None
-        seconds = samples / self._rate
+        data, seconds, left_out = self.gate.take(b"".join(pieces), samples / self._rate)
+        if not data:
+            return
+        if left_out:
+            self._clock.left_out(left_out)
         self._clock.pushed(seconds, now, waited=waited)
         self._is_live = self._clock.ahead(now) <= _AHEAD
-        data = b"".join(pieces)
         self._eager.audio(data, seconds)
         self.unreported += seconds
         self.engine.push(data)

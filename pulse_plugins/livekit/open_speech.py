@@ -15,6 +15,9 @@ _QUIET = 0.4  # seconds of quiet audio that end the speech of a caller who went 
 # of silence: until then it hears the caller speak.
 _NOW = 0.6
 _LOOKS_BACK = 1.5  # seconds of audio that can be judged
+# Seconds after the end of speech; a caller who speaks only later begins another turn. A flush comes
+# 0.55 s after the end, and 0.6 s more are given after a flush.
+_SAME_SPEECH = 1.15
 
 
 @dataclass(slots=True)
@@ -78,7 +81,7 @@ class CallerAudio:
         since = self._clock.until - stream_time
         return 0.0 < since <= _LOOKS_BACK and self._eager.is_quiet(since)
 
-    def has_speech_since(self, stream_time: float, *, within: float = _LOOKS_BACK) -> bool:
+    def has_speech_since(self, stream_time: float, *, within: float = _SAME_SPEECH) -> bool:
         """Whether it is certain that there was speech after this moment.
 
         Args:

@@ -36,10 +36,11 @@ logger = logging.getLogger("livekit.plugins.pulse")  # the framework's pattern f
 
 ROOM_RATE = 24_000  # Hz; what an agent session's room gives unless told otherwise
 _VAD_WINDOW_MS = 300  # finals land before a VAD-driven session commits (0.55 s after speech)
+_LOUDEST_SILENCE = 0.01  # of full scale, -40 dB: soft speech is as loud as that
 _NEVER = 86_400.0  # seconds between keepalives where they are turned off
 _OWN = frozenset(
     "finalize_on_flush interim_results keepalive_interval min_confidence sample_rate "
-    "speaker_format split_speakers start_on_words word_timestamps".split()
+    "silence_level speaker_format split_speakers start_on_words word_timestamps".split()
 )
 Region = Literal["auto", "us", "india"]
 _REGIONS: dict[str, str] = {
@@ -70,6 +71,7 @@ class Settings:
         split_speakers: Whether such a final becomes an event for each run; None: unless an
             agent session reads the stream itself, which would begin a reply for each.
         start_on_words: Whether START_OF_SPEECH waits for the first text.
+        silence_level: Audio below it is not sent in long silence; None: all audio is sent.
     """
 
     options: PulseOptions
@@ -82,6 +84,7 @@ class Settings:
     speaker_format: str | None = None
     split_speakers: bool | None = None
     start_on_words: bool = False
+    silence_level: float | None = None
 
     def __post_init__(self) -> None:
         """Check what is not the engine's.
@@ -91,6 +94,10 @@ class Settings:
         """
         if not 0.0 <= self.min_confidence <= 1.0:
             raise ConfigurationError(f"min_confidence={self.min_confidence}: use 0 to 1")
+        if self.silence_level is not None and not 0.0 < self.silence_level <= _LOUDEST_SILENCE:
+            raise ConfigurationError(
+                f"silence_level={self.silence_level}: use more than 0, at most {_LOUDEST_SILENCE}"
+            )
         if self.speaker_format is not None:
             try:
                 self.speaker_format.format(text="", speaker_id="")

@@ -125,8 +125,8 @@ class SpeechDataBuilder:
 
     def _shifted(self, stream_time: float, start: float, end: float) -> float:
         """A moment of the speech between two stream_times, in seconds on the session's clock."""
-        paused = self._clock.paused(start, end) if self.counts_pauses else 0.0
-        return max(0.0, self.offset + stream_time + paused)
+        missing = self._clock.missing(start, end, pauses=self.counts_pauses)
+        return max(0.0, self.offset + stream_time + missing)
 
     def _word(self, word: Word) -> TimedString:
         return TimedString(

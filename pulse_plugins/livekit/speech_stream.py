@@ -86,7 +86,7 @@ class SpeechStream(stt.RecognizeStream):
             framework.TurnModeReader(),
             settings,
         )
-        self._input = AudioInput(clock, self._events.eager, self._begin)
+        self._input = AudioInput(clock, self._events.eager, self._begin, settings.silence_level)
         self._speaker = Speaker()
         self._reports = Reports(self._emit_error)
         self._waits = False  # for input: all that came has been passed on
@@ -193,6 +193,7 @@ class SpeechStream(stt.RecognizeStream):
     def adopt(self, options: StreamOptions) -> None:
         """Use the options that `planned` returned."""
         self._options = options
+        self._input.gate.level = options.settings.silence_level
         self._build.words = options.settings.word_timestamps
         self._build.speaker_format = options.settings.speaker_format
         self._events.follow(options.settings)

@@ -67,6 +67,10 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         min_confidence: Finals with a lower average confidence are dropped; 0 to 1.
         start_on_words: START_OF_SPEECH waits for the first text, so that a cough does not start
             speech.
+        silence_level: After 2 s of audio below this loudness (root mean square, 0 to 1 of full
+            scale), nothing is sent until louder audio comes, which is sent with the 0.5 s before
+            it. This saves cost, and words below the level are lost. 0.001 is -60 dB, for tracks
+            without background noise. Not given: all audio is sent.
         finalize_on_words: Long speech is cut into several finals.
         max_words: The number of words after which speech is cut.
         keepalive_interval: Seconds without audio after which the connection is kept alive; None:
@@ -114,6 +118,7 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         interim_results: bool = True,
         min_confidence: float = 0.0,
         start_on_words: bool = False,
+        silence_level: NotGivenOr[float | None] = NOT_GIVEN,
         split_speakers: NotGivenOr[bool] = NOT_GIVEN,
         speaker_format: NotGivenOr[str | None] = NOT_GIVEN,
         finalize_on_words: NotGivenOr[bool | None] = NOT_GIVEN,
@@ -153,6 +158,7 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
                 "interim_results": interim_results,
                 "min_confidence": min_confidence,
                 "start_on_words": start_on_words,
+                "silence_level": silence_level,
                 "split_speakers": split_speakers,
                 "speaker_format": speaker_format,
                 "region": region,

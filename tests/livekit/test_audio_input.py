@@ -64,7 +64,7 @@ def test_speech_right_after_a_pause_starts_after_it(early: float) -> None:
     now = play(clock, 100.0, 2.0)
     now = play(clock, now + 5.0, 2.0)
     start, end = 2.0 - early, 2.3
-    assert clock.paused(start, end) == pytest.approx(5.0)
+    assert clock.missing(start, end) == pytest.approx(5.0)
     assert clock.wall_time(start, now, starts=True) == pytest.approx(100.0 + start + 5.0)
 
 
@@ -73,5 +73,5 @@ def test_speech_right_before_a_pause_ends_before_it(late: float) -> None:
     clock = InputClock()
     now = play(clock, 100.0, 2.0)
     play(clock, now + 5.0, 2.0)
-    assert clock.paused(1.7, 2.0 + late) == 0.0
-    assert clock.paused(1.95, 2.0 + late) == 0.0
+    assert clock.missing(1.7, 2.0 + late) == 0.0
+    assert clock.missing(1.95, 2.0 + late) == 0.0

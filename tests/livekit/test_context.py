@@ -15,7 +15,7 @@ from tests.livekit.conversation import Commit, Conversation, Handoff, Mode, Outc
 from tests.support import calls
 from tests.support.habits import Habits
 from tests.support.profiles import is_few
-from tests.support.scenarios import Call, EndTurn, NoAudio, Pause, Say
+from tests.support.scenarios import Call, Change, Cough, EndTurn, InWord, NoAudio, Pause, Say
 
 LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
 
@@ -173,6 +173,48 @@ async def test_a_soft_word_before_a_commit_is_in_its_turn(latency: float) -> Non
     steps: Any = (Say(5), Pause(0.5), Say(1, soft=True), Commit(), EndTurn(), Pause(3.5))
     call = Call("commit", (*steps, Say(3), *_END))
     check(await Conversation(call, mode="stt", habits=Habits(latency=latency)).hold())
+
+
+@pytest.mark.parametrize(
+    ("mode", "habits", "steps"),
+    [
+        pytest.param(
+            "vad",
+            {"latency": 0.4, "vad": False, "interim_every": 0},
+            (Say(5), Pause(0.45), Say(4), *_END),
+            id="a server without interims, and a pause",
+        ),
+        pytest.param(
+            "vad",
+            {"latency": 0.4, "answers_empty": False},
+            (Cough(), Pause(0.6), Say(4), Change({"keywords": "Acme"}), Pause(0.45), Say(4), *_END),
+            id="a cough that the server does not answer, and other options",
+        ),
+        pytest.param(
+            "stt",
+            {"latency": 0.4, "window": 0.6, "interim_every": 0},
+            (Say(2), Change({"keywords": "Acme"}), Pause(0.4), Say(7), *_END),
+            id="other options without interims",
+        ),
+        pytest.param(
+            "stt",
+            {"latency": 1.2, "flag": False},
+            (Say(4), InWord(Change({"keywords": "Acme"})), Pause(0.4), Say(1), *_END),
+            id="an end of speech in a replay",
+        ),
+        pytest.param(
+            "stt",
+            {"latency": 0.9},
+            (Say(4), EndTurn(), Pause(1.2), Say(3), *_END),
+            id="a turn that begins while the last answer is out",
+        ),
+    ],
+)
+async def test_turns_that_were_split_or_joined_once(
+    mode: Mode, habits: dict[str, Any], steps: tuple[Any, ...]
+) -> None:
+    call = Call("as it was seen", steps)
+    assert (await Conversation(call, mode=mode, habits=Habits(**habits)).hold()).faults == []
 
 
 async def test_diarized_text_is_one_request_a_turn() -> None:

@@ -381,6 +381,16 @@ def test_an_end_is_not_believed_while_the_caller_is_heard_to_go_on() -> None:
     assert call.take_texts() == ["a b c d"]
 
 
+@pytest.mark.parametrize(("pause", "is_believed"), [(0.95, False), (1.2, True)])
+def test_a_caller_who_speaks_long_after_an_end_begins_another_turn(
+    pause: float, is_believed: bool
+) -> None:
+    call = Call("stt", (0.9, 2.0), (2.0 + pause, 4.0))
+    call.at(1.5, SpeechStarted(0.9), Interim("a b", 0.0))
+    call.at(3.45, said("a b", 0.9, 2.0), SpeechEnded(2.0))
+    assert (END in call.take()) is is_believed
+
+
 @pytest.mark.parametrize(("goes_on", "texts"), [(True, ["a b c"]), (False, ["a b"])])
 def test_an_end_in_a_replay_waits_for_what_the_server_reports_next(
     goes_on: bool, texts: list[str]

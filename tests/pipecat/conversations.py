@@ -22,6 +22,7 @@ STARTS = (
 )
 STOPS = ("timeout", "analyzer", "completion")
 
+_CHANGE = Do(lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2")))
 _THREE_TURNS = (Say(5), End(), Say(12), End(), Say(23), End())
 
 
@@ -218,18 +219,15 @@ def _faults(latencies: Latencies) -> Iterator[Conversation]:
             (Say(9, soft=True), End(8.0), Say(3, soft=True), End(4.5)),
             Habits(max_words=3, drop_at=1.62, outage=outage),
         )
-    changed = Do(
-        lambda: STTUpdateSettingsFrame(delta=PulseSTTService.Settings(keywords="Pipecat:2"))
-    )
     for latency in latencies:
         yield Conversation(
             f"options changed in mid-speech, {latency:g} s",
-            (Say(5), changed, Say(9), End(), Say(3), End()),
+            (Say(5), _CHANGE, Say(9), End(), Say(3), End()),
             Habits(latency=latency),
         )
         yield Conversation(
             f"options changed in mid-word, {latency:g} s",
-            (Say(5), Wait(0.0), changed, Say(9), End(), Say(3), End()),
+            (Say(5), Wait(0.0), _CHANGE, Say(9), End(), Say(3), End()),
             Habits(latency=latency, doubles=True),
         )
 
@@ -307,6 +305,11 @@ def _server_turns(latencies: Latencies) -> Iterator[Conversation]:
             name=f"server turns, drop, {latency:g} s",
             steps=(Say(8), End(5.0), Say(12), End(5.0)),
             habits=Habits(latency=latency, drop_at=1.65),
+        )
+        yield replace(
+            server,
+            name=f"server turns, options changed after the last word, {latency:g} s",
+            steps=(Say(4), End(0.2), _CHANGE, Wait(4.5), Say(3), End()),
         )
         if latency <= 0.2:  # the pause is too short for later results
             yield replace(

@@ -338,16 +338,16 @@ class Session:
     def _shut(self, understood: int) -> None:
         """End; speech behind the offset `understood` has no words and is lost."""
         buffer = self.buffer
-        if not self._assembler.may_hold_words(buffer.end):
-            understood = buffer.end
+        for offset in (buffer.high_water, buffer.end):  # silence is not lost, sent or not
+            if not self._assembler.may_hold_words(offset):
+                understood = offset
         buffer.give_up(understood)
         self._report_lost("the stream ended")
         self._connections.close_all(self.error)
         self.deadlines.clear()
 
     def _report_lost(self, reason: str) -> None:
-        for start, seconds in self.buffer.take_lost():
-            self.events.append(AudioLost(start, seconds, reason))
+        self.events.extend(AudioLost(*lost, reason) for lost in self.buffer.take_lost())
 
     # After every input.
 

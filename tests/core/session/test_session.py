@@ -543,6 +543,22 @@ def test_lost_speech_begins_where_it_does() -> None:
     assert lost.duration == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize(("after", "lost"), [((0,) * 10, 0.0), ((0,) * 10 + (2,), 2.2)])
+def test_silence_that_no_server_was_sent_is_not_lost(after: tuple[int, ...], lost: float) -> None:
+    """Seen in an outage at the end of a call: two seconds of silence were reported as lost."""
+    call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.hear(server.answer())
+    call.drop()
+    call.say(*after)
+    call.end()
+    call.pass_time(20.0)
+    assert call.session.state is State.CLOSED
+    assert call.lost == pytest.approx(lost, abs=0.06)
+
+
 def test_an_update_that_cannot_be_made_is_refused_in_time() -> None:
     call = Call()
     call.connect()
