@@ -119,6 +119,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.enable()
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let the process end as usual: extension modules report what is not collected."""
+    gc.unfreeze()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what follows from a test's folder and kind, so that `-m` can select it."""
     is_async = inspect.iscoroutinefunction(getattr(item, "function", None))

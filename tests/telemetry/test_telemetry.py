@@ -19,8 +19,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
-from pulse_plugins.core.base.errors import AuthenticationError, PulseError
-from pulse_plugins.core.base.events import Event, Final, Interim, Word
+from pulse_plugins.core.base.errors import AuthenticationError, PulseError, ServerError
+from pulse_plugins.core.base.events import (
+    AudioLost,
+    Event,
+    Final,
+    Interim,
+    OptionsApplied,
+    OptionsRefused,
+    Word,
+)
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.observe import hooks as observers
@@ -29,6 +37,7 @@ from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.telemetry import instrument, serve_prometheus
 from pulse_plugins.telemetry.measuring import Measuring
+from pulse_plugins.telemetry.tracing import Tracing
 from tests.support.listening import Listener
 from tests.support.privacy import API_KEY, Watch
 
@@ -223,6 +232,26 @@ async def test_no_word_and_no_key_is_in_any_of_it(collected: Collected) -> None:
     assert "pulse.finalize" in shown
     assert API_KEY not in shown
     assert not [word for word in listener.words if word in shown]
+
+
+async def test_what_a_stream_lost_and_which_options_changed_are_in_its_span(
+    collected: Collected,
+) -> None:
+    tracing = Tracing(collected.tracers.get_tracer("test"))
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    traced = tracing.follow(stream)
+    traced.happened(AudioLost(1.0, 0.5, "the stream ended"))
+    traced.happened(OptionsApplied(2.0))
+    traced.happened(OptionsRefused(ServerError("no such language")))
+    traced.ended()
+    await stream.close()
+    (span,) = collected.named("pulse.stream")
+    told = [(event.name, dict(event.attributes or {})) for event in span.events]
+    assert told[:2] == [
+        ("pulse.audio_lost", {"pulse.start": 1.0, "pulse.seconds": 0.5}),
+        ("pulse.options_applied", {"pulse.start": 2.0}),
+    ]
+    assert told[2][0] == "pulse.options_refused"
 
 
 async def test_closed_it_follows_no_further_stream() -> None:

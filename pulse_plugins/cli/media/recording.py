@@ -128,7 +128,7 @@ class Recording:
                     yield self._finished(trimmed)
             else:
                 self._compare_with_header()
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, OSError, ValueError) as error:
             why = unreadable.reason(self.location, error)
             raise CommandError(f"{self.name}: {why}") from error
         if not self.heard:
