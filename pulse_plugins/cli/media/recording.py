@@ -19,6 +19,7 @@ from pulse_plugins.cli.exits import CommandError, needs
 from pulse_plugins.cli.media import unreadable
 from pulse_plugins.cli.media.clock import TOLERANCE, MediaClock
 from pulse_plugins.cli.media.containers import open_container, parts
+from pulse_plugins.cli.media.damage import Damage
 from pulse_plugins.cli.media.location import is_url, shown
 from pulse_plugins.cli.media.run import Run
 from pulse_plugins.cli.media.selection import HEADERLESS, Piece, Selection
@@ -38,8 +39,6 @@ _CANCELLED = 0.1
 _SILENT = 10  # of 32768, -70 dBFS: below the noise of any microphone or telephone line
 # Containers whose header says how long the audio is; others estimate it from the bit rate.
 _SURE_OF_LENGTH = frozenset(("flac", "aiff", "au", "caf", "w64", "mov,mp4,m4a,3gp,3g2,mj2"))
-# Formats without time stamps, in which FFmpeg counts the packets.
-_COUNTED = frozenset(("mp3", "aac", "ac3", "eac3", "dts"))
 _UNFINISHED = 1.0  # seconds less than the header says
 
 
@@ -70,9 +69,7 @@ class Recording:
         self._selection = selection or Selection()
         self._decoded_to = 0.0  # seconds; also of what is not selected
         self._notes: list[str] = []
-        self._damaged = 0
-        self._damaged_seconds = 0.0
-        self._unstamped = 0.0  # seconds of damage that the next time stamps do not count
+        self._damage = Damage()
         self._missing = 0.0  # seconds of holes in Ogg, whose reader drops damaged pages silently
         self._said = 0.0  # seconds that the header names; 0.0 where it does not know
         self._is_flac = False
@@ -84,10 +81,10 @@ class Recording:
     def notes(self) -> tuple[str, ...]:
         """What the reader of the transcript should know of the recording, a sentence each."""
         found = list(self._notes)
-        if self._damaged:
-            lost = f" ({self._damaged_seconds:.2f} s)" if self._damaged_seconds else ""
-            packets = "packet was" if self._damaged == 1 else "packets were"
-            found.append(f"{self._damaged} damaged {packets} skipped{lost}")
+        if self._damage.packets:
+            lost = f" ({self._damage.seconds:.2f} s)" if self._damage.seconds else ""
+            packets = "packet was" if self._damage.packets == 1 else "packets were"
+            found.append(f"{self._damage.packets} damaged {packets} skipped{lost}")
         if self._missing:
             found.append(f"{self._missing:.2f} s of it are damaged or missing and were skipped")
         if self._cancelled > PIECE:
@@ -135,9 +132,9 @@ class Recording:
             raise CommandError(f"{self.name}: {self._why_nothing()}")
 
     def _why_nothing(self) -> str:
-        if self._damaged:
-            packets = "packet" if self._damaged == 1 else "packets"
-            return f"nothing in it can be decoded: {self._damaged} damaged {packets}"
+        if self._damage.packets:
+            packets = "packet" if self._damage.packets == 1 else "packets"
+            return f"nothing in it can be decoded: {self._damage.packets} damaged {packets}"
         if self._selection.start and self._decoded_to:
             return f"--start is after the end: the recording has {self._decoded_to:.1f} s"
         return "the audio track is empty"
@@ -171,7 +168,7 @@ class Recording:
                 return
             except (av.error.InvalidDataError, av.error.BlockingIOError):
                 failures += 1  # the demuxer goes on at the next packet
-                self._damaged += 1
+                self._damage.packets += 1
             except IndexError:  # PyAV does not know a stream that begins in the middle
                 failures += 1
             except av.error.FFmpegError as error:
@@ -189,25 +186,9 @@ class Recording:
         except av.error.EOFError:
             return []
         except av.error.FFmpegError:
-            self._damaged += 1
-            self._count_damage(packet)
+            self._damage.add(packet)
             return []
         return frames
-
-    def _count_damage(self, packet: Any) -> None:
-        """Add the length of a damaged packet.
-
-        In formats whose time stamps are counted from the packets, FFmpeg takes everything up to
-        the next whole packet for one packet. Its true length follows from its size.
-        """
-        if not packet.duration or not packet.time_base:
-            return
-        length = said = float(packet.duration * packet.time_base)
-        stream = packet.stream
-        if stream.container.format.name in _COUNTED and stream.bit_rate:
-            length = max(said, packet.size * 8 / stream.bit_rate)
-            self._unstamped += length - said
-        self._damaged_seconds += length
 
     def _runs(self) -> Iterator[Piece]:
         """Resampled audio of all parts of the file, one after another."""
@@ -230,8 +211,8 @@ class Recording:
             if not frame.samples or not frame.sample_rate:
                 continue
             length = frame.samples / frame.sample_rate
-            clock.skip(self._unstamped)
-            self._unstamped = 0.0
+            clock.skip(self._damage.unstamped)
+            self._damage.unstamped = 0.0
             stamp = frame.time
             before = clock.now
             time = clock.place(stamp, length)
@@ -316,7 +297,7 @@ class Recording:
                 f"the recording is unfinished or damaged: its header says {known:.1f} s, and "
                 f"{self.heard:.1f} s could be read"
             )
-        elif missing > 0.01 and self._is_flac and not self._damaged:
+        elif missing > 0.01 and self._is_flac and not self._damage.packets:
             # The parser of this format drops damaged frames without an error.
             self._notes.append(f"{missing:.2f} s of {known:.2f} s are damaged and were skipped")
 

@@ -66,6 +66,21 @@ async def test_damage_in_an_mp3_does_not_move_what_follows(tmp_path: Path) -> No
     assert 0.3 < float(note.partition("(")[2].partition(" s")[0]) < 0.5
 
 
+async def test_the_tag_between_joined_mp3_files_is_no_damage(tmp_path: Path) -> None:
+    """A tag with a picture is as large as seconds of audio."""
+    part = save(tmp_path / "1.mp3", SAID, codec="libmp3lame", rate=44_100)
+    sound = part.read_bytes()
+    sound = sound[sound.index(b"\xff\xfb") :]
+    picture = bytes((n * 37 + n // 251) % 251 for n in range(30_000))
+    size = bytes((len(picture) >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    path = tmp_path / "a.mp3"
+    path.write_bytes(sound + b"ID3\x03\x00\x00" + size + picture + sound)
+    recording, pieces = await read(path)
+    assert recording.end == pytest.approx(2 * SECONDS, abs=0.3)
+    assert recording.end == pytest.approx(recording.heard, abs=0.1)
+    assert (await heard(mono(pieces)))[:6] == words(1, 6)
+
+
 async def test_a_damaged_page_of_an_ogg_file_is_told_and_moves_nothing(tmp_path: Path) -> None:
     said = scripted.speak(range(1, 31), RATE, lead_seconds=0.4, tail_seconds=0.4)
     whole = save(tmp_path / "a.opus", said, codec="libopus", rate=48_000)
