@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import socket
@@ -44,6 +45,35 @@ _UNIT_FOLDERS = tuple(
     for name in ("audio", "base", "config", "observe", "session", "transcript", "wire")
 )
 
+# Files that take longest on an idle machine, in this order; most of it they wait for real time.
+FIRST = {
+    f"tests/{name}.py": place
+    for place, name in enumerate(
+        (
+            "phone_agent/test_calls",
+            "cli/test_demo",
+            "phone_agent/test_browser",
+            "test_documents",
+            "phone_agent/test_commands",
+            "core/test_calls",
+            "core/test_stream_faults",
+            "cli/transcribe/test_transcribe",
+            "cli/test_probe",
+            "livekit/test_example",
+            "cli/test_terminal",
+            "local/test_pocketsphinx",
+            "pipecat/test_local_server",
+            "local/test_documented_samples",
+            "phone_agent/test_crowd",
+            "livekit/test_context",
+            "livekit/test_faults",
+            "pipecat/test_context",
+            "conformance/test_features",
+            "phone_agent/test_livekit_worker",
+        )
+    )
+}
+
 # Examples of each property: few for every run, more in continuous integration, and fresh ones
 # every night. A failure of the nightly run prints the line that repeats it.
 _COMMON = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -58,6 +88,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # NumPy is not imported yet. Its matrix products here are small: with threads for each they
     # take four times the CPU time, which slows the other workers down.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports and test items are a million objects that live to the end: the collector need not
+    # look at them again and again. `pytest_collection_finish` starts it.
+    gc.disable()
 
 
 def pytest_asyncio_loop_factories(
@@ -67,6 +100,23 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("process") is not None:
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualLoop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files first that wait for other processes, the longest before the others.
+
+    A worker runs a whole file. A long one that begins last would keep a single worker busy while
+    the others have nothing to do.
+    """
+    items.sort(key=lambda item: FIRST.get(item.nodeid.partition("::")[0], len(FIRST)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector look only at what tests make."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

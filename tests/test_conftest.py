@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import FIRST
 from tests.support.privacy import API_KEY, MARKED_WORD, Watch
 
 Log = Callable[[logging.Logger], None]
@@ -63,3 +64,12 @@ def test_a_unit_test_can_open_no_socket_and_start_no_process() -> None:
         made.connect(("127.0.0.1", 1))
     with pytest.raises(AssertionError, match="no unit test"):
         subprocess.run([sys.executable, "--version"])
+
+
+@pytest.mark.unit
+def test_files_that_wait_run_first_and_each_of_them_exists(request: pytest.FixtureRequest) -> None:
+    folder = request.config.rootpath
+    assert [name for name in FIRST if not (folder / name).is_file()] == []
+    files = [item.nodeid.partition("::")[0] for item in request.session.items]
+    ranks = [FIRST.get(file, len(FIRST)) for file in files]
+    assert ranks == sorted(ranks)

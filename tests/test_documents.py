@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import dataclasses
 import importlib
 import inspect
@@ -27,6 +28,7 @@ import pulse_plugins.pipecat
 from docs import options_table, tables
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
+from tests.support import typed
 
 ROOT = Path(__file__).parent.parent
 PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -85,20 +87,22 @@ def run_as_typed(code: str, environment: str, folder: Path) -> str:
     Returns:
         What the process wrote if it failed, or an empty string.
     """
-    name = "test_block.py" if re.search(r"^(async )?def test_", code, re.MULTILINE) else "block.py"
-    (folder / name).write_text(code, encoding="utf-8")
-    pytest_words = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
-    words = pytest_words if name.startswith("test_") else []
     variable, _, value = environment.partition("=")
     keyless = {name: each for name, each in os.environ.items() if name != "SMALLEST_API_KEY"}
+    variables = {**keyless, "PYTHONPATH": PATHS, variable: value}
+    if not re.search(r"^(async )?def test_", code, re.MULTILINE):
+        (folder / "block.py").write_text(code, encoding="utf-8")
+        return typed.run(folder / "block.py", variables, 100)
+    (folder / "test_block.py").write_text(code, encoding="utf-8")
+    words = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
     result = subprocess.run(
-        [sys.executable, *words, name],
+        [sys.executable, *words, "test_block.py"],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
-        env={**keyless, "PYTHONPATH": PATHS, variable: value},
+        env=variables,
     )
     return result.stdout + result.stderr if result.returncode else ""
 
@@ -109,7 +113,7 @@ def outcomes(
 ) -> Iterator[dict[Block, Future[str]]]:
     """What became of each selected block.
 
-    Most blocks import a framework, and some play a call in real time, so three run at once.
+    Some blocks play a call in real time, so three run at once.
     """
     selected = {
         item.callspec.params["block"]
@@ -130,6 +134,21 @@ def outcomes(
 @pytest.mark.parametrize("block", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]]) -> None:
     assert outcomes[block].result() == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import pulse_plugins.nothing", "ModuleNotFoundError"),
+        ("print('so far', flush=True)\nimport time\ntime.sleep(60)", "so far"),
+        ("raise SystemExit('no key')", "no key"),
+        ("import sys\nassert 'pulse_plugins' in sys.modules", "AssertionError"),
+    ],
+    ids=["fails", "hangs", "ends with a message", "finds nothing of the package imported"],
+)
+def test_a_block_that_cannot_run_is_reported(code: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text(code, encoding="utf-8")
+    assert said in typed.run(tmp_path / "block.py", os.environ, 2 if "sleep" in code else 50)
 
 
 def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
@@ -179,6 +198,7 @@ ELSEWHERE = {
     'python -m pip install -e ".[all]" pytest pytest-asyncio',  # as the first; two tools of tests
     "python -m pytest -o asyncio_mode=auto test_call.py",  # test_a_python_block_runs_as_typed...
     'python -m pip install -e ".[phone]" && python -m examples.phone_agent',  # tests/phone_agent
+    "export PULSE_URL=ws://127.0.0.1:8765",  # test_a_block_runs_as_typed, in its environment
     "python -m examples.phone_agent.simulate_call",  # tests/phone_agent/test_calls.py
 }
 
@@ -188,6 +208,7 @@ def test_every_json_example_is_valid(page: Path, code: str) -> None:
     assert isinstance(json.loads(code), dict)
 
 
+EXAMPLES = [code.strip() for _, code in blocks("shell") if code.startswith("python examples/")]
 SERVERS = [pair for pair in blocks("shell") if pair[1].startswith("pulse-plugins serve")]
 
 
@@ -200,7 +221,27 @@ def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
     assert {language for language, _ in found} <= {"python", "shell", "text", "json", "diff"}
     here = {code.strip() for language, code in found if language == "shell"}
     run = {code.strip() for where, code in SERVERS if where == page}
-    assert here <= run | ELSEWHERE
+    assert here <= run | ELSEWHERE | set(EXAMPLES)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize("command", EXAMPLES)
+async def test_an_example_runs_as_typed_without_a_key(command: str) -> None:
+    _, *words = shlex.split(command)
+    without = {"SMALLEST_API_KEY", "PULSE_URL"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *words,
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in without}
+        | {"PYTHONPATH": PATHS},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 100)
+    assert process.returncode == 0, out.decode()
+    assert "robert miller" in out.decode().lower()
 
 
 @pytest.mark.process

@@ -15,6 +15,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from loguru import logger
@@ -82,7 +83,9 @@ def make_app(
 
     telephone.add_routes(app, lines, on_the_phone)
     if browser_lines.most > 0:
-        cut = None if pulse is None else lambda: cut_line(pulse)
+        cut = None
+        if pulse is not None and setting("PUBLIC_URL") is None:
+            cut = partial(cut_line, pulse)
         browser.add_routes(app, browser_lines, in_the_browser, cut)
     return app
 

@@ -21,6 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 
 from examples.phone_agent.settings import SettingError, setting
+from examples.phone_agent.spoken import spoken_day, spoken_people, spoken_time
 
 T = TypeVar("T")
 DEFAULT_URL = "sqlite:///bookings.db"
@@ -38,6 +39,14 @@ class Booking:
     name: str
     phone: str
 
+    @property
+    def in_words(self) -> str:
+        """The booking in one line, as people say it."""
+        return (
+            f"{self.name}, {spoken_people(self.party)}, {spoken_day(self.day)}, "
+            f"{spoken_time(self.time)}, phone {self.phone}"
+        )
+
 
 class BookingError(RuntimeError):
     """The database cannot be reached, read or written. The text holds nothing of a booking."""
@@ -47,14 +56,20 @@ def default_store() -> BookingStore:
     """The database that `DATABASE_URL` names, or a SQLite file in the current folder.
 
     Raises:
-        SettingError: `BOOKINGS_KEEP_DAYS` is not a whole number of days.
+        SettingError: `BOOKINGS_KEEP_DAYS` is not a whole number of days, or `DATABASE_URL` cannot
+            be used. The text does not show the URL, which may hold a password.
     """
     days = setting("BOOKINGS_KEEP_DAYS")
     if days is not None and not (days.isascii() and days.isdigit() and len(days) <= 4):
         raise SettingError("BOOKINGS_KEEP_DAYS must be a whole number of days, 0 to 9999")
-    return BookingStore(
-        setting("DATABASE_URL") or DEFAULT_URL, keep_days=KEEP_DAYS if days is None else int(days)
-    )
+    url = setting("DATABASE_URL") or DEFAULT_URL
+    try:
+        return BookingStore(url, keep_days=KEEP_DAYS if days is None else int(days))
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        raise SettingError(
+            f"DATABASE_URL cannot be used ({type(error).__name__}): check its form, and install "
+            "the driver that it names"
+        ) from None
 
 
 class _Base(DeclarativeBase):

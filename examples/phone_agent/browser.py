@@ -76,7 +76,8 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer, cut: Callable[[], Non
         app: The web server.
         lines: Counts the calls from browsers.
         answer: Talks to a caller until the call is over.
-        cut: Interrupts the connections to the local Pulse server. None if there is no such server.
+        cut: Interrupts the connections to the local Pulse server, those of all calls. None if
+            there is no such server, or if strangers can reach the page.
     """
     account = TwilioAccount.from_environment()
     tokens = CallTokens("browser", account.auth_token or account.shared_key, TOKEN_SECONDS)
@@ -117,7 +118,7 @@ def add_routes(app: FastAPI, lines: Lines, answer: Answer, cut: Callable[[], Non
     @app.post("/api/cut", status_code=204)
     async def cut_the_line() -> None:
         if cut is None:
-            raise HTTPException(409, "only a local Pulse server can be told to drop a connection")
+            raise HTTPException(409, "the lines of this agent cannot be cut from here")
         cut()
 
 

@@ -252,7 +252,7 @@ async def rehearse() -> None:
         url = setting("PULSE_URL") or (local.url if local else None)
         dialogue = await play(("table", "name", "phone", "yes"), store, url)
     bookings = await store.all()
-    print(f"in the database: {bookings[-1] if dialogue.booked else 'no booking'}")
+    print(f"in the database: {bookings[-1].in_words if dialogue.booked else 'no booking'}")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -31,8 +31,8 @@ class TwilioAccount:
         account_sid: Names the account in the REST API.
     """
 
-    auth_token: str | None = None
-    shared_key: str | None = None
+    auth_token: str | None = field(default=None, repr=False)
+    shared_key: str | None = field(default=None, repr=False)
     account_sid: str | None = None
 
     @classmethod
@@ -61,7 +61,10 @@ def is_loopback(host: str) -> bool:
 
 
 def check_exposure(host: str) -> None:
-    """Refuse to listen beyond this machine without the settings that this needs.
+    """Refuse to be reached from beyond this machine without the settings that this needs.
+
+    An agent on loopback is reached from beyond it too, if a proxy stands before it. `PUBLIC_URL`
+    says so.
 
     Args:
         host: The address to listen on.
@@ -69,9 +72,16 @@ def check_exposure(host: str) -> None:
     Raises:
         SettingError: A setting is missing. The text says which one, and what to do.
     """
+    signs = TwilioAccount.from_environment().signs
     if is_loopback(host):
+        if setting("PUBLIC_URL") is not None and not signs:
+            raise SettingError(
+                "The agent does not start with PUBLIC_URL and without TWILIO_AUTH_TOKEN: everybody "
+                "who can reach that URL could call it. Set the token of your Twilio account, or "
+                "leave PUBLIC_URL unset."
+            )
         return
-    if not TwilioAccount.from_environment().signs:
+    if not signs:
         raise SettingError(
             f"The agent does not listen on {host} without TWILIO_AUTH_TOKEN: everybody who can "
             "reach that address could call it. Set the token of your Twilio account, or listen on "

@@ -36,11 +36,10 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from examples.phone_agent.bookings import Booking, BookingError, default_store
+from examples.phone_agent.bookings import BookingError, default_store
 from examples.phone_agent.dial import Announced, CallError, announce, signed
 from examples.phone_agent.lines import LINES, RATE, load
 from examples.phone_agent.settings import SettingError
-from examples.phone_agent.spoken import spoken_day, spoken_people, spoken_time
 from pulse_plugins.core.audio.formats import decode, encode
 
 SCRIPTS = {
@@ -317,20 +316,13 @@ class Printer:
         print(f"{time.monotonic() - self._began:6.1f} s  {who:<6}  {what}", flush=True)
 
 
-def _summary(booking: Booking) -> str:
-    return (
-        f"{booking.name}, {spoken_people(booking.party)}, {spoken_day(booking.day)}, "
-        f"{spoken_time(booking.time)}, phone {booking.phone}"
-    )
-
-
 async def make_call(webhook: str, script: str, save: Path | None) -> None:
     """Call, and print what happens and what stands in the database afterwards."""
     outcome = await call(webhook, SCRIPTS[script], Printer())
     if save is not None:
         soundfile.write(save, np.stack((outcome.caller, outcome.agent), axis=1), RATE)
     bookings = await default_store().all()
-    print(f"newest booking in the database: {_summary(bookings[-1]) if bookings else 'none'}")
+    print(f"newest booking in the database: {bookings[-1].in_words if bookings else 'none'}")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 from pulse_plugins.cli import checks, probe_report, target
 from pulse_plugins.cli.checks import Check, State
 from pulse_plugins.cli.exits import Exit
+from pulse_plugins.cli.terminal import safe_line
 
 _NAME = 14  # columns of the longest name
 _MARKS = {
@@ -42,8 +43,8 @@ def command(
         bool,
         typer.Option(
             "--probe",
-            help="Also ask the server what its documents leave open. This takes about a minute "
-            "and sends about half a minute of audio.",
+            help="Also test what the documents of the service do not say. This takes about a "
+            "minute and sends about half a minute of audio.",
         ),
     ] = False,
     as_json: target.Json = False,
@@ -94,15 +95,16 @@ def _show(console: Console, check: Check, *, as_json: bool) -> None:
     advice = f"→ {check.advice}" if check.advice else ""
     if not console.is_terminal:  # whole lines, for programs that search them
         console.print(
-            f"{_MARKS[check.state]} {check.name:<{_NAME}} {escape(check.found)}", soft_wrap=True
+            f"{_MARKS[check.state]} {check.name:<{_NAME}} {escape(safe_line(check.found))}",
+            soft_wrap=True,
         )
         if advice:
-            console.print(f"     {'':<{_NAME}} {escape(advice)}", soft_wrap=True)
+            console.print(f"     {'':<{_NAME}} {escape(safe_line(advice))}", soft_wrap=True)
         return
     line = Table.grid(padding=(0, 1))
     for width in (4, _NAME, None):
         line.add_column(width=width)
-    line.add_row(_MARKS[check.state], check.name, escape(check.found))
+    line.add_row(_MARKS[check.state], check.name, escape(safe_line(check.found)))
     if advice:
-        line.add_row("", "", escape(advice))
+        line.add_row("", "", escape(safe_line(advice)))
     console.print(line)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
+from pulse_plugins.cli.terminal import safe
 from pulse_plugins.core.base.errors import (
     ConfigurationError,
     PulseError,
@@ -65,7 +66,9 @@ def report(error: BaseException, *, as_json: bool = False) -> Exit:
     kind = error.code if isinstance(error, PulseError) else type(error).__name__
     told = {"event": "error", "code": kind, "message": str(error), "exit": code}
     if not _printed(json.dumps(told) + "\n" if as_json else "") or not as_json:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        Console(stderr=True).print(
+            f"[bold red]error:[/] {escape(safe(str(error)))}", soft_wrap=True
+        )
     return code
 
 

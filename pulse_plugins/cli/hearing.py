@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pulse_plugins.cli.calls import Call, Player
+from pulse_plugins.cli.terminal import safe_line
 from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
 
 
@@ -104,7 +105,7 @@ class Hearing:
 
     def interim(self, text: str) -> None:
         """Show an interim in grey; the next transcript replaces it."""
-        self._live.update(Text(f"        {text}", style="bright_black"))
+        self._live.update(Text(f"        {safe_line(text)}", style="bright_black"))
         self._tell("interim", text)
 
     def final(self, text: str) -> None:
@@ -156,7 +157,9 @@ class Hearing:
     def _show(self, text: str, style: str = "") -> None:
         """A line with its time; longer text goes on below itself."""
         line = Table.grid(padding=(0, 2))
-        line.add_row(Text(f"{self.player.now:6.2f}", style="cyan"), Text(text, style=style))
+        line.add_row(
+            Text(f"{self.player.now:6.2f}", style="cyan"), Text(safe_line(text), style=style)
+        )
         self._live.console.print(line)
 
     def _tell(self, event: str, text: str) -> None:

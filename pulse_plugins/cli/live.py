@@ -24,6 +24,7 @@ from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.cli.explain import explained
 from pulse_plugins.cli.interrupts import first_interrupt
 from pulse_plugins.cli.media.recording import pcm
+from pulse_plugins.cli.terminal import safe_line
 from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.events import (
     AudioLost,
@@ -60,7 +61,7 @@ def command(
 ) -> int:
     """Show captions while somebody speaks.
 
-    Grey text may still change, white text is final. Ctrl-C ends the recording and waits for the
+    Grey text may still change; other text is final. Ctrl-C ends the recording and waits for the
     last words; a second Ctrl-C does not wait.
 
     [bold]Examples[/]
@@ -132,10 +133,10 @@ class _Screen:
         """Show an event; an outage is shown once, however often a connection is tried."""
         match event:
             case Interim():
-                self._live.update(Text(event.text, style="bright_black"))
+                self._live.update(Text(safe_line(event.text), style="bright_black"))
             case Final() if event.text:
                 self._live.update("")
-                self._live.console.print(Text(event.text))
+                self._live.console.print(Text(safe_line(event.text)))
             case Reconnecting() if not self._is_lost:
                 self._is_lost = True
                 self._note(f"no connection ({event.reason}): trying again", "yellow")
@@ -148,7 +149,7 @@ class _Screen:
                 self._note(f"{event.duration:.1f} s of audio lost", "bold red")
 
     def _note(self, text: str, style: str) -> None:
-        self._notes.print(Text(text, style=style))
+        self._notes.print(Text(safe_line(text), style=style))
 
 
 def _tell(event: Event) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pulse_plugins.cli.probe import Finding, Probe
 from pulse_plugins.cli.probe_call import shipped_speech
+from pulse_plugins.cli.terminal import safe_line
 from pulse_plugins.core.config.options import PulseOptions
 
 
@@ -33,7 +34,8 @@ async def run(options: PulseOptions, console: Console, *, as_json: bool) -> None
         return
     table = Table("question", "assumed", "found", "docs/protocol.md", box=None)
     for each in findings:
-        found = escape(each.found) if each.agrees else f"[bold yellow]{escape(each.found)}[/]"
+        found = escape(safe_line(each.found))
+        found = found if each.agrees else f"[bold yellow]{found}[/]"
         table.add_row(escape(each.question), escape(each.assumed), found, each.section)
     console.print()
     console.print(table)

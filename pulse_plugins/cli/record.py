@@ -23,7 +23,7 @@ from pulse_plugins.local.sessions.recorder import Recorder
 def command(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
     url: Annotated[
-        str, typer.Option("--url", "-u", help="The Pulse server to stand in front of.")
+        str, typer.Option("--url", "-u", help="The Pulse server to connect to.")
     ] = "wss://api.smallest.ai",
     host: Annotated[
         str, typer.Option("--host", help="Address to bind. The default is this machine only.")
@@ -57,7 +57,10 @@ def command(
     pulse-plugins serve --replay session.jsonl
     """
     if audio and no_words:
-        raise CommandError("--audio keeps what was said, so it excludes --no-words", Exit.USAGE)
+        raise CommandError(
+            "--audio and --no-words exclude each other, because the audio holds the words",
+            Exit.USAGE,
+        )
     try:
         written = open(file, "x", encoding="utf-8", opener=_private)  # noqa: SIM115
     except FileExistsError:

@@ -51,7 +51,7 @@ def command(
         typer.Option(
             "--language-model",
             help="For pocketsphinx: bookings, which ships, or an n-gram file. A small model of "
-            "what your callers say hears far better than general English.",
+            "what your callers say makes far fewer mistakes than general English.",
         ),
     ] = None,
     grammar: Annotated[
@@ -70,7 +70,7 @@ def command(
         ),
     ] = None,
     decoders: Annotated[
-        int, typer.Option("--decoders", min=1, help="Streams that pocketsphinx hears at once.")
+        int, typer.Option("--decoders", min=1, help="Streams that pocketsphinx recognizes at once.")
     ] = 4,
     faults: Annotated[
         list[str] | None,
@@ -88,8 +88,8 @@ def command(
             "--set",
             "-s",
             metavar="NAME=VALUE",
-            help="A habit of the server, such as -s latency_final=0.4 or "
-            "-s from_finalize=never. The option can be repeated. --list explains all habits.",
+            help="A setting of the server, such as -s latency_final=0.4 or "
+            "-s from_finalize=never. The option can be repeated. --list explains all settings.",
         ),
     ] = None,
     strict: Annotated[
@@ -100,7 +100,7 @@ def command(
     ] = False,
     control: Annotated[
         bool,
-        typer.Option("--control", help="Take faults over HTTP: POST /_control/faults."),
+        typer.Option("--control", help="Accept faults over HTTP: POST /_control/faults."),
     ] = False,
     replay: Annotated[
         Path | None,
@@ -118,15 +118,15 @@ def command(
         bool, typer.Option("--verbose", "-v", help="Show finals too, with what was said.")
     ] = False,
     listed: Annotated[
-        bool, typer.Option("--list", help="Explain every habit and fault, and end.")
+        bool, typer.Option("--list", help="Explain every setting and fault, and end.")
     ] = False,
     as_json: target.Json = False,
 ) -> int:
     """Run a Pulse server on this machine: all its endpoints on one port.
 
-    The server is faithful in what goes over the wire, not in how well it understands. It shows a
-    line for each call. Speakers, gender, age and emotions are simulated by simple rules, and names
-    are redacted by small lists. Languages that the recognizer does not know are refused.
+    The server imitates the messages of the service, and not the quality of its recognition. It
+    prints a line for each call. Simple rules simulate speakers, gender, age and emotions, and small
+    lists find the names to redact. Languages that the recognizer does not know are refused.
 
     [bold]Examples[/]
 
@@ -218,5 +218,5 @@ def _tell(server: PulseServer | ReplayServer, *, as_json: bool) -> None:
         print(json.dumps(line), flush=True)
         return
     console = Console(highlight=False)
-    console.print(f"A stand-in for the Pulse service, on [bold]{server.url}[/]. Ctrl-C ends it.")
+    console.print(f"A local Pulse server listens on [bold]{server.url}[/]. Ctrl-C ends it.")
     console.print(f'  PulseOptions(base_url="{server.url}")', style="dim")

@@ -1,4 +1,4 @@
-"""What `serve` shows: each call as it happens, and the meaning of each habit and fault."""
+"""What `serve` shows: each call as it happens, and the meaning of each setting and fault."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def _fields(event: ServerEvent) -> dict[str, object]:
 
 
 def explain() -> None:
-    """Print every habit, quirk and fault with its meaning."""
+    """Print every setting, quirk and fault with its meaning."""
     console = Console(highlight=False)
     meanings = descriptions()
-    habits = Table("habit", "default", "meaning", box=None, title="Habits: -s NAME=VALUE")
+    habits = Table("setting", "default", "meaning", box=None, title="Settings: -s NAME=VALUE")
     for each in fields(ServerOptions):
         if each.name != "recognizer":
             habits.add_row(each.name, _default(each.default), _plain(meanings[each.name]))

@@ -11,6 +11,9 @@ from pulse_plugins.livekit.audio_input import InputClock
 _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
 _QUIET = 0.4  # seconds of quiet audio that end the speech of a caller who went on
+# Seconds of the newest audio. The framework's own detector reports the end of speech after 0.55 s
+# of silence: until then it hears the caller speak.
+_NOW = 0.6
 _LOOKS_BACK = 1.5  # seconds of audio that can be judged
 
 
@@ -87,6 +90,18 @@ class CallerAudio:
             return False
         stretch = min(since, within)
         return not self._eager.is_quiet(stretch, before=since - stretch)
+
+    def speaks_later_than(self, stream_time: float) -> bool:
+        """Whether the caller speaks now, which is after this moment."""
+        return self._clock.until > stream_time and not self._eager.is_quiet(_NOW)
+
+    def is_long_past(self, stream_time: float) -> bool:
+        """Whether so much audio followed this moment that it cannot be judged.
+
+        After an outage the server hears the audio of seconds in a moment: what it reports next
+        tells whether the caller went on.
+        """
+        return self._clock.until - stream_time > _LOOKS_BACK
 
     def is_heard(self, now: float, *, at_most: float = inf) -> None:
         """The caller goes on.

@@ -16,14 +16,13 @@ Who ends turns decides how long closed segments are held, and the framework does
 
 `TurnEnding` knows which of the two it is. In both, an utterance that nobody asks for leaves once
 the server has reported the end of speech and nothing followed for a while, or, on a server that
-does not report it, once no text has come for a while and the caller is quiet.
-
-Nothing here awaits or reads a clock: `now` is an argument, `deadline` says when to `advance`.
+does not report it, once no text has come for a while and the caller is quiet. Nothing here awaits
+or reads a clock: `now` is an argument, `deadline` says when to `advance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from livekit.agents.stt import SpeechEvent
@@ -41,17 +40,18 @@ from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.open_flushes import SAME_TURN, OpenFlushes, turns_of
 from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
-from pulse_plugins.livekit.turn_ending import QUIET, QUIET_HOLD, ModeReader, OpenFlushes, TurnEnding
+from pulse_plugins.livekit.turn_ending import QUIET_HOLD, ModeReader, TurnEnding
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
-_LOST_END = 2.0  # seconds without text and in silence: the server does not report this end
+_LOST_END = 2.0  # seconds without text: the server may not report this end
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
-_SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
+_DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
 # A monologue leaves at these bounds although the caller goes on. The framework would commit the
 # part that left without waiting for the rest, so the bounds are wide.
 _POLICY = Policy(monologue_seconds=60.0, monologue_words=600)
@@ -114,9 +114,7 @@ class SpeechEvents:
     def handle(self, event: Event, now: float) -> None:
         """Take what the engine tells; events that are not about speech change nothing.
 
-        Args:
-            event: Any event.
-            now: Seconds of any steady clock.
+        `now` is seconds of any steady clock.
         """
         match event:
             case Interim():
@@ -128,9 +126,8 @@ class SpeechEvents:
             case SpeechEnded(time=at):
                 self._speech_ended(at, now)
             case Disconnected(error=error):
-                self._server.is_open = (
-                    False  # the next connection's VAD knows nothing of this one's
-                )
+                # The next connection's VAD knows nothing of this one's.
+                self._server.is_open = False
                 self._down = error is not None
                 self._changed_at = now
             case Recovered():
@@ -142,14 +139,14 @@ class SpeechEvents:
 
         Args:
             request_id: The engine's.
-            now: Seconds of the clock of `handle`.
+            now: The clock of `handle`.
         """
         self.turns.flushed()
         self.eager.exact = True
         self._flushed_at = self._clock.until if self.eager.is_quiet(_IN_PAUSE) else None
         if self._is_over_and_quiet():
             self._pass(self._utterance.release(now), now)
-        self._flushes.add(request_id)
+        self._flushes.add(request_id, self._clock.until)
         self._request(request_id, now)
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
@@ -166,14 +163,14 @@ class SpeechEvents:
             silent_for: Seconds since the newest audio was given.
         """
         self.turns.advance(now)
+        self._out.advance(now)
         if self._caller.goes_on and now >= self._caller.look_at and self._caller.stops(now):
             self._utterance.speech_stopped()
             self._changed_at = now
         if self._watches_input and silent_for >= _STOPPED:
             self._server.is_open = False
             self._request(self._finalize(), now)
-        close_at = self._close_at
-        if close_at is not None and now >= close_at:
+        if (close_at := self._close_at) is not None and now >= close_at:
             self._close_if_quiet(now)
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
@@ -184,7 +181,7 @@ class SpeechEvents:
     @property
     def deadline(self) -> float | None:
         """When to `advance`, on the clock of `now`, if nothing happens before."""
-        due = [self._close_at, self.turns.deadline]
+        due = [self._close_at, self.turns.deadline, self._out.deadline]
         due.append(self._caller.look_at if self._caller.goes_on else None)
         if self._watches_input:
             due.append(max(self._changed_at, self._input_checked_at) + _STOPPED)
@@ -199,6 +196,7 @@ class SpeechEvents:
             self._pass(released, now)
         elif self._flushes.newest is not None:
             self._out.nothing()
+        self._out.pass_waiting()
         self._end()
 
     # What the engine tells.
@@ -226,9 +224,9 @@ class SpeechEvents:
             self._interim = ""
         if final.finalized:
             self._newest_answer = final
-        if final.finalized and self._has_resumed(final):
-            self._utterance.speech_started()
-            self._caller.is_heard(now)
+            if self._has_resumed(final):
+                self._utterance.speech_started()
+                self._caller.is_heard(now)
         self._pass(self._utterance.final(final, now), now)
         self._all_may_be_heard(now)
 
@@ -248,7 +246,7 @@ class SpeechEvents:
             return
         self._server.ended_at = at
         self._changed_at = now
-        if self._caller.has_speech_since(at):
+        if self._caller.has_speech_since(at) or self._caller.is_long_past(at):
             self._caller.is_heard(now, at_most=_RESUMED)
         elif self._holds_for == 0.0:
             self._close(now)
@@ -288,7 +286,8 @@ class SpeechEvents:
         may only be slow: it works in chunks of about 1.1 s.
         """
         may_go_on = self._server.is_open or now < self._changed_at + 3 * QUIET_HOLD
-        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(QUIET / 2):
+        quiet = self.turns.quiet(server_hears=self._server.is_open)
+        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(quiet):
             self._caller.look_later(now)
         else:
             self._server.is_open = False
@@ -331,18 +330,20 @@ class SpeechEvents:
     def _has_resumed(self, answer: Final) -> bool:
         """Whether the caller went on after the flush that is answered now.
 
-        The session's detector flushes in a pause. If the caller speaks again before the answer is
-        here, the turn has not ended, and a FINAL that leaves now is committed at its end without
-        the words that follow. A flush in mid-speech, or in the mode `manual`, is a commit of the
-        application, and its FINAL is never held.
+        The session's detector flushes in a pause. If the caller speaks before the answer is here,
+        the session waits for the end of that speech: it would commit a FINAL that leaves now
+        without the words that follow, or join two turns (`turns_of`). A flush in mid-speech, or in
+        the mode `manual`, is a commit of the application, and its FINAL is never held.
         """
         newest, flushed_at = self._flushes.newest, self._flushed_at
-        if newest is None or flushed_at is None or (answer.finalize_id or 0) < newest:
+        if newest is None or flushed_at is None or self.turns.mode not in _DETECTED:
             return False
-        if self.turns.mode not in ("vad", "detector"):
+        if (answer.finalize_id or 0) < newest:
             return False
-        has_words = bool(answer.text) or self._utterance.is_open
-        return has_words and self._caller.has_speech_since(flushed_at, within=_SAME_TURN)
+        if self._caller.has_speech_since(flushed_at, within=SAME_TURN):
+            return bool(answer.text) or self._utterance.is_open
+        has_words = bool(answer.text) or self._utterance.has_words_before(flushed_at)
+        return has_words and self._caller.speaks_later_than(flushed_at + SAME_TURN)
 
     @property
     def _watches_input(self) -> bool:
@@ -363,16 +364,17 @@ class SpeechEvents:
 
     def _pass(self, released: Released, now: float) -> None:
         """Tell what the utterance lets go."""
-        final, interim = released.final, released.interim
-        if final is not None:
-            self._pass_final(final, now)
-        if interim is not None:
+        if released.final is not None:
+            self._pass_final(released.final, released.segments, now)
+        if (interim := released.interim) is not None:
             self.eager.reads(interim.text, now, closed=not self._interim)
             self._out.interim(interim)
 
-    def _pass_final(self, final: Final, now: float) -> None:
+    def _pass_final(self, final: Final, segments: Sequence[Final], now: float) -> None:
+        marks = self._flushes.marks if self.turns.mode in _DETECTED else ()
+        turns = turns_of(final, segments, marks, self._utterance.joiner)
         asked = self._flushes.answered(final.finalize_id)
-        text = self._out.final(final, asked=asked)
+        text = self._out.finals(turns, now, asked=asked)
         self.eager.left(text)
         if text and not asked:
             self.turns.released(now)

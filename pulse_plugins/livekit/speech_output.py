@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
@@ -11,6 +12,10 @@ from pulse_plugins.core.base.events import Final, Interim
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
+
+# Seconds between the FINALs of two turns that came back at once. A session commits a FINAL in the
+# next rounds of the event loop if nobody speaks; one that followed at once would join its turn.
+_BETWEEN_TURNS = 0.1
 
 
 class SpeechOutput:
@@ -48,6 +53,9 @@ class SpeechOutput:
         self._wall = wall
         self._shown = ""
         self._begins_at = 0.0  # stream_time of the open utterance
+        self._turns: deque[Final] = deque()  # that wait until the one before is committed
+        self._turn_at = 0.0  # when the next of them leaves, on the clock of `advance`
+        self._ends_at: tuple[float | None, ...] | None = None  # speech ends after these turns
 
     def start(self, at: float | None) -> None:
         """Speech starts; at this stream_time, if it is known."""
@@ -65,6 +73,9 @@ class SpeechOutput:
         """
         if not self.speaking:
             return
+        if self._turns:
+            self._ends_at = known
+            return
         self.speaking = False
         event = SpeechEvent(SpeechEventType.END_OF_SPEECH, request_id=self.session_id)
         ends = [at for at in known if at is not None]
@@ -74,6 +85,8 @@ class SpeechOutput:
 
     def interim(self, interim: Interim) -> None:
         """The open utterance reads like this now."""
+        self._ends_at = None  # speech goes on
+        self.pass_waiting()
         self._begins_at = interim.start
         # The service redacts finals only, so interims may hold the clear text.
         hidden = self._build.options.redacts or not self.settings.interim_results
@@ -98,13 +111,46 @@ class SpeechOutput:
         data = self._build.unfinished(text, self._begins_at, end, self.confidence)
         self._send(SpeechEventType.PREFLIGHT_TRANSCRIPT, data)
 
-    def final(self, final: Final, *, asked: bool) -> str:
-        """The utterance is over; returns the text that was passed on.
+    def finals(self, turns: Sequence[Final], now: float, *, asked: bool) -> str:
+        """The utterance is over; returns the text of its first turn as it was passed on.
 
         Args:
-            final: What was said.
+            turns: What was said, as one final a turn; nearly always there is one.
+            now: Seconds of any steady clock.
             asked: The framework waits for it, so that an empty one is passed on too.
         """
+        if self._turns and not turns[0].text:
+            return ""  # the turn that waits answers the flush
+        self._ends_at = None  # speech goes on
+        self.pass_waiting()
+        self._turns.extend(turns[1:])
+        self._turn_at = now + _BETWEEN_TURNS
+        return self._final(turns[0], asked=asked)
+
+    @property
+    def deadline(self) -> float | None:
+        """When to `advance`, if another turn waits."""
+        return self._turn_at if self._turns else None
+
+    def advance(self, now: float) -> None:
+        """Time has passed."""
+        if self._turns and now >= self._turn_at:
+            self._final(self._turns.popleft(), asked=False)
+            self._turn_at = now + _BETWEEN_TURNS
+            self._end_after_turns()
+
+    def pass_waiting(self) -> None:
+        """Pass on the turns that wait: something else comes next."""
+        while self._turns:
+            self._final(self._turns.popleft(), asked=False)
+        self._end_after_turns()
+
+    def _end_after_turns(self) -> None:
+        if self._ends_at is not None and not self._turns:
+            known, self._ends_at = self._ends_at, None
+            self.end(*known)
+
+    def _final(self, final: Final, *, asked: bool) -> str:
         self._shown = ""
         if final.confidence is not None and final.confidence < self.settings.min_confidence:
             final = replace(final, text="", words=())
@@ -116,8 +162,9 @@ class SpeechOutput:
         return final.text
 
     def nothing(self) -> None:
-        """Answer a flush for which there are no words."""
-        self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
+        """Answer a flush for which there are no words, unless the FINAL of a turn is to come."""
+        if not self._turns:
+            self._send(SpeechEventType.FINAL_TRANSCRIPT, self._build.empty())
 
     def _send(self, kind: SpeechEventType, data: SpeechData, ends_at: float | None = None) -> None:
         event = SpeechEvent(kind, request_id=self.session_id, alternatives=[data])

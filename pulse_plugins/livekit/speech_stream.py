@@ -45,7 +45,7 @@ _USAGE_EVERY = 5.0  # seconds of audio
 
 
 class SpeechStream(stt.RecognizeStream):
-    """Speech recognition of one audio track; made by `STT.stream`.
+    """Speech recognition of one audio track. `STT.stream` makes it.
 
     Frames may have any rate and channel count, and may change them. Word and speech times are on
     the session's clock whatever happens to connections.
@@ -93,7 +93,7 @@ class SpeechStream(stt.RecognizeStream):
 
     @property
     def is_live(self) -> bool:
-        """Whether it still listens."""
+        """Whether the stream still takes audio."""
         return not self._task.done()
 
     @property
@@ -103,11 +103,11 @@ class SpeechStream(stt.RecognizeStream):
 
     @property
     def start_time_offset(self) -> float:
-        """Seconds from the session's zero to the stream's first sample.
+        """Seconds from the start of the session to the first sample of the stream.
 
-        An owner that sets it has a clock of its own, which goes on while the input is muted, so
-        the times of this stream then count pauses of the input too. A `MultiSpeakerAdapter` does
-        not set it and looks words up in the audio that it has pushed.
+        If the owner sets this value, times of this stream include pauses of the input, because the
+        clock of a session runs on while the input is muted. If the owner does not set the value, as
+        a `MultiSpeakerAdapter`, times count the audio that was pushed.
         """
         return super().start_time_offset
 
@@ -155,7 +155,7 @@ class SpeechStream(stt.RecognizeStream):
             super().flush()
 
     def end_input(self) -> None:
-        """No more audio will come: the last words do, and then the iteration ends.
+        """End the input. The last words still arrive, and then the iteration ends.
 
         Raises:
             RuntimeError: The input has ended or the stream is closed.
@@ -164,9 +164,9 @@ class SpeechStream(stt.RecognizeStream):
         super().end_input()
 
     async def aclose(self) -> None:
-        """Close the stream at once; what was not final yet is lost.
+        """Close the stream at once. Words that are not final yet are lost.
 
-        From another event loop than its own, it is told to end and not waited for.
+        Called from another event loop, this asks the stream to end and does not wait.
         """
         if self._loop is not asyncio.get_running_loop():
             return call_on(self._loop, self._task.cancel)
@@ -182,7 +182,7 @@ class SpeechStream(stt.RecognizeStream):
         self.adopt(self.planned(given))
 
     def planned(self, given: Mapping[str, Any]) -> StreamOptions:
-        """What the options of this stream would be; nothing has changed yet.
+        """Compute the options that a change would give, without making the change.
 
         Raises:
             ConfigurationError: An option is unknown or cannot work.
@@ -191,7 +191,7 @@ class SpeechStream(stt.RecognizeStream):
         return self._options.changed(given, engine.options if engine is not None else None)
 
     def adopt(self, options: StreamOptions) -> None:
-        """Go on with what was planned."""
+        """Use the options that `planned` returned."""
         self._options = options
         self._build.words = options.settings.word_timestamps
         self._build.speaker_format = options.settings.speaker_format
@@ -199,10 +199,10 @@ class SpeechStream(stt.RecognizeStream):
         self._apply()
 
     def update_keyterms(self, keyterms: Iterable[str]) -> None:
-        """Favour these words too; it waits for the end of the present speech.
+        """Replace the keyterms of the session. The change waits for the end of the present speech.
 
         Args:
-            keyterms: The session's, all of them.
+            keyterms: All keyterms of the session.
         """
         self._options.keyterms = list(keyterms)
         self._keyterms_wait = self._events.speaking

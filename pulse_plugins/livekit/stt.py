@@ -32,55 +32,58 @@ from pulse_plugins.livekit.speech_stream import SpeechStream
 
 
 class STT(stt.STT[Literal["metrics_collected", "error"]]):
-    """Pulse speech-to-text; one object serves any number of streams, which share nothing.
+    """Pulse speech-to-text. One object serves any number of independent streams.
 
     Args:
-        model: `pulse` streams; `pulse-2` too, English only; any other is for `recognize` alone.
+        model: `pulse`, or `pulse-2` (English only). Any other model works with `recognize` alone.
         language: A code such as `en`, or a group that is detected, such as `multi-eu`.
-        sample_rate: Hz on the wire: 8000, 16000, 22050, 24000, 44100 or 48000. Not given: as the
-            frames come, where the service takes their rate, and 16000 elsewhere.
-        encoding: On the wire; the audio is really encoded so. `mulaw` and `alaw` are 8 kHz.
+        sample_rate: Hz on the wire: 8000, 16000, 22050, 24000, 44100 or 48000. Not given: the rate
+            of the frames, or 16000 if the service does not take that rate.
+        encoding: The encoding on the wire; audio is converted to it. `mulaw` and `alaw` are 8 kHz.
         word_timestamps: Show words with times, confidence and speaker.
         diarize: Tell speakers apart.
         split_speakers: A final with several speakers becomes one event for each run of words.
-            Not given: only where an adapter reads the stream. An agent session would begin a
-            reply for each, so it gets one event with the speaker of most words; the words name
-            their speakers.
-        speaker_format: How each run is written in that one event, with `{speaker_id}` and
-            `{text}`, such as `"{speaker_id}: {text}"`. None: the text as it is.
+            Not given: True if an adapter reads the stream. An agent session would begin a reply
+            for each event, so a session gets one event with the speaker of most words. The words
+            of the event name their speakers.
+        speaker_format: The format of each run of words in a final with several speakers, with
+            `{speaker_id}` and `{text}`, such as `"{speaker_id}: {text}"`. None: unchanged text.
         format: Punctuation and capitals; not given: the service's default.
         itn_normalize: Spoken numbers become digits, in finals.
-        numerals: The legacy way to do that.
+        numerals: The legacy option for numbers as digits.
         keywords: Words to favour: `["Acme", ("NVIDIA", 2.0)]`, a mapping, or `"Acme:2,NVIDIA"`.
             The session's keyterms are added to them.
         sentence_timestamps: Sentences with times in `SpeechData.metadata["utterances"]`.
-        redact_pii: Placeholders for personal data in finals; interims are held back.
+        redact_pii: Placeholders for personal data in finals; interims are not delivered.
         redact_pci: The same for payment data.
-        endpointing: The server's VAD ends segments. Not given: on where the endpoint names it.
-        endpointing_timeout_ms: Its silence window; not given: 300 where the endpoint names it.
-        eou_timeout_ms: The decoder's silence timer, 100 to 10000.
-        vad_events: The server tells when speech starts and ends. Not given: on where the endpoint
-            names it. Without them, finals end speech.
-        finalize_on_flush: A flush of the framework asks for the pending words.
-        interim_results: Interims are passed on.
-        min_confidence: Finals whose words are less certain on average are dropped; 0 to 1.
-        start_on_words: START_OF_SPEECH waits for the first text, so that a cough is none.
-        finalize_on_words: Long speech is cut into finals.
-        max_words: After so many words.
+        endpointing: The server's VAD ends segments. Not given: on if the endpoint documents it.
+        endpointing_timeout_ms: Silence in ms after which the server's VAD ends a segment. Not
+            given: 300 if the endpoint documents it.
+        eou_timeout_ms: Silence in ms after which the decoder ends a segment, 100 to 10000.
+        vad_events: The server reports when speech starts and ends. Not given: on if the endpoint
+            documents it. Without these reports, a final ends the speech.
+        finalize_on_flush: A flush of the framework sends a finalize request.
+        interim_results: Interims are delivered.
+        min_confidence: Finals with a lower average confidence are dropped; 0 to 1.
+        start_on_words: START_OF_SPEECH waits for the first text, so that a cough does not start
+            speech.
+        finalize_on_words: Long speech is cut into several finals.
+        max_words: The number of words after which speech is cut.
         keepalive_interval: Seconds without audio after which the connection is kept alive; None:
             never.
-        api_key: Falls back to the environment's `SMALLEST_API_KEY`; a server that is not the
-            cloud needs none.
+        api_key: Not given: the key of the environment variable `SMALLEST_API_KEY`. Servers outside
+            the cloud service need no key.
         http_session: Used by `recognize`; streams have their own websocket.
-        region: `auto`, `us` or `india`: the service's host there. Excludes `base_url`.
-        external_session_id: The call's own id for the service's logs. What could be a caller's
-            number, as in the names of LiveKit's SIP rooms, is replaced by a keyed hash.
-        base_url: `https://api.smallest.ai`, or another host's, or several in order of preference;
-            `ws://127.0.0.1:8765` is the local server.
-        stream_path: Path of the streaming endpoint: `/stt/live` and `/transcribe` name dialects.
+        region: `auto`, `us` or `india`: the host of the service in that region. Excludes
+            `base_url`.
+        external_session_id: Your id of the call, for the records of the service. An id that may
+            hold a caller's number, such as the name of a SIP room, is replaced by a keyed hash.
+        base_url: The server, or several in order of preference. The default is
+            `https://api.smallest.ai`; `ws://127.0.0.1:8765` is the local server.
+        stream_path: Path of the streaming endpoint. `/stt/live` and `/transcribe` select a dialect.
         dialect: `pulse` (default), `live`, `legacy` or `direct`; see `pulse_plugins.core`.
-        limits: Bounds on what is kept for a replay.
-        timeouts: How long to wait for what; `connect` comes from the connection options.
+        limits: Bounds on memory.
+        timeouts: Bounds on time. The framework's connection options set `connect`.
         **options: Any other field of `pulse_plugins.core.config.options.PulseOptions`.
 
     Raises:
@@ -194,13 +197,13 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         language: NotGivenOr[str] = NOT_GIVEN,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
     ) -> SpeechStream:
-        """A stream for one audio track; it connects by itself. Needs a running loop.
+        """Make a stream for one audio track, which connects by itself. Needs a running loop.
 
         Args:
-            language: For this stream alone.
-            conn_options: With a `max_retry` of 1 or 0, as a fallback adapter gives it, so many
-                retries in a row may fail before the stream does. With more, as an agent session
-                gives it, transient faults end the stream only after `timeouts.max_outage`.
+            language: The language of this stream.
+            conn_options: If `max_retry` is 0 or 1, as a fallback adapter sets it, the stream fails
+                after so many failed retries in a row. If it is larger, as an agent session sets
+                it, the stream fails when faults have lasted for `timeouts.max_outage`.
 
         Raises:
             ValueError: The model does not stream, or the language cannot work.
@@ -238,9 +241,9 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         finalize_on_flush: NotGivenOr[bool] = NOT_GIVEN,
         **options: Any,
     ) -> None:
-        """Change options of later streams and of live ones, in which nothing that is said is lost.
+        """Change options of live streams and of later ones. Live streams lose no words.
 
-        An argument that is not given, or equal to what is in force, changes nothing. `encoding`,
+        An argument that is not given, or equal to the present value, changes nothing. `encoding`,
         `sample_rate` and `finalize_on_flush` take effect with the next stream: a session relies
         on `capabilities.manual_flush` as it was when the stream was made.
 
@@ -280,10 +283,11 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
             stream.adopt(its)
 
     def prewarm(self) -> None:
-        """Open a connection for the first stream; outside a running loop there is nothing to do.
+        """Open a connection for the first stream. Without a running loop this does nothing.
 
-        It waits up to 30 s. Where frames then come at a rate other than the prewarmed one
-        (`sample_rate`, or the 24 kHz of an agent session's room), it is let go.
+        The connection waits for a stream for up to 30 s. If the frames of the stream have another
+        rate than the prewarmed one (`sample_rate`, or the 24 kHz of an agent session's room), the
+        connection is closed.
         """
         try:
             asyncio.get_running_loop()
@@ -299,9 +303,9 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         return self
 
     async def aclose(self) -> None:
-        """Close every stream at once, and the prewarmed connection.
+        """Close every stream and the prewarmed connection at once.
 
-        What another event loop made is told to end there, if that loop still runs.
+        A stream of another event loop is asked to end there, if that loop still runs.
         """
         await asyncio.gather(*[each.aclose() for each in self._streams], self._prewarmed.aclose())
 

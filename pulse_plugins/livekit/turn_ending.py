@@ -15,7 +15,6 @@ to callers whom the session's detector does not hear come later.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Protocol
 
 from pulse_plugins.livekit.framework import TurnMode
@@ -27,6 +26,9 @@ DETECTOR_HOLD = 1.8
 QUIET = 0.8  # seconds without new text, where the server reports no end of speech
 # The same where a flush may still come: at 0.9 s of latency the last word is shown that late.
 QUIET_HOLD = 1.4
+# Seconds of quiet audio by which the server has reported the end of speech, or never will: its
+# window of 0.3 to 0.6 s, and 0.9 s of latency.
+REPORTED = 1.5
 _PATIENCE = 1.5  # seconds
 _MISSES = 3
 
@@ -76,6 +78,19 @@ class TurnEnding:
             return DETECTOR_HOLD
         return HOLD if server_ends else QUIET_HOLD
 
+    def quiet(self, *, server_hears: bool) -> float:
+        """Seconds of quiet audio after which nobody else will end the speech.
+
+        A flush comes 0.55 s after speech, which is when the framework's voice detector reports
+        its end.
+
+        Args:
+            server_hears: The server's voice detector hears that the speech goes on.
+        """
+        if server_hears:
+            return REPORTED
+        return QUIET if self.has_flushes else QUIET / 2
+
     def look(self) -> None:
         """Read the mode again: an agent may have been replaced."""
         self.mode = self._reader.read()
@@ -108,26 +123,3 @@ class TurnEnding:
     def deadline(self) -> float | None:
         """When to `advance`."""
         return None if self._waits_since is None else self._waits_since + _PATIENCE
-
-
-class OpenFlushes:
-    """The flushes of the framework that no FINAL has answered yet."""
-
-    def __init__(self) -> None:
-        self._ids: deque[int] = deque()  # oldest first
-
-    @property
-    def newest(self) -> int | None:
-        """The engine's id of the newest one."""
-        return self._ids[-1] if self._ids else None
-
-    def add(self, request_id: int) -> None:
-        """The framework flushed."""
-        self._ids.append(request_id)
-
-    def answered(self, request_id: int | None) -> bool:
-        """The request with this id, and all before it, are answered; whether any was a flush."""
-        before = len(self._ids)
-        while self._ids and request_id is not None and self._ids[0] <= request_id:
-            self._ids.popleft()
-        return len(self._ids) < before

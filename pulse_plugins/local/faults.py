@@ -83,12 +83,12 @@ class Fault:
     """One thing that goes wrong; see the module for what each means.
 
     Attributes:
-        kind: What happens; a string of the same name will do.
+        kind: What happens, as a `Kind` or as its name.
         value: The close code, HTTP status or seconds, where the kind has one.
         audio: Seconds of the connection's audio after which it happens.
         word: It happens once so many words of the connection were heard.
         finalize: It happens at the connection's nth finalize, before the answer.
-        closing: 1: it happens at the closing word, before the answer.
+        closing: 1: it happens at the closing message, before the answer.
         connection: Only on the server's nth connection.
         times: On how many connections; 0 means all.
     """
@@ -114,7 +114,9 @@ class Fault:
         if len(moments) > 1:
             raise ConfigurationError(f"fault {name}: give one of audio, word, finalize, closing")
         if self.kind is Kind.REFUSE and moments:
-            raise ConfigurationError("fault refuse: it happens at the handshake, no later")
+            raise ConfigurationError(
+                "fault refuse happens at the handshake: only @connection and @times go with it"
+            )
         counts = (self.word, self.finalize, self.closing, self.connection)
         if any(count is not None and count < 1 for count in counts):
             raise ConfigurationError(f"fault {name}: counts begin at 1")

@@ -41,11 +41,11 @@ class StartServer(Protocol):
         faults: Iterable[Fault | str] = (),
         **options: Any,
     ) -> PulseServer:
-        """Start one.
+        """Start a server.
 
         Args:
-            recognizer: One that exists, `scripted`, `pocketsphinx` or `package.module:factory`.
-            faults: What goes wrong and when, as values or in the compact form.
+            recognizer: A recognizer, or `scripted`, `pocketsphinx` or `package.module:factory`.
+            faults: The faults, as values or in the compact form.
             options: Fields of `ServerOptions`.
         """
         ...
@@ -63,7 +63,7 @@ class StartReplay(Protocol):
     """Starts a server that answers from a recorded session and stops with the test."""
 
     async def __call__(self, session: str | Path, *, paced: bool = False) -> ReplayServer:
-        """Start one.
+        """Start a server.
 
         Args:
             session: The path of a file that `pulse-plugins record` wrote.

@@ -207,7 +207,7 @@ class PulseServer:
         """Wait until something is true of the server, such as how many connections there were.
 
         Args:
-            predicate: Asked again after every change of a record.
+            predicate: Called after every change of a record.
             timeout: Seconds.
 
         Raises:
@@ -290,7 +290,7 @@ async def serve(
         host: The address to bind to.
         port: 0 takes a free port.
         faults: The faults, as values or in the compact form.
-        started: Called once it listens, to print its URL for instance.
+        started: Called when the server listens, for example to print its URL.
     """
     async with PulseServer(options, faults=faults, host=host, port=port) as server:
         if started is not None:

@@ -22,8 +22,8 @@ class ServerOptions(Habits):
     """The behaviour of one server.
 
     Attributes:
-        recognizer: One that exists, which stays its owner's to close; or a name for
-            `pulse_plugins.local.recognizers.contract.load`, made and closed with the server.
+        recognizer: A recognizer, which its owner closes; or a name for
+            `pulse_plugins.local.recognizers.contract.load`, whose recognizer the server closes.
         api_key: The one key that is accepted. `None` accepts every key that is not empty.
         latency_interim: Seconds by which interims and speech events leave later than they could.
         latency_final: Seconds by which finals leave later than they could. Messages keep their

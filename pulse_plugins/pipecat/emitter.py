@@ -43,8 +43,6 @@ _PAST = 5.0  # seconds; no text comes for audio so far before the last final
 # hears no silence, so that it would never close the turn. Deepgram's Flux takes the same time.
 # A shorter network gap leaves the turn open.
 _AUDIO_GAP = 0.5
-
-
 # Seconds in which a server says that speech started: 0.1 s of speech, and a result latency of
 # 0.9 s, the longest that is tested.
 _SPEECH_STARTS = 1.0
@@ -78,8 +76,8 @@ class Emitter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._finalize_at: float | None = None  # when the delayed finalize is due
         self._gap_at: float | None = None  # when the open turn's audio is next looked at
-        self._is_online = True  # False: no text can come
-        self._vad_is_lost = False  # the server that heard the turn start is gone
+        self._is_online = True  # False: no text can come, so quiet proves nothing
+        self._vad_is_lost = False  # no server that listens knows of the open turn
         self._gap_time: float | None = None  # stream_time of the gap that closed the turn
         self.audio_at = 0.0  # when audio came last
         self.eager = EagerTurn(sink) if sink.predicts_ends and proposes_turns else None
@@ -170,23 +168,26 @@ class Emitter:
             self._arm()
 
     def disconnected(self) -> None:
-        """Note that the connection is gone, and with it what its server knew of the open turn."""
-        self._vad_is_lost = self._proposes_turns and self._utterance.caller_speaks
+        """Note that no text can come until there is another connection."""
         self._is_online = False
 
     def connected(self) -> None:
-        """Wait for what the next server hears in the replay.
+        """Wait for what the next server hears in the replay."""
+        self._is_online = True
+        self._utterance.no_text_before(self._now() + _SPEECH_STARTS)
+        self.server_changed()
+
+    def server_changed(self) -> None:
+        """Another connection listens, whose server knows nothing of the open turn.
 
         If speech goes on there, the server says that it started. Otherwise nothing would close the
         turn: a finalize does. It cannot be asked for at once, because everything before it may be
         transcribed already, and its answer would end the turn in the middle of a sentence.
         """
-        self._is_online = True
-        self._utterance.no_text_before(self._now() + _SPEECH_STARTS)
-        self._arm()
-        if self._vad_is_lost:
+        if self._proposes_turns and self._utterance.caller_speaks:
+            self._vad_is_lost = True
             self._finalize_at = self._now() + _SPEECH_STARTS
-            self._arm()
+        self._arm()
 
     async def flush(self) -> None:
         """Nothing more will come for the open turn: push what is held and close it."""
@@ -237,7 +238,7 @@ class Emitter:
             await self._turn.start()
 
     async def _speech_ended(self, event: SpeechEnded) -> None:
-        if not self._proposes_turns or self._stream.closed:
+        if not self._proposes_turns or self._stream.input_over:
             return
         self._gap_at = self._gap_time = None
         if self._utterance.caller_speaks or self._utterance.is_open:
@@ -264,7 +265,7 @@ class Emitter:
     def _audio_is_missing(self, now: float) -> None:
         """No audio came for a while in an open turn of the server's."""
         self._gap_at, self._gap_time = None, self._stream.stream_time
-        if self._utterance.caller_speaks and not self._stream.closed:
+        if self._utterance.caller_speaks:
             self.speech_stopped(time.time() - (now - self.audio_at))
 
     async def _release(self, released: Released) -> None:
@@ -342,13 +343,10 @@ class Emitter:
 
     # Time.
 
-    @property
-    def _quiet_deadline(self) -> float | None:
-        """When closed segments leave; never while the connection is lost, when all is quiet."""
-        return self._utterance.deadline if self._is_online else None
-
     def _arm(self) -> None:
-        """One timer waits for whatever is due first."""
+        """One timer waits for whatever is due first; at the end, `flush` waits for all words."""
+        if self._stream.input_over:
+            return
         eager = None if self.eager is None else self.eager.deadline
         due = [
             at for at in (self._utterance.deadline, self._finalize_at, self._gap_at, eager) if at
@@ -364,14 +362,16 @@ class Emitter:
 
     def _expire(self) -> None:
         self._timer = None
+        if self._stream.input_over:
+            return
         now = self._now()
         if self._gap_at is not None and self._gap_at <= now:
             self._gap_at = self.audio_at + _AUDIO_GAP
             if self._gap_at <= now:
                 self._audio_is_missing(now)
-        if self._finalize_at is not None and self._finalize_at <= now and not self._stream.closed:
+        if self._finalize_at is not None and self._finalize_at <= now:
             self.finalize()
-        deadline = self._quiet_deadline
+        deadline = self._utterance.deadline if self._is_online else None
         if self.eager is not None and (self.eager.deadline or now + 1.0) <= now:
             self._spawn(self._predict(), "pulse_prediction")
         elif deadline is not None and deadline <= now:
@@ -382,7 +382,7 @@ class Emitter:
     async def _advance(self) -> None:
         async with self._order:
             now = self._now()
-            if self._utterance.wants_finalize(now) and not self._stream.closed:
+            if self._utterance.wants_finalize(now) and not self._stream.input_over:
                 self.finalize()
             else:
                 await self._release(self._utterance.advance(now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -11,7 +12,7 @@ from pipecat.frames.frames import InterimTranscriptionFrame, TranscriptionFrame
 from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
-from pulse_plugins.core.base.events import Final, Interim, Word
+from pulse_plugins.core.base.events import Final, Interim, Utterance, Word
 from pulse_plugins.core.base.languages import spaceless
 from pulse_plugins.core.base.text import texts_of_words
 from pulse_plugins.core.transcript.utterance import joined_final
@@ -197,10 +198,10 @@ def _finals(
         who = parts[0][0] if parts and labelled else event.speaker
         return [event if who == event.speaker else replace(event, speaker=who)]
     texts = texts_of_words(event.text, [word.text for word in event.words], language)
+    utterances = _of_parts(event, [words[0].start for _, words in parts])
     finals, at = [], 0
     for number, (who, words) in enumerate(parts):
         until = at + len(words)
-        end = words[-1].end if number < len(parts) - 1 else event.end
         finals.append(
             replace(
                 event,
@@ -210,15 +211,25 @@ def _finals(
                 words=words,
                 speaker=who if labelled else event.speaker,
                 finalize_id=event.finalize_id if number == len(parts) - 1 else None,
-                utterances=tuple(
-                    each
-                    for each in event.utterances
-                    if words[0].start <= each.start < end or (not number and each.start < end)
-                ),
+                utterances=tuple(utterances.get(number, ())),
             )
         )
         at = until
     return [final for final in finals if final.text]
+
+
+def _of_parts(event: Final, starts: list[float]) -> dict[int, list[Utterance]]:
+    """The utterances of a final by the number of the part that they start in.
+
+    Args:
+        event: The final.
+        starts: Where each part starts, in order.
+    """
+    found: dict[int, list[Utterance]] = {}
+    for each in event.utterances:
+        number = max(bisect_right(starts, each.start) - 1, 0)
+        found.setdefault(number, []).append(each)
+    return found
 
 
 def _final_fields(final: Final) -> dict[str, Any]:

@@ -272,6 +272,7 @@ class StreamRunner:
                 await self._host.tell("on_audio_lost", event)
             case OptionsApplied():
                 emitter.voice_from(event.time, voice_of(self.stream.options))
+                emitter.server_changed()
             case OptionsRefused():
                 self._asked = self.stream.options
                 await self._host.take_back_settings(self._asked, event.error)

@@ -63,7 +63,7 @@ class _Spoken:
 
 
 class PulseSegmentedSTTService(SegmentedSTTService):
-    """Pre-recorded speech-to-text for VAD-cut segments.
+    """Transcribes each stretch of speech that the VAD finds as one recording.
 
     The pipeline needs a VAD. `TranscriptionFrame.result` is a dict as the service writes one; its
     attribute `event` is the engine's `BatchTranscript`.
@@ -93,7 +93,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         aiohttp_session: aiohttp.ClientSession | None = None,
         **kwargs: Any,
     ) -> None:
-        """Check everything; nothing is sent before somebody spoke.
+        """Check all arguments. The first request is sent after the first speech.
 
         Args:
             api_key: The key; `SMALLEST_API_KEY` if None. A server of one's own needs none.
@@ -146,27 +146,27 @@ class PulseSegmentedSTTService(SegmentedSTTService):
 
     @property
     def settings(self) -> PulseSTTSettings:
-        """What is in force, for reading; a settings frame changes it."""
+        """The settings in force. A settings frame changes them."""
         return self._settings
 
     def can_generate_metrics(self) -> bool:
-        """Processing time, TTFB and usage are measured."""
+        """Return True, because processing time, TTFB and usage are measured."""
         return True
 
     def language_to_service_language(self, language: Language) -> str | None:
-        """The service's code; a region is cut off."""
+        """Return the service's language code, without a region."""
         return language_to_pulse(language)
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Get ready for a call of which nothing is known yet."""
+        """Prepare for a call."""
         await super().setup(setup)
         self._mono = MonoAudio(self.sample_rate)
 
     async def stop(self, frame: EndFrame) -> None:
-        """Transcribe the segments that wait, for a bounded time, before the EndFrame goes on.
+        """Transcribe the waiting segments, within a bounded time, and then pass the EndFrame on.
 
-        The base class waits for all of them, which took 43 s with two segments and a server that
-        does not answer.
+        The base class waits without a bound: two segments took 43 s with a server that did not
+        answer.
         """
         task, self._segment_task = self._segment_task, None
         if task is not None:
@@ -180,7 +180,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         await super().stop(frame)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Follow the pipeline's VAD and mute."""
+        """Take frames of the VAD and of mute strategies."""
         await super().process_frame(frame, direction)
         if isinstance(frame, UserMuteStartedFrame):
             self._user_muted = True
@@ -234,7 +234,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
                 await STTService.push_frame(self, frame)
 
     async def cleanup(self) -> None:
-        """Leave nothing running, whatever came before."""
+        """Close the session and end all tasks."""
         await self._cancel_segment_task()  # type: ignore[no-untyped-call]
         await super().cleanup()  # type: ignore[no-untyped-call]
         if self._owns_session and self._session is not None:

@@ -44,45 +44,46 @@ def _not_given() -> NotGiven:
 class PulseSTTSettings(STTSettings):
     """Settings of `PulseSTTService` that may change during a call.
 
-    A field that is not given stays as it is; None is the service's own default, English for
-    `language`. `extra` holds query parameters that have no field. A local field makes no new
-    connection when it changes.
+    A field that is not given keeps its value. None selects the default of the service, and English
+    for `language`. `extra` holds query parameters that have no field. A change of a field that is
+    marked as local needs no new connection.
 
     Parameters:
-        external_session_id: The call's own id, up to 128 of A-Z a-z 0-9 _ - and dot.
-        endpointing: The server's VAD cuts finals on trailing silence.
-        endpointing_timeout_ms: The silence window of that VAD, 1 to 10000.
-        eou_timeout_ms: The decoder's silence timer, 100 to 10000.
-        finalize_on_words: Long speech is cut into finals.
-        max_words: Words after which it is cut.
+        external_session_id: Your id of the call, up to 128 of A-Z a-z 0-9 _ - and dot.
+        endpointing: The server's VAD ends a segment after silence.
+        endpointing_timeout_ms: The length of that silence in ms, 1 to 10000.
+        eou_timeout_ms: Silence in ms after which the decoder ends a segment, 100 to 10000.
+        finalize_on_words: Long speech is cut into several finals.
+        max_words: The number of words after which speech is cut.
         vad_events: The server sends speech_started and speech_ended.
         vad_threshold: Undocumented; 0 to 1.
         vad_min_speech_ms: Undocumented.
-        word_timestamps: Words with times on finals; needed to place text after a reconnect.
-        sentence_timestamps: Utterances on finals.
-        full_transcript: Cumulative text; unreliable.
-        format: Master switch of the formatting.
+        word_timestamps: Finals carry words with times. A replay after a lost connection needs them.
+        sentence_timestamps: Finals carry sentences with times.
+        full_transcript: Finals carry the text of all finals so far.
+        format: Switch for all formatting.
         punctuate: Punctuation.
         capitalize: Capital letters.
-        itn_normalize: Spoken to written ("twenty five" -> "25"), on finals.
-        no_format_delay: Do not hold numbers back at the end of a final.
-        numerals: Digits, the legacy way: true, false or "auto".
+        itn_normalize: Finals show spoken numbers as digits ("twenty five" as "25").
+        no_format_delay: A number at the end of a final is sent at once.
+        numerals: The legacy option for numbers as digits: true, false or "auto".
         keywords: Words to favour: `"NVIDIA:2,Acme"`, a mapping, or a list of words and pairs.
-        diarize: Speakers; `TranscriptionFrame.user_id` is then the speaker's label.
-        redact_pii: Placeholders for personal data, on finals.
-        redact_pci: Placeholders for payment data, on finals.
-        emotion_detection: Emotion on finals, `model="pulse-2"` only.
-        gender_detection: Gender on finals, `model="pulse-2"` only.
-        speaker_format: How diarized text is written, such as `"<{speaker}>{text}</{speaker}>"`.
+        diarize: Tell speakers apart. `TranscriptionFrame.user_id` is the label of the speaker.
+        redact_pii: Finals show placeholders for personal data.
+        redact_pci: Finals show placeholders for payment data.
+        emotion_detection: Finals carry the emotion, with `model="pulse-2"` only.
+        gender_detection: Finals carry the gender, with `model="pulse-2"` only.
+        speaker_format: The format of text with known speakers, such as
+            `"<{speaker}>{text}</{speaker}>"`. Local.
+        interim_redaction: With `"hold"` and redaction, interims show closed segments only, because
+            the text of the open segment is not redacted. With `"pass"`, interims show all text.
             Local.
-        interim_redaction: `"hold"`: while redaction is on, interims show closed segments only,
-            because the open one carries the clear text; `"pass"`: interims as they come. Local.
         interim_results: Whether interim transcripts are pushed. Local.
-        min_confidence: Finals whose words are less certain, 0 to 1, are dropped; None: none is.
-            Local.
-        finalize_delay: Seconds after the VAD's stop at which the pending words are asked for; a
-            pause that is shorter then does not cut a number in two. None: never; the server's own
-            endpointing ends the utterance. Local.
+        min_confidence: Finals with a lower average confidence (0 to 1) are dropped. None keeps all
+            finals. Local.
+        finalize_delay: Seconds from the end of speech to the finalize request. A shorter pause then
+            does not cut a number in two. None: no request is sent, and the endpointing of the
+            service ends the utterance. Local.
     """
 
     external_session_id: str | NotGiven | None = field(default_factory=_not_given)
@@ -119,7 +120,7 @@ class PulseSTTSettings(STTSettings):
 
     @classmethod
     def store(cls, options: PulseOptions, *deltas: STTSettings | None) -> PulseSTTSettings:
-        """A complete store that says what these options say, and then these deltas."""
+        """Make a complete store from options, and apply deltas to it."""
         settings = cls(**_LOCAL)  # type: ignore[arg-type]  # each value is of its field's type
         settings.adopt(options)
         for delta in deltas:
@@ -128,25 +129,25 @@ class PulseSTTSettings(STTSettings):
         return settings
 
     def adopt(self, options: PulseOptions) -> None:
-        """Say what these options say; local settings stay."""
+        """Take the values of these options. Local settings keep their values."""
         for name in RUNTIME_OPTIONS:
             setattr(self, name, getattr(options, name))
         self.extra = dict(options.extra)
 
     def proposed(self, delta: STTSettings) -> PulseSTTSettings:
-        """What a store would be after this delta; neither changes."""
+        """Return a copy of a store with this delta applied."""
         proposal = self.copy()
         proposal.apply_update(delta)  # type: ignore[arg-type]  # it goes by names
         return proposal
 
     @property
     def redacts(self) -> bool:
-        """Whether clear text must not leave the service."""
+        """Whether finals are redacted."""
         return bool(self.redact_pii or self.redact_pci)
 
     @property
     def holds_interims(self) -> bool:
-        """Whether interims stay inside because they carry what finals redact."""
+        """Whether interims hide the open segment, which is not redacted."""
         return self.redacts and self.interim_redaction != "pass"
 
     @property
@@ -156,24 +157,24 @@ class PulseSTTSettings(STTSettings):
 
     @property
     def format_of_speakers(self) -> str | None:
-        """How diarized text is written; None: as it is."""
+        """The format of text with known speakers; None: unchanged."""
         return assert_given(self.speaker_format)
 
     @property
     def delay_of_finalize(self) -> float | None:
-        """Seconds from the VAD's stop to the finalize request; None: no request."""
+        """Seconds from the end of speech to the finalize request; None: no request."""
         return assert_given(self.finalize_delay)
 
     def is_doubtful(self, confidence: float | None) -> bool:
-        """Whether words of this confidence are to be dropped; unknown confidence is believed."""
+        """Whether a final of this confidence is dropped. Unknown confidence is accepted."""
         least = assert_given(self.min_confidence)
         return least is not None and confidence is not None and confidence < least
 
     def options(self, base: PulseOptions) -> PulseOptions:
-        """A complete store as options, checked.
+        """Make checked options from a complete store.
 
         Args:
-            base: Where everything comes from that is not a setting.
+            base: The options for everything that is not a setting.
 
         Raises:
             ConfigurationError: A setting cannot work; the text says what to change.

@@ -72,22 +72,24 @@ _NO_FRAMES = cast(AsyncGenerator[Frame | None, None], _NoFrames())
 class PulseSTTService(TranscriptPusher):
     """Streaming speech-to-text with Smallest AI Pulse.
 
-    Takes the place of `pipecat.services.smallest.stt.SmallestSTTService`. An utterance is one
-    transcript: interims carry all of its words, and its final leaves when its end is known. The
-    end of the user's speech asks the service for the pending words, and the transcript that
-    answers has `finalized=True`, so that turn strategies need not wait.
+    Replaces `pipecat.services.smallest.stt.SmallestSTTService`. Each utterance gives one final
+    transcript, and interim transcripts carry all words of the open utterance. At the end of the
+    user's speech the service sends a finalize request. The transcript that answers the request has
+    `finalized=True`, so that turn strategies do not wait for more.
 
     Event handlers:
-        on_connected, on_disconnected: In pairs, without an argument.
-        on_connection_error: Once for each stretch of trouble, with a text; the engine goes on.
-        on_recovered: After an outage, with the engine's `Recovered`.
-        on_audio_lost: Audio that no server will hear, with the engine's `AudioLost`.
-        on_turn_started: The first words of an utterance came; with its text.
-        on_end_of_turn: An utterance is complete; with its text.
-        on_eager_end_of_turn: The turn has probably ended (`enable_eager_end_of_turn=True`); with
-            its text so far. on_turn_resumed: It has not.
-        on_speech_started, on_speech_ended: The server's VAD heard speech (`vad_events=True`); with
-            the time in seconds of audio since the stream began.
+        on_connected, on_disconnected: A connection was opened or closed. No argument.
+        on_connection_error: An outage began, and the engine tries to reconnect. The text of the
+            error.
+        on_recovered: An outage has ended. The event `Recovered` of the engine.
+        on_audio_lost: Audio will not be transcribed. The event `AudioLost` of the engine.
+        on_turn_started: The first words of an utterance arrived. Their text.
+        on_end_of_turn: An utterance is complete. Its text.
+        on_eager_end_of_turn: The turn has probably ended (`enable_eager_end_of_turn=True`). Its
+            text so far.
+        on_turn_resumed: The predicted end of the turn was wrong. No argument.
+        on_speech_started, on_speech_ended: The server's VAD heard speech begin or end
+            (`vad_events=True`). Seconds of audio since the stream began.
 
     Example::
 
@@ -119,33 +121,34 @@ class PulseSTTService(TranscriptPusher):
         extra_headers: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Check everything; nothing is connected before the pipeline is set up.
+        """Check all arguments. The first connection is opened when the pipeline is set up.
 
         Args:
-            api_key: The key; `SMALLEST_API_KEY` if None. A server of one's own needs none.
-            base_url: Where the service is, such as `"ws://127.0.0.1:8765"`; of several the
-                first healthy one.
-            encoding: What is sent: `"linear16"` (the default), `"mulaw"` (8 kHz, half the
-                bandwidth), or another that `PulseOptions` takes.
-            sample_rate: Hz on the wire; None: the pipeline's where the service takes it, and
-                16000 elsewhere. Audio is converted.
-            settings: What may change during a call.
+            api_key: The key. None: the key of the environment variable `SMALLEST_API_KEY`. Servers
+                outside the cloud service need no key.
+            base_url: The server, such as `"ws://127.0.0.1:8765"`, or several servers, of which the
+                first healthy one is used.
+            encoding: The encoding on the wire: `"linear16"` (the default), `"mulaw"` (8 kHz, half
+                the bandwidth), or another encoding of `PulseOptions`.
+            sample_rate: Hz on the wire; audio is converted. None: the rate of the pipeline, or
+                16000 if the service does not take that rate.
+            settings: The options that may change during a call.
             ttfs_p99_latency: Seconds from the end of speech to the final, 99th percentile.
-            dialect: Which of the service's endpoints is spoken; None: the one that knows the
-                settings.
-            options: Everything else (retry, limits, timeouts, headers, proxy, ...); the
-                arguments here win over it.
-            turn_detection: `"vad"`: the pipeline decides; `"server"`: the service's VAD proposes
-                the turns, and no local VAD is needed.
-            should_interrupt: In server mode, whether the start of a turn interrupts the bot.
-            participants: `"together"`: all audio is one stream; `"separate"`: each `user_id` of
-                a room's audio frames has a stream of its own.
+            dialect: The endpoint of the service. None: the endpoint that knows the settings.
+            options: All other options (retry, limits, timeouts, proxy, ...). The other arguments
+                take precedence.
+            turn_detection: `"vad"`: the VAD of the pipeline decides when turns end. `"server"`: the
+                VAD of the service proposes turns, and the pipeline needs no VAD.
+            should_interrupt: With `turn_detection="server"`, whether the start of a turn interrupts
+                the bot.
+            participants: `"together"`: all audio goes into one stream. `"separate"`: each `user_id`
+                of the audio frames has a stream of its own.
             upsample_telephony: Send 8 kHz audio as 16 kHz.
-            keepalive_timeout: Seconds without audio before a keepalive goes out.
-            extra_headers: HTTP headers of each connection, besides those of the service.
+            keepalive_timeout: Seconds without audio after which a keepalive is sent.
+            extra_headers: Additional HTTP headers of each connection.
             **kwargs: Fields of `Settings`, and arguments of `STTService`, such as
-                `enable_eager_end_of_turn`, which needs `turn_detection="server"`. Those of
-                `WebsocketSTTService` are understood too.
+                `enable_eager_end_of_turn`, which needs `turn_detection="server"`. Arguments of
+                `WebsocketSTTService` are accepted too.
 
         Raises:
             ConfigurationError: An argument or setting cannot work or does not exist; the text says
@@ -187,29 +190,29 @@ class PulseSTTService(TranscriptPusher):
 
     @property
     def stream(self) -> PulseStream | None:
-        """The engine's newest stream, for its counters; None while the pipeline does not run."""
+        """The newest stream of the engine. None while the pipeline does not run."""
         return self._streams.newest if self._streams is not None else None
 
     @property
     def usage(self) -> AudioUsage:
-        """What the server was sent since the pipeline was set up."""
+        """The audio that the server was sent since the pipeline was set up."""
         return self._streams.usage if self._streams is not None else AudioUsage()
 
     @property
     def supports_ttfs(self) -> bool:
-        """Whether turns wait for a final after the end of speech: not in server mode."""
+        """Whether turns wait for a final after the end of speech; False with server turns."""
         return not self._server_turns
 
     def can_generate_metrics(self) -> bool:
-        """TTFB and usage are measured."""
+        """Return True, because TTFB and usage are measured."""
         return True
 
     def language_to_service_language(self, language: Language) -> str | None:
-        """The service's code; a region is cut off."""
+        """Return the service's language code, without a region."""
         return language_to_pulse(language)
 
     def service_metadata_frame(self) -> STTMetadataFrame:
-        """The TTFS, and in server mode the turn strategies that take our proposals."""
+        """Return the TTFS, and with server turns the strategies that accept proposed turns."""
         frame = super().service_metadata_frame()
         if self._server_turns:
             frame.user_turn_strategies = self.recommended_user_turn_strategies(
@@ -218,14 +221,14 @@ class PulseSTTService(TranscriptPusher):
         return frame
 
     async def finalize(self) -> None:
-        """Ask for the pending words now; the transcript that answers is finalized."""
+        """Send a finalize request now. The transcript that answers it has `finalized=True`."""
         for emitter in self._emitters():
             emitter.finalize()
 
     # The framework's calls.
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Begin to connect in the background; the first words wait in the engine."""
+        """Begin to connect in the background. The engine keeps the audio until then."""
         await super().setup(setup)
         await self._teardown()
         self._pipeline_rate = setup.audio_in_sample_rate
@@ -240,19 +243,19 @@ class PulseSTTService(TranscriptPusher):
         )
 
     async def stop(self, frame: EndFrame) -> None:
-        """Push the last words, for a bounded time, before the EndFrame goes on."""
+        """Push the last words, within a bounded time, and then the EndFrame."""
         if self._streams is not None:
             await self._streams.drain()
         await super().stop(frame)
         await self._teardown()
 
     async def cancel(self, frame: CancelFrame) -> None:
-        """End at once."""
+        """End the stream at once, without the last words."""
         await super().cancel(frame)
         await self._teardown()
 
     async def cleanup(self) -> None:
-        """Leave nothing running, whatever came before."""
+        """Close all streams and end all tasks."""
         await self._teardown()
         await super().cleanup()  # type: ignore[no-untyped-call]
 
@@ -269,13 +272,13 @@ class PulseSTTService(TranscriptPusher):
         return super().process_audio_frame(frame, direction)
 
     def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
-        """Give audio to the engine; never waits."""
+        """Give audio to the engine. Never waits."""
         if self._streams is not None:
             self._streams.push(audio, self._user_id)
         return _NO_FRAMES
 
     def process_frame(self, frame: Frame, direction: FrameDirection) -> Coroutine[Any, Any, None]:
-        """Follow the pipeline's VAD and mute, in whichever direction their frames travel."""
+        """Take frames of the VAD and of mute strategies, in both directions."""
         if type(frame) in _AUDIO:  # a coroutine of our own would cost more than what it does
             return super().process_frame(frame, direction)
         return self._process_other(frame, direction)
@@ -312,7 +315,7 @@ class PulseSTTService(TranscriptPusher):
             await self.push_error(self._formats.error, category=ErrorCategory.APPLICATION)
 
     async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
-        """The service refused changed settings: the former ones are in force."""
+        """Restore the former settings, because the service refused the changed ones."""
         self._settings.adopt(kept)
         self._sync_model_name_to_metrics()  # type: ignore[no-untyped-call]
         await self.push_error(

@@ -13,7 +13,7 @@ _SCOPE = "pulse_plugins"
 
 
 class Instrumentation:
-    """Until `close`, streams that start are followed; those that were stay so to their end."""
+    """Follows each stream that starts before `close` is called, until the stream ends."""
 
     def __init__(self, measuring: Measuring, tracing: Tracing) -> None:
         self._follows = (measuring.follow, tracing.follow)
@@ -31,7 +31,7 @@ def instrument(
     meter_provider: metrics.MeterProvider | None = None,
     tracer_provider: trace.TracerProvider | None = None,
 ) -> Instrumentation:
-    """Measure and trace every stream that starts from now on, whoever starts it.
+    """Measure and trace every stream that starts from now on, in both frameworks and without one.
 
     Call it once in each process, before calls are taken and after the providers are set.
 

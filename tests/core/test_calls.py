@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -70,13 +71,22 @@ def check(call: Call, line: StreamLine) -> None:
     assert not line.asked or line.answered[-1] == line.asked[-1]
 
 
-@pytest.mark.parametrize("latency", LATENCIES)
-@pytest.mark.parametrize("call", calls.ALL, ids=lambda call: call.name)
+def pairs(names: dict[str, dict[str, Any]], played: Sequence[Call], every: int) -> list[Any]:
+    """Calls with each of the names; by default every so many-th pair, and so each of both."""
+    chosen = [
+        (call, name)
+        for place, call in enumerate(played)
+        for index, name in enumerate(names)
+        if not is_few() or (place + index) % every == 0
+    ]
+    return [pytest.param(call, name, id=f"{call.name}-{name}") for call, name in chosen]
+
+
+@pytest.mark.parametrize(("call", "latency"), pairs(LATENCIES, calls.ALL, 2))
 async def test_every_call_at_every_latency(call: Call, latency: str) -> None:
     check(call, await play_to_stream(call, **LATENCIES[latency]))
 
 
-@pytest.mark.parametrize("habits", HABITS)
-@pytest.mark.parametrize("call", OF_EVERY_KIND, ids=lambda call: call.name)
+@pytest.mark.parametrize(("call", "habits"), pairs(HABITS, OF_EVERY_KIND, 2))
 async def test_every_call_on_a_server_of_every_habit(call: Call, habits: str) -> None:
     check(call, await play_to_stream(call, latency=0.3, **HABITS[habits]))

@@ -30,6 +30,7 @@ from livekit.agents.voice import io
 from livekit.plugins import smallestai
 
 from pulse_plugins.livekit import STT
+from tests.support import livekit_time  # noqa: F401 - the session's messages are sorted by time
 from tests.support.habits import Habits
 from tests.support.peer import Peer
 from tests.support.players import Heard, PerfectLine
@@ -59,6 +60,11 @@ Recognizer = Literal["ours", "official", "perfect"]
 @dataclass(frozen=True, slots=True)
 class Handoff:
     """Another agent takes over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The application commits the turn, whatever the mode is."""
 
 
 @dataclass(slots=True)
@@ -484,6 +490,8 @@ class Conversation:
     def _do(self, cue: object) -> None:
         match cue:
             case EndTurn() if self._mode == "manual":
+                self._tasks.append(asyncio.create_task(self._commit()))
+            case Commit():
                 self._tasks.append(asyncio.create_task(self._commit()))
             case Mute(on):
                 self._session.input.set_audio_enabled(not on)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.livekit.conversation import Conversation, Handoff, Mode, Outcome
+from tests.livekit.conversation import Commit, Conversation, Handoff, Mode, Outcome
 from tests.support import calls
 from tests.support.habits import Habits
 from tests.support.scenarios import Call, EndTurn, NoAudio, Pause, Say
@@ -21,9 +21,6 @@ LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
 # Words stay complete and in order here, but not each in its turn.
 LIMITS = {
     "a long pause in a sentence": "the pause is longer than the session waits for more words",
-    "an outage over a turn": "the words come back while the next turn is being said",
-    "an outage in a sentence": "the words may come back while the next turn is being said",
-    "a black hole": "the words come back while the next turn is being said",
 }
 
 _END = (EndTurn(), Pause(2.5))
@@ -160,6 +157,14 @@ async def test_a_caller_who_goes_on_before_the_answer_stays_in_the_turn(latency:
     outcome = await Conversation(call, habits=Habits(latency=latency)).hold()
     assert outcome.faults == []
     assert len(outcome.requests) == 2
+
+
+@pytest.mark.parametrize("latency", [0.6, 0.9])
+async def test_a_soft_word_before_a_commit_is_in_its_turn(latency: float) -> None:
+    """The server's end of the words before it comes while the commit waits for its answer."""
+    steps: Any = (Say(5), Pause(0.5), Say(1, soft=True), Commit(), EndTurn(), Pause(3.5))
+    call = Call("commit", (*steps, Say(3), *_END))
+    check(await Conversation(call, mode="stt", habits=Habits(latency=latency)).hold())
 
 
 async def test_diarized_text_is_one_request_a_turn() -> None:

@@ -178,6 +178,74 @@ def test_of_two_flushes_the_answer_to_the_newer_one_releases() -> None:
     assert call.take_texts() == ["a b"]
 
 
+def after_an_outage(mode: TurnMode | None, begins: float) -> Call:
+    """Two flushed stretches of speech, the second from `begins` on, whose words come at once."""
+    call = Call(mode, (1.0, 2.0), (begins, 4.0)).at(2.5)
+    first = call.flush()
+    call.at(4.5)
+    second = call.flush()
+    call.at(6.0, said("a b", 1.0, 2.0, finalize_id=first))
+    call.at(6.1, said("c d", begins, 4.0, finalize_id=second))
+    return call
+
+
+def test_turns_that_come_back_at_once_are_one_final_each() -> None:
+    call = after_an_outage("vad", 3.1)
+    assert call.take() == [START, INTERIM, FINAL]
+    assert call.at(6.15).take() == []  # the session commits the first turn meanwhile
+    call.at(6.3)
+    assert [event.alternatives[0].text for event in call.out[:1]] == ["c d"]
+    assert call.take() == [FINAL, END]
+
+
+@pytest.mark.parametrize(
+    ("mode", "begins"),
+    [("vad", 3.0), ("manual", 3.1), (None, 3.1)],
+    ids=["the caller went on", "a commit takes all words", "nobody tells who ends turns"],
+)
+def test_what_is_one_turn_comes_back_as_one_final(mode: TurnMode | None, begins: float) -> None:
+    assert after_an_outage(mode, begins).at(8.0).take_texts() == ["a b c d"]
+
+
+def test_a_turn_that_waits_leaves_before_the_next_words() -> None:
+    call = after_an_outage("vad", 3.1).at(6.15, Interim("e", 4.0))
+    assert call.take() == [START, INTERIM, FINAL, FINAL, INTERIM]
+    call.at(6.5, said("e", 4.5, 4.9, finalize_id=call.flush()))
+    assert call.take() == [FINAL, END]
+
+
+def test_a_turn_that_waits_leaves_at_the_end_of_the_stream() -> None:
+    call = after_an_outage("vad", 3.1)
+    call.events.close(6.12)
+    assert call.take() == [START, INTERIM, FINAL, FINAL, END]
+
+
+def test_an_answer_that_comes_in_the_next_turn_waits_for_its_end() -> None:
+    call = Call("vad", (1.0, 2.0), (4.0, 6.0)).at(2.5)
+    first = call.flush()
+    call.at(5.0, said("a b", 1.0, 2.0, finalize_id=first))
+    assert FINAL not in call.take()  # the session would commit it with the words of this turn
+    call.at(6.55)
+    second = call.flush()
+    call.at(6.8, said("c d", 4.0, 6.0, finalize_id=second)).at(7.5)
+    assert call.take_texts() == ["a b", "c d"]
+
+
+def test_an_answer_that_comes_in_a_pause_leaves_at_once() -> None:
+    call = Call("vad", (1.0, 2.0)).at(2.5)
+    first = call.flush()
+    assert call.at(5.0, said("a b", 1.0, 2.0, finalize_id=first)).take_texts() == ["a b"]
+
+
+def test_a_flush_that_a_waiting_turn_answers_gets_no_empty_final() -> None:
+    call = after_an_outage("vad", 3.1)
+    call.take()
+    call.at(6.15)
+    request = call.flush()
+    call.at(6.16, Final("", 4.0, 4.0, finalize_id=request)).at(6.5)
+    assert call.take_texts() == ["c d"]
+
+
 def test_an_empty_answer_to_a_cough_leaves_the_words_after_it_open() -> None:
     call = Call("vad", (1.0, 1.2), (2.5, 3.5)).at(1.8)
     flushed = call.flush()
@@ -313,6 +381,21 @@ def test_an_end_is_not_believed_while_the_caller_is_heard_to_go_on() -> None:
     assert call.take_texts() == ["a b c d"]
 
 
+@pytest.mark.parametrize(("goes_on", "texts"), [(True, ["a b c"]), (False, ["a b"])])
+def test_an_end_in_a_replay_waits_for_what_the_server_reports_next(
+    goes_on: bool, texts: list[str]
+) -> None:
+    call = Call("stt", (0.9, 2.0), *([(2.4, 2.7)] if goes_on else []))
+    call.at(1.0, SpeechStarted(0.9)).at(1.2, Disconnected(ConnectionLostError("gone")))
+    call.at(4.4, Recovered(3.2, 3.0), SpeechStarted(0.9), Interim("a b", 0.0))
+    call.at(4.5, said("a b", 0.9, 2.0), SpeechEnded(2.0))
+    assert END not in call.take()
+    if goes_on:
+        call.at(4.55, SpeechStarted(2.4)).at(4.6, said("c", 2.4, 2.7), SpeechEnded(2.7))
+    call.at(5.1)
+    assert call.take_texts() == texts
+
+
 def test_without_word_times_the_words_are_asked_for() -> None:
     call = Call("stt", (0.9, 1.6))
     call.at(1.0, SpeechStarted(0.8)).at(1.95, Final("a b", 0.8, 1.9), SpeechEnded(1.6))
@@ -334,6 +417,32 @@ def test_without_the_servers_detector_a_slow_decoder_ends_nothing() -> None:
     assert call.asked == 0
     call.at(2.5, Interim("a b c", 0.0)).at(4.0)
     assert END not in call.take()
+
+
+def test_a_flush_is_waited_for_until_the_caller_has_been_quiet() -> None:
+    """The server shows no text of what the caller has just said."""
+    call = Call("vad", (0.5, 2.0), (2.45, 3.9))
+    call.at(1.1, Interim("a", 0.0)).at(2.7, said("a b c", 0.5, 2.0)).at(4.5)
+    assert FINAL not in call.take()
+    call.at(3.9 + QUIET + 0.3)
+    assert call.take() == [FINAL, END]
+
+
+def test_a_slow_report_of_the_end_is_waited_for() -> None:
+    call = Call("stt", (0.5, 2.0), (2.45, 4.0))
+    call.at(1.1, SpeechStarted(0.5), Interim("a", 0.0)).at(2.3, said("a b", 0.5, 2.0))
+    call.at(2.8, SpeechStarted(2.45)).at(5.2)
+    assert END not in call.take()
+    call.at(5.25, said("c d", 2.45, 4.0), SpeechEnded(4.0))
+    assert call.take_texts() == ["a b c d"]
+
+
+def test_an_end_that_is_not_reported_is_not_waited_for_longer() -> None:
+    call = Call("stt", (0.5, 2.0))
+    call.at(1.1, SpeechStarted(0.5), Interim("a", 0.0)).at(2.3, said("a b", 0.5, 2.0)).at(4.2)
+    assert END not in call.take()
+    call.at(4.6)
+    assert call.take() == [FINAL, END]
 
 
 def test_audio_that_stops_ends_a_server_turn() -> None:
@@ -388,7 +497,7 @@ def test_a_reconnect_in_mid_speech_keeps_the_pair_and_ends_nothing() -> None:
     call = Call("stt", (0.9, 2.2))
     call.at(1.0, SpeechStarted(0.8)).at(1.2, said("a", 0.9, 1.1))
     call.at(1.5, Disconnected(ConnectionLostError("gone"))).at(6.0, Recovered(4.5, 0.7))
-    call.at(6.1, SpeechStarted(0.8)).at(6.2, said("b", 1.2, 2.2)).at(6.3, SpeechEnded(2.3))
+    call.at(6.1, SpeechStarted(0.8)).at(6.2, said("b", 1.2, 2.2)).at(6.3, SpeechEnded(2.3)).at(6.8)
     assert call.take() == [START, INTERIM, INTERIM, FINAL, END]
 
 

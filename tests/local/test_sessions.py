@@ -13,6 +13,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,6 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pulse_plugins import Final, PulseOptions, PulseStream
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.client import http
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak
 from pulse_plugins.local.sessions.log import SessionWriter, masked, read, without_words
 from pulse_plugins.local.sessions.recorder import Recorder
@@ -172,6 +175,26 @@ async def test_uploads_and_refusals_replay_too(tmp_path: Path) -> None:
             await raw(replayed.url)
         assert caught.value.response.status_code == 401
         assert caught.value.response.body == refused.body
+
+
+async def test_an_answer_without_end_does_not_fill_the_memory_of_the_recorder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MOST_ANSWER", 2**16)
+
+    async def endless(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(2**20))
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", endless)
+    async with (
+        TestServer(app) as hostile,
+        recording(f"ws://127.0.0.1:{hostile.port}", tmp_path / "session.jsonl") as recorder,
+        aiohttp.ClientSession() as session,
+    ):
+        status, text = await _post(session, recorder, b"x")
+    assert status == 502
+    assert "too long" in str(text)
 
 
 @pytest.mark.parametrize("code", [1011, 4000, 1006])

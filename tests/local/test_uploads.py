@@ -134,9 +134,10 @@ def test_a_header_that_claims_more_than_there_is_ends_with_the_data(opened: Open
 # As FFmpeg's own program hears it
 
 
-def speech(form: str = "WAV", subtype: str = "PCM_16", first: int = 0) -> bytes:
+def speech(form: str = "WAV", subtype: str = "PCM_16", first: int = 0, channels: int = 1) -> bytes:
     made = io.BytesIO()
     pcm = speak(range(first, first + 4), 16_000, tail_seconds=0.1)
+    pcm = np.repeat(pcm[:, None], channels, axis=1)
     soundfile.write(made, pcm, 16_000, format=form, subtype=subtype)
     return made.getvalue()
 
@@ -157,11 +158,17 @@ ODD_FILES = {
     "joined WAV": speech() + speech(first=4),
     "joined FLAC": speech("FLAC") + speech("FLAC", first=4),
     "chained Ogg": speech("OGG", "VORBIS") + speech("OGG", "VORBIS", first=4),
+    "chained Ogg of other channels": speech("OGG", "VORBIS")
+    + speech("OGG", "VORBIS", first=4, channels=2),
     "joined MP3": speech("MP3", "MPEG_LAYER_III") + speech("MP3", "MPEG_LAYER_III", first=4),
     "WAV with more behind it": speech() + b"LIST" + struct.pack("<I", 2000) + bytes(2000),
     "cut off in the middle": speech()[:30_001],
 }
-LOSSY = {"chained Ogg", "joined MP3"}  # versions of FFmpeg differ by some samples at a joint
+LOSSY = {
+    "chained Ogg",
+    "chained Ogg of other channels",
+    "joined MP3",
+}  # versions of FFmpeg differ by some samples at a joint
 
 
 def spoken(samples: NDArray[np.int16]) -> list[str]:

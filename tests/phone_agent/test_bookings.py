@@ -60,3 +60,14 @@ def test_a_number_of_days_that_is_none_is_refused(
 def test_an_empty_database_url_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     default_store()
+
+
+@pytest.mark.parametrize("url", ["u:sekret@h", "nonsense://u:sekret@h/x"])
+def test_a_database_that_cannot_be_used_is_one_clear_error_without_its_password(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(SettingError, match="DATABASE_URL") as failed:
+        default_store()
+    assert "sekret" not in str(failed.value)
+    assert failed.value.__cause__ is None

@@ -17,10 +17,10 @@ from examples.phone_agent.bookings import BookingStore
 from examples.phone_agent.livekit_worker import CALLS_PER_WORKER, end_after, load_of, play, server
 from examples.phone_agent.pipecat_bot import MOST_SECONDS
 from pulse_plugins.local import PulseServer, ServerOptions
+from tests.support import livekit_time  # noqa: F401 - the session's messages are sorted by time
 from tests.support.sphinx import PocketSphinxRecognizer
 
 
-@pytest.mark.process
 @pytest.mark.timeout(120)
 async def test_a_table_is_booked_without_a_room(tmp_path: Path) -> None:
     store = BookingStore(f"sqlite:///{tmp_path}/b.db")

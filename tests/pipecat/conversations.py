@@ -337,7 +337,7 @@ _GROUPS: dict[str, Callable[[Latencies], Iterator[Conversation]]] = {
     "turns of 1 to 31 words": _lengths,
     "pauses within a turn": _pauses,
     "callers too soft for the VAD": _soft_callers,
-    "servers of other habits": _server_habits,
+    "servers of other behaviour": _server_habits,
     "two speakers, redaction": _speakers_and_secrets,
     "the bot is interrupted": _interruptions,
     "lost connections, changed options": _faults,

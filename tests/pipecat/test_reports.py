@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from loguru import logger
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
     MetricsFrame,
@@ -28,7 +30,7 @@ from pipecat.transcriptions.language import Language
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from pulse_plugins.pipecat.streams import MAX_PARTICIPANTS
 from tests.pipecat.context_table import hold
-from tests.pipecat.conversation import GAP, Conversation, End, Say, Wait
+from tests.pipecat.conversation import GAP, Conversation, Do, End, Say, Wait
 from tests.pipecat.rig import Call, Handlers, calling
 from tests.pipecat.tone_server import RATE, Habits, Samples, quiet, tone, tone_server
 
@@ -75,6 +77,25 @@ async def test_words_of_a_muted_greeting_stay_out_of_the_first_turn(
         Habits(timed=timed),
         mute="first speech",
         greeting=0.5 + 4 * 0.3 - GAP + before,
+    )
+    assert (await hold(conversation, "ours")).faults == []
+
+
+@pytest.mark.parametrize("latency", [0.05, 0.6])
+async def test_a_segment_that_was_cut_before_a_mute_does_not_come_after_it(latency: float) -> None:
+    """The bot speaks for a moment, and mutes a caller who does not stop."""
+    conversation = Conversation(
+        "muted in mid-speech",
+        (
+            Say(7, unheard=True),
+            Do(BotStartedSpeakingFrame),
+            Say(2, unheard=True),
+            Do(BotStoppedSpeakingFrame),
+            Say(5),
+            End(),
+        ),
+        Habits(latency=latency, max_words=4),
+        mute="always",
     )
     assert (await hold(conversation, "ours")).faults == []
 

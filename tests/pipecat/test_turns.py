@@ -8,11 +8,13 @@ import time
 import pytest
 from pipecat.frames.frames import (
     EndFrame,
+    ErrorFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     MetricsFrame,
     ProposedUserStartedSpeakingFrame,
     ProposedUserStoppedSpeakingFrame,
+    STTUpdateSettingsFrame,
     TranscriptionFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -280,3 +282,28 @@ async def test_a_turn_of_the_servers_is_closed_when_the_connection_is_lost() -> 
             await call.hang_up()
             starts = len(call.came(ProposedUserStartedSpeakingFrame))
             assert len(call.came(ProposedUserStoppedSpeakingFrame)) == starts
+
+
+async def test_a_turn_of_the_servers_is_closed_when_the_options_change_at_its_end() -> None:
+    """The connection with the new options never hears that the speech has ended."""
+    async with peer(window=0.6) as server:
+        service = PulseSTTService(base_url=server.url, turn_detection="server")
+        async with calling(service) as call:
+            await call.give(speech(0, 3, tail=0.2))
+            delta = PulseSTTService.Settings(keywords="Acme:2")
+            await call.put(STTUpdateSettingsFrame(delta=delta))
+            await call.give(speech(3, 0, tail=2.0))
+            await call.until(lambda: call.came(ProposedUserStoppedSpeakingFrame))
+            assert call.text == words(0, 3)
+
+
+async def test_hanging_up_in_a_turn_of_the_servers_asks_for_nothing_more() -> None:
+    """Seen at a latency of 1.2 s: the watch for missing audio asked a stream that had ended."""
+    async with peer(window=0.2, latency=1.2) as server:
+        service = PulseSTTService(base_url=server.url, turn_detection="server")
+        async with calling(service) as call:
+            await call.give(speech(0, 4, tail=0.3))
+            await call.until(lambda: call.came(ProposedUserStartedSpeakingFrame))
+            await call.hang_up()
+            assert call.text == words(0, 4)
+            assert call.came(ErrorFrame) == []

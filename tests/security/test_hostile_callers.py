@@ -255,8 +255,22 @@ def test_without_a_twilio_token_the_agent_listens_on_loopback_only(
         monkeypatch.setenv("TWILIO_AUTH_TOKEN", token)
     with pytest.raises(SettingError, match="TWILIO_AUTH_TOKEN"):
         check_exposure(host)
+    monkeypatch.delenv("PUBLIC_URL")
     for loopback in ("127.0.0.1", "::1", "localhost"):
         check_exposure(loopback)
+
+
+@pytest.mark.parametrize("token", [None, "", "  "])
+def test_behind_a_proxy_the_agent_does_not_start_without_a_twilio_token(
+    token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://agent.example")
+    if token is not None:
+        monkeypatch.setenv("TWILIO_AUTH_TOKEN", token)
+    with pytest.raises(SettingError, match="TWILIO_AUTH_TOKEN"):
+        check_exposure("127.0.0.1")
+    monkeypatch.setenv("TWILIO_SHARED_KEY_SECRET", "secret")
+    check_exposure("127.0.0.1")
 
 
 def test_without_a_public_url_the_agent_listens_on_loopback_only(

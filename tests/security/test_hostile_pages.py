@@ -22,6 +22,7 @@ from examples.phone_agent.browser import CONNECT_SECONDS, TOKEN_HEADER, ClientRe
 from examples.phone_agent.dial import announce
 from examples.phone_agent.simulate_call import Caller, tell_nothing
 from examples.phone_agent.web import MOST_BODY_BYTES
+from pulse_plugins.local import PulseServer, ServerOptions
 from tests.phone_agent.answering import Agent, agent, all_free
 
 EVIL = "https://evil.example"
@@ -116,6 +117,22 @@ async def test_the_page_itself_can(session: aiohttp.ClientSession, answering: Ag
         assert answer.status == 200
     async with session.post("/api/cut", headers=headers) as answer:
         assert answer.status == 409  # this agent has no local Pulse server
+
+
+@pytest.mark.parametrize(("public", "status"), [(None, 204), ("https://agent.example", 409)])
+async def test_strangers_cannot_cut_the_lines_of_all_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: str | None, status: int
+) -> None:
+    if public is not None:
+        monkeypatch.setenv("PUBLIC_URL", public)
+    async with (
+        PulseServer(ServerOptions(recognizer="scripted")) as pulse,
+        agent(f"sqlite:///{tmp_path}/b.db", pulse=pulse) as reached,
+        aiohttp.ClientSession(reached.origin) as session,
+        session.post("/api/cut") as answer,
+    ):
+        assert answer.status == status
+        assert bool(pulse.faults.armed) == (status == 204)
 
 
 async def test_a_page_of_another_origin_opens_no_websocket(answering: Agent) -> None:

@@ -7,12 +7,9 @@ machine. The modules under test use no regular expressions, whose work this coun
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +18,10 @@ from hypothesis import strategies as st
 from examples.phone_agent import understanding, words
 from examples.phone_agent.understanding import Slot, understand
 from examples.phone_agent.words import MOST_LETTERS
+from pulse_plugins.local.output import redaction
+from pulse_plugins.local.output.redaction import Redactor
+from pulse_plugins.local.recognizers.contract import RecognizedWord
+from tests.security.steps import lines_of
 
 TODAY = date(2026, 11, 21)
 MODULES = (understanding.__file__, words.__file__)
@@ -47,22 +48,7 @@ HOSTILE = {
 
 def steps(work: Callable[[], object]) -> int:
     """How many lines of the two modules an action executes."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        if frame.f_code.co_filename not in MODULES:
-            return None
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
+    return lines_of(work, MODULES)
 
 
 def budget(text: str) -> int:
@@ -108,3 +94,12 @@ def test_no_regular_expression_hides_steps_from_the_count() -> None:
         names = {alias.name for node in imported for alias in node.names}
         names |= {node.module or "" for node in imported if isinstance(node, ast.ImportFrom)}
         assert "re" not in names
+
+
+@pytest.mark.parametrize("said", ["twenty", "one", "twenty one", "john", "twelve high", "street"])
+def test_the_local_server_redacts_a_long_recording_in_few_steps(said: str) -> None:
+    words = [
+        RecognizedWord(word, n, n + 1, 0.9) for n, word in enumerate((said + " ").split() * 2000)
+    ]
+    redactor = Redactor(pii=True, pci=True)
+    assert lines_of(lambda: redactor.redact(words), {redaction.__file__}) <= 100 * len(words)

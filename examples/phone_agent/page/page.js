@@ -187,5 +187,5 @@ byId("call").addEventListener("click", () => {
 byId("cut").addEventListener("click", async () => {
   byId("cut").disabled = true;
   const answer = await fetch("/api/cut", { method: "POST" });
-  if (answer.status === 409) lineState("The line to the cloud cannot be cut from here.");
+  if (answer.status === 409) lineState("The line of this agent cannot be cut from here.");
 });

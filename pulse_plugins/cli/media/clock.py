@@ -11,21 +11,29 @@ LONGEST_HOLE = 86_400.0
 
 
 class MediaClock:
-    """Places frames on a clock that starts with the container and never goes back.
+    """Places frames on a clock that starts with the container and never goes back."""
 
-    Args:
-        origin: The time stamp at which the container starts, in seconds; audio that begins later
-            than the video begins later on this clock.
-    """
-
-    def __init__(self, origin: float) -> None:
-        self._origin = origin
+    def __init__(self) -> None:
+        self._origin = 0.0
         self._next = 0.0
 
     @property
     def now(self) -> float:
         """Seconds at which the last frame ended."""
         return self._next
+
+    def begin(self, origin: float) -> None:
+        """Go on with the next container, which follows what was placed so far.
+
+        Args:
+            origin: The time stamp at which the container starts, in seconds; audio that begins
+                later than the video begins later on this clock.
+        """
+        self._origin = origin - self._next
+
+    def skip(self, seconds: float) -> None:
+        """Leave out audio that was lost, where the time stamps that follow do not count it."""
+        self._origin -= seconds
 
     def place(self, stamp: float | None, length: float) -> float:
         """Take the next frame.

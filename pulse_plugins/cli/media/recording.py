@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 from pulse_plugins.cli.exits import CommandError, needs
 from pulse_plugins.cli.media import unreadable
 from pulse_plugins.cli.media.clock import TOLERANCE, MediaClock
-from pulse_plugins.cli.media.location import is_url, opened, shown
-from pulse_plugins.cli.media.selection import RAW_FORMATS, Piece, Selection
+from pulse_plugins.cli.media.containers import open_container, parts
+from pulse_plugins.cli.media.location import is_url, shown
+from pulse_plugins.cli.media.selection import Piece, Selection
 from pulse_plugins.cli.threads import in_thread
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 PIECE = 0.5  # seconds of audio read at a time
-_OPEN_TIMEOUT = 20.0  # seconds without an answer, for a URL
 _FAILURES = 20  # of reading, one after another, after which the rest is given up
 # A mix this much below its louder channel has lost its sound. Two channels with different sounds
 # mix to 0.7 of either, and a silent channel leaves 0.5; less than 0.1 needs a correlation below
@@ -38,6 +37,8 @@ _CANCELLED = 0.1
 _SILENT = 10  # of 32768, -70 dBFS: below the noise of any microphone or telephone line
 # Containers whose header says how long the audio is; others estimate it from the bit rate.
 _SURE_OF_LENGTH = frozenset(("flac", "aiff", "au", "caf", "w64", "mov,mp4,m4a,3gp,3g2,mj2"))
+# Formats without time stamps, in which FFmpeg counts the packets.
+_COUNTED = frozenset(("mp3", "aac", "ac3", "eac3", "dts"))
 _UNFINISHED = 1.0  # seconds less than the header says
 
 
@@ -70,6 +71,9 @@ class Recording:
         self._notes: list[str] = []
         self._damaged = 0
         self._damaged_seconds = 0.0
+        self._unstamped = 0.0  # seconds of damage that the next time stamps do not count
+        self._said = 0.0  # seconds that the header names; 0.0 where it does not know
+        self._is_flac = False
         self._cancelled = 0.0
         self._peak = 0
         self._lock = threading.Lock()
@@ -112,16 +116,14 @@ class Recording:
         av.logging.set_level(None)
         selection = self._selection
         try:
-            with open_container(self.location, selection) as container:
-                stream = self._track(container)
-                for piece in self._joined(self._runs(container, stream)):
-                    if piece.time >= selection.end:
-                        break
-                    trimmed = self._trim(piece)
-                    if len(trimmed.samples):
-                        yield self._finished(trimmed)
-                else:
-                    self._compare_with_header(container, stream)
+            for piece in self._joined(self._runs()):
+                if piece.time >= selection.end:
+                    break
+                trimmed = self._trim(piece)
+                if len(trimmed.samples):
+                    yield self._finished(trimmed)
+            else:
+                self._compare_with_header()
         except (av.error.FFmpegError, ValueError) as error:
             why = unreadable.reason(self.location, error)
             raise CommandError(f"{self.name}: {why}") from error
@@ -181,19 +183,48 @@ class Recording:
             return []
         except av.error.FFmpegError:
             self._damaged += 1
-            if packet.duration and packet.time_base:
-                self._damaged_seconds += float(packet.duration * packet.time_base)
+            self._count_damage(packet)
             return []
         return frames
 
-    def _runs(self, container: InputContainer, stream: AudioStream) -> Iterator[Piece]:
+    def _count_damage(self, packet: Any) -> None:
+        """Add the length of a damaged packet.
+
+        In formats whose time stamps are counted from the packets, FFmpeg takes everything up to
+        the next whole packet for one packet. Its true length follows from its size.
+        """
+        if not packet.duration or not packet.time_base:
+            return
+        length = said = float(packet.duration * packet.time_base)
+        stream = packet.stream
+        if stream.container.format.name in _COUNTED and stream.bit_rate:
+            length = max(said, packet.size * 8 / stream.bit_rate)
+            self._unstamped += length - said
+        self._damaged_seconds += length
+
+    def _runs(self) -> Iterator[Piece]:
+        """Resampled audio of all parts of the file, one after another."""
+        clock = MediaClock()
+        for part in parts(self.location, self._selection):
+            with open_container(part, self._selection) as container:
+                clock.begin((container.start_time or 0) / 1_000_000)
+                stream = self._track(container)
+                if container.format.name in _SURE_OF_LENGTH and stream.duration:
+                    self._said = float(stream.duration * (stream.time_base or 0))
+                    self._is_flac = container.format.name == "flac"
+                yield from self._runs_of(container, stream, clock)
+
+    def _runs_of(
+        self, container: InputContainer, stream: AudioStream, clock: MediaClock
+    ) -> Iterator[Piece]:
         """Resampled audio; a run of one format without a hole has a resampler of its own."""
-        clock = MediaClock((container.start_time or 0) / 1_000_000)
         run: _Run | None = None
         for frame in self._frames(container, stream):
             if not frame.samples or not frame.sample_rate:
                 continue
             length = frame.samples / frame.sample_rate
+            clock.skip(self._unstamped)
+            self._unstamped = 0.0
             stamp = frame.time
             before = clock.now
             time = clock.place(stamp, length)
@@ -256,17 +287,18 @@ class Recording:
         mono: NDArray[np.int16] = mix.round().astype(np.int16)[:, None]
         return mono
 
-    def _compare_with_header(self, container: InputContainer, stream: AudioStream) -> None:
+    def _compare_with_header(self) -> None:
         """Note where less could be read than the header promises."""
         if not is_url(self.location) and unreadable.is_cut_short(Path(self.location)):
             self._notes.append(
                 "the recording is unfinished: the file is shorter than its header says"
             )
-        if container.format.name not in _SURE_OF_LENGTH:
-            return
-        if not stream.duration or not stream.time_base:
-            return
-        known = float(stream.duration * stream.time_base)
+        if not is_url(self.location) and unreadable.has_more_behind(Path(self.location)):
+            self._notes.append(
+                "another WAV recording follows the end of this one in the same file: it was not "
+                "read"
+            )
+        known = self._said
         missing = known - self.heard
         if self._selection.start or self._selection.duration is not None:
             return
@@ -275,7 +307,7 @@ class Recording:
                 f"the recording is unfinished or damaged: its header says {known:.1f} s, and "
                 f"{self.heard:.1f} s could be read"
             )
-        elif missing > 0.01 and container.format.name == "flac" and not self._damaged:
+        elif missing > 0.01 and self._is_flac and not self._damaged:
             # The parser of this format drops damaged frames without an error.
             self._notes.append(f"{missing:.2f} s of {known:.2f} s are damaged and were skipped")
 
@@ -315,24 +347,6 @@ class _Run:
             if len(samples):
                 yield Piece(self._start + self._given / self._rate, samples)
                 self._given += len(samples)
-
-
-def open_container(location: str, selection: Selection) -> AbstractContextManager[InputContainer]:
-    """Open a recording.
-
-    Raises:
-        av.error.FFmpegError: It cannot be opened.
-    """
-    import av
-
-    if selection.encoding is None:
-        return av.open(opened(location), timeout=_OPEN_TIMEOUT, metadata_errors="replace")
-    return av.open(
-        opened(location),
-        format=RAW_FORMATS[selection.encoding],
-        options={"sample_rate": str(selection.rate)},
-        timeout=_OPEN_TIMEOUT,
-    )
 
 
 @dataclass(frozen=True, slots=True)

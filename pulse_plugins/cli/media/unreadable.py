@@ -44,17 +44,35 @@ def reason(location: str, error: Exception) -> str:
 
 def is_cut_short(path: Path) -> bool:
     """Whether a WAV file is shorter than its header says: the recorder or a copy was stopped."""
+    said = _wav_length(path)
+    return said is not None and path.stat().st_size + 1 < said
+
+
+def has_more_behind(path: Path) -> bool:
+    """Whether another WAV file follows the end of this one, as `cat a.wav b.wav` joins them.
+
+    FFmpeg stops at the end that the first header names.
+    """
+    said = _wav_length(path)
+    if said is None:
+        return False
+    with path.open("rb") as file:
+        file.seek(said + said % 2)
+        return file.read(4) == b"RIFF"
+
+
+def _wav_length(path: Path) -> int | None:
+    """Bytes of a WAV file by its header; None if it is no WAV file or its header has no length."""
     try:
         with path.open("rb") as file:
             head = file.read(12)
-            size = os.fstat(file.fileno()).st_size
     except OSError:
-        return False
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return False
+        return None
     said = int.from_bytes(head[4:8], "little")
     # A WAV that was written to a pipe has no size: 0 or the largest number stands there.
-    return 0 < said < 0xFFFF_FF00 and size + 1 < said + 8
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE" or not 0 < said < 0xFFFF_FF00:
+        return None
+    return said + 8
 
 
 def _head(location: str) -> bytes:

@@ -157,20 +157,25 @@ def command(
         typer.Option(
             "--start",
             metavar="TIME",
-            help="Begin here: seconds or h:mm:ss. Times in transcripts count from the start of "
-            "the recording.",
+            help="Where reading begins: seconds or h:mm:ss. Times in transcripts count from the "
+            "start of the recording.",
             rich_help_panel=_READ,
         ),
     ] = "0",
     duration: Annotated[
         str | None,
-        typer.Option("--duration", metavar="TIME", help="Read this much.", rich_help_panel=_READ),
+        typer.Option(
+            "--duration",
+            metavar="TIME",
+            help="How much is read: seconds or h:mm:ss.",
+            rich_help_panel=_READ,
+        ),
     ] = None,
     encoding: Annotated[
         RawEncoding | None,
         typer.Option(
             "--encoding",
-            help="The recordings have no header; their samples are of this kind.",
+            help="Read bare samples of this encoding, without the header of a file.",
             rich_help_panel=_READ,
         ),
     ] = None,

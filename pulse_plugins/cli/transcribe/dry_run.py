@@ -10,6 +10,7 @@ from rich.console import Console
 from pulse_plugins.cli.exits import Exit
 from pulse_plugins.cli.media.recording import Header, header
 from pulse_plugins.cli.media.selection import Selection
+from pulse_plugins.cli.terminal import safe_line
 from pulse_plugins.cli.transcribe.captions import stamp
 from pulse_plugins.cli.transcribe.outputs import Job
 
@@ -33,7 +34,7 @@ def show(jobs: Sequence[Job], selection: Selection, remark: str, *, as_json: boo
             count += 1
             total += sent or 0.0
             unknown += sent is None
-        print(_json(job, sent) if as_json else _line(job, sent))
+        print(_json(job, sent) if as_json else safe_line(_line(job, sent)))
     if as_json:
         return Exit.OK
     if remark:

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Column
 from rich.text import Text
 
+from pulse_plugins.cli.terminal import safe_line
+
 _NARROW = 60  # columns of a terminal in which a bar gets less room
 
 
@@ -98,7 +100,7 @@ class Bars:
 
     def begin(self, name: str) -> TaskID:
         """Show a recording whose length is not known yet."""
-        return self._progress.add_task(name, total=None)
+        return self._progress.add_task(safe_line(name), total=None)
 
     def length(self, bar: TaskID, seconds: float | None) -> None:
         """Tell the length of a recording."""

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pulse_plugins.cli.exits import Exit, code_of
 from pulse_plugins.cli.explain import explain
+from pulse_plugins.cli.terminal import safe, safe_line
 from pulse_plugins.cli.transcribe import captions
 from pulse_plugins.cli.transcribe.documents import VTT_HEAD, Format, document, render
 from pulse_plugins.cli.transcribe.transcript import Transcript
@@ -94,7 +95,7 @@ class Report:
         return text.removeprefix(f"{outcome.job.source.label}: ")
 
     def _say(self, kind: str, style: str, text: str) -> None:
-        self._notes.print(Text.assemble((f"{kind}: ", style), text))
+        self._notes.print(Text.assemble((f"{kind}: ", style), safe_line(text)))
 
     def _print(self, transcript: Transcript, form: Format, name: str) -> None:
         """Print a transcript; several of them on one output are told apart by their names."""
@@ -106,11 +107,11 @@ class Report:
                 note = f"NOTE {' '.join(name.split()).replace('-->', '→')}\n\n"
                 text = head + note + captions.vtt(transcript.segments)
             case "text" if several:
-                text = ("" if first else "\n") + f"==> {name} <==\n"
+                text = ("" if first else "\n") + f"==> {safe_line(name)} <==\n"
                 text += render(transcript, form, source=name, times=self._times)
             case _:
                 text = render(transcript, form, source=name, times=self._times)
-        print(text, end="", flush=True)
+        print(safe(text), end="", flush=True)
 
     def _line(self, outcome: Outcome) -> dict[str, object]:
         """One recording for machines: the same fields in every line."""

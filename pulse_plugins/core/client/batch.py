@@ -29,7 +29,12 @@ from pulse_plugins.core.base.errors import (
     StalledError,
     StreamClosedError,
 )
-from pulse_plugins.core.client.http import proxy_for, redirect_error, retry_after
+from pulse_plugins.core.client.http import (
+    proxy_for,
+    read_answer,
+    redirect_error,
+    retry_after,
+)
 from pulse_plugins.core.client.trust import certificate_error, tls_context
 from pulse_plugins.core.client.upload import Audio, Progress, Upload, Webhook
 from pulse_plugins.core.config.in_force import OptionsInForce
@@ -56,8 +61,6 @@ _NOT_TAKEN = (
 _PATIENCE = 60.0  # seconds
 _SLOWEST = 32_000  # bytes a second
 _UNKNOWN_LENGTH = 600.0  # seconds; the service's limit for one recording
-_MOST_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer. 250 MB of 8-bit audio at 8 kHz hold nine hours, whose words need 12 MB."""
 
 _Query: TypeAlias = Callable[[], dict[str, str]]
 
@@ -273,12 +276,10 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     """
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ServerError("the service's answer is compressed", code="unreadable")
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MOST_ANSWER:
-            raise ServerError("the service's answer is too long", code="unreadable")
-    return bytes(body)
+    body = await read_answer(response)
+    if body is None:
+        raise ServerError("the service's answer is too long", code="unreadable")
+    return body
 
 
 def _request_error(failed: Exception, url: str, seconds: float) -> PulseError:

@@ -33,8 +33,12 @@ _WHOLE_TEXT = 0x81  # first byte: final frame, no extension bits, opcode 1
 _BINARY = 0x82
 _PING, _PONG = 0x89, 0x8A
 _END_OF_HEAD = b"\r\n\r\n"
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""The longest message that is accepted from a server; a longer one ends the connection."""
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""The longest message that is accepted from a server; a longer one ends the connection.
+
+The longest messages of the service hold the text so far (`full_transcript`), which grows by 1 KB a
+minute in English and by 5 KB where JSON escapes each letter. A message of this size occupies the
+event loop, and with it all calls of the process, for up to one second on a slow machine."""
 _MOST_HEAD = 64 * 1024  # bytes; a longer response head is left to the library, which refuses it
 
 Message = bytes | memoryview | str

@@ -16,9 +16,29 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
+
 from pulse_plugins.core.base.errors import PulseError, from_redirect
 
 _MOST_RETRY_AFTER = 3600.0  # seconds
+
+
+MOST_ANSWER = 64 * 1024 * 1024
+"""Bytes of an answer. 250 MB of 8-bit audio at 8 kHz hold nine hours, whose words need 12 MB."""
+
+
+async def read_answer(response: aiohttp.ClientResponse) -> bytes | None:
+    """Read the body of an answer; None if it has more than `MOST_ANSWER` bytes.
+
+    Args:
+        response: The answer, which is not read further than that.
+    """
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MOST_ANSWER:
+            return None
+    return bytes(body)
 
 
 def proxy_for(url: str, option: str | None) -> str | None:

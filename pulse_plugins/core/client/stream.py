@@ -27,21 +27,21 @@ _OVER = "the stream has ended: open another one"
 
 
 class PulseStream:
-    """Live speech recognition that survives its connections.
+    """A stream of live speech recognition. A lost connection is replaced without losing audio.
 
         async with PulseStream(options) as stream:
             await stream.send(pcm)
             await stream.finalize()
             async for event in stream: ...
 
-    A stream belongs to the event loop in which it was started. When nobody holds the object any
-    more, its connection is closed.
+    A stream belongs to the event loop in which it was started. If the object is garbage-collected,
+    its connection is closed.
 
     Args:
-        options: What is asked of the service.
+        options: The options of the stream.
         source: The format of the audio that is pushed; by default linear16 mono at
             `options.sample_rate`.
-        name: For tasks and logs.
+        name: The name of the stream in tasks and logs.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class PulseStream:
     # Inputs.
 
     def start(self) -> None:
-        """Begin to connect, in the background; needs a running loop. Calling again is harmless."""
+        """Begin to connect in the background. Needs a running loop; a second call does nothing."""
         if self._session.state is State.IDLE:
             self._dispatcher.hooks.gather(self)
             self._driver.start()
 
     def push(self, data: bytes | bytearray | memoryview) -> None:
-        """Add audio; never waits, and never raises for trouble on the network.
+        """Add audio. Never waits, and raises no error of the network.
 
         Raises:
             StreamClosedError: The stream has ended or failed.
@@ -96,12 +96,15 @@ class PulseStream:
             await self._driver.progress.wait()
 
     def request_finalize(self) -> int:
-        """Ask for the words of all audio so far; returns the id that a `Final` will answer.
+        """Send a finalize request for all audio so far.
+
+        Returns:
+            The id of the request. A `Final` with this or a later `finalize_id` answers it.
 
         Raises:
             StreamClosedError: The stream has ended or failed.
         """
-        if self._input_over or self.closed:
+        if self.input_over:
             raise StreamClosedError(_OVER)
         return self._driver.finalize()
 
@@ -110,23 +113,23 @@ class PulseStream:
         return self.request_finalize()
 
     def change_source(self, source: AudioFormat) -> None:
-        """Audio that is pushed from now on has this format."""
+        """Set the format of the audio that is pushed from now on."""
         if source != self._packetizer.source:
             self._driver.flush()
             self._packetizer.change_source(source)
 
     def update(self, options: PulseOptions) -> None:
-        """Go on with other options; answered by `OptionsApplied` or `OptionsRefused`.
+        """Change the options. An `OptionsApplied` or `OptionsRefused` event reports the result.
 
         Raises:
-            ConfigurationError: The bytes on the wire would change.
+            ConfigurationError: The encoding or the sample rate would change.
         """
         if not self.closed:
             self._session.update(options, self._driver.now())
             self._driver.step()
 
     def end(self) -> None:
-        """No more audio will come: the last words do, and then the iteration ends."""
+        """End the input. The last words still arrive, and then the iteration ends."""
         if not self._input_over and not self.closed:
             self._driver.flush()
             if self.stream_time:
@@ -142,9 +145,9 @@ class PulseStream:
         self._driver.abort()
 
     async def close(self) -> None:
-        """`end`, and wait until the stream is over; its events stay readable.
+        """Call `end`, and wait for the end of the stream. Unread events can still be read.
 
-        A stream of another event loop cannot be waited for: it is ended at once.
+        A stream that was started in another event loop is ended at once, without waiting.
         """
         loop = self._driver.loop
         if loop is not None and loop is not asyncio.get_running_loop():
@@ -196,11 +199,11 @@ class PulseStream:
             yield event
 
     def listen(self, listener: Listener) -> None:
-        """Call one consumer with each event, instead of iterating.
+        """Call one listener with each event, instead of iterating.
 
-        The listener is called in the event loop, never while it is being called, and first in the
-        loop's next round. It may call any method of the stream. When it raises, it is not called
-        with further events: `over` gets its exception.
+        The calls happen in the event loop of the stream, one at a time, from the next round of the
+        loop on. The listener may call any method of the stream. If `happened` raises, `over` is
+        called with the exception, and no further event follows.
         """
         self._dispatcher.listen(listener)
 
@@ -216,8 +219,13 @@ class PulseStream:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more will be heard."""
+        """Whether the stream has ended or failed."""
         return self._session.state is _CLOSED
+
+    @property
+    def input_over(self) -> bool:
+        """Whether no more audio and no more requests are taken; words may still come."""
+        return self._input_over or self.closed
 
     @property
     def connected(self) -> bool:
@@ -231,7 +239,7 @@ class PulseStream:
 
     @property
     def packet_seconds(self) -> float:
-        """Seconds of audio that make a packet now; less than that does not leave the process."""
+        """Seconds of audio in a packet. Less audio than this waits for more before it is sent."""
         return self._packetizer.packet_seconds
 
     @property

@@ -32,6 +32,7 @@ from pulse_plugins.core.base.errors import (
     from_close,
     from_status,
 )
+from pulse_plugins.core.base.text import printable
 from pulse_plugins.core.client.framing import MAX_MESSAGE_BYTES, FramedConnection, Message
 from pulse_plugins.core.client.http import proxy_for, redirect_error, retry_after
 from pulse_plugins.core.client.trust import certificate_error, tls_context
@@ -43,6 +44,7 @@ from pulse_plugins.core.wire.error_fields import read_error_body
 # (docs/protocol.md, section 4.1), which leaves a caller unheard for a minute.
 _PING_INTERVAL = 5.0  # seconds
 _PING_TIMEOUT = 8.0  # seconds; mobile networks pause for several seconds
+_MOST_SHOWN = 10_000  # characters of a message in the wire log; a final has a few hundred
 _CLOSE_SECONDS = 1.0  # for the closing handshake, when nothing is expected from the connection
 
 # This logger shows transcripts. It writes only if its own level is set to DEBUG when a connection
@@ -148,12 +150,13 @@ class WebSocket:
         return shown
 
     def _show(self, direction: str, message: Message) -> None:
-        """Log a message. Audio is shown by its length, and an API key is masked."""
+        """Log a message on one line. Audio is shown by its length, and an API key is masked."""
         shown = message if isinstance(message, str) else f"{len(message)} bytes"
         secret = self._options.key_for(self._url)
         if secret:
             shown = shown.replace(secret, "…")
-        _wire_log.debug("%s %s %s", self._name, direction, shown)
+        name, shown = printable(self._name, _MOST_SHOWN), printable(shown, _MOST_SHOWN)
+        _wire_log.debug("%s %s %s", name, direction, shown)
 
 
 async def open_websocket(options: PulseOptions, url: str, name: str) -> WebSocket:

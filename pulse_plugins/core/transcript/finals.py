@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import isfinite
 
 from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.base.events import Final, Utterance, Word
 from pulse_plugins.core.base.languages import is_group, spaceless
+from pulse_plugins.core.base.text import label
 from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.transcript.placement import Placed
 from pulse_plugins.core.wire.stream_messages import Transcript
@@ -54,8 +56,8 @@ class FinalBuilder:
             words=placed.words,
             finalize_id=request_id,
             speech_final=message.speech_final,
-            language=self._language(message.language),
-            languages=tuple(message.languages or ()),
+            language=self._language(label(message.language)),
+            languages=tuple(label(code) or "" for code in message.languages or ()),
             speaker=_speaker(placed.words),
             utterances=self._utterances(message, clock) if placed.text else (),
             redacted_entities=tuple(message.redacted_entities or ()),
@@ -103,8 +105,8 @@ class FinalBuilder:
 
 def _speaker(words: tuple[Word, ...]) -> str | None:
     """The speaker of most words; of several, the one who spoke first."""
-    speakers = [word.speaker for word in words if word.speaker is not None]
-    return max(dict.fromkeys(speakers), key=speakers.count) if speakers else None
+    counted = Counter(word.speaker for word in words if word.speaker is not None)
+    return counted.most_common(1)[0][0] if counted else None
 
 
 def _utterances(message: Transcript, clock: ConnectionClock) -> tuple[Utterance, ...]:
@@ -113,7 +115,7 @@ def _utterances(message: Transcript, clock: ConnectionClock) -> tuple[Utterance,
             each.text or each.transcript or "",
             clock.to_stream(each.start),
             clock.to_stream(each.end),
-            None if each.speaker is None else str(each.speaker),
+            label(each.speaker),
         )
         for each in message.utterances or ()
         if isfinite(each.start + each.end)

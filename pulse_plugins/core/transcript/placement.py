@@ -14,6 +14,7 @@ from math import isfinite
 
 from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.base.events import Word
+from pulse_plugins.core.base.text import label
 from pulse_plugins.core.transcript.delivered import (
     ROUNDING,
     DeliveredWords,
@@ -136,8 +137,9 @@ class TimedPlacement:
 
 
 def _word(word: WireWord, start: float, end: float) -> Word:
-    speaker = None if word.speaker is None else str(word.speaker)
-    return Word(word.word.strip(), start, end, word.confidence, speaker, word.speaker_confidence)
+    return Word(
+        word.word.strip(), start, end, word.confidence, label(word.speaker), word.speaker_confidence
+    )
 
 
 def _rest(text: str, words: list[Word], known: int, gap: str) -> str:

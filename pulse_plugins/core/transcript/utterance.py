@@ -116,14 +116,23 @@ class UtteranceAssembler:
             texts.append(self._open.text)
         return self.join(*texts)
 
+    def has_words_before(self, mark: float) -> bool:
+        """Whether a closed segment has words before this stream_time, as far as is known."""
+        return any(not each.words or each.start < mark for each in self._segments)
+
     @property
     def closed_text(self) -> str:
         """The words of the closed segments, which redaction has reached."""
         return self.join(*(segment.text for segment in self._segments))
 
+    @property
+    def joiner(self) -> str:
+        """What stands between two texts of the language."""
+        return "" if spaceless(self.language) else " "
+
     def join(self, *texts: str) -> str:
         """Texts in a row, as the language writes them."""
-        return ("" if spaceless(self.language) else " ").join(text for text in texts if text)
+        return self.joiner.join(text for text in texts if text)
 
     # Inputs.
 
@@ -237,11 +246,12 @@ class UtteranceAssembler:
         if mark is not None:
             self._answered_until = mark
             # Seen with a cough that was taken for speech: its empty answer came after the words
-            # of the turn that followed.
+            # of the turn that followed. If the server does not answer for no words, the next
+            # answer holds the words of the turn that followed.
             newer = [
                 each
                 for each in self._segments
-                if each is not answer and each.words and each.start >= mark - _AT_MARK
+                if each.words and each.start >= mark - (0.0 if each is answer else _AT_MARK)
             ]
         self._segments = [each for each in self._segments if each not in newer]
         segments = self._take()

@@ -22,7 +22,7 @@ from pulse_plugins.core.base.errors import (
     from_status,
 )
 from pulse_plugins.core.base.events import Utterance, Word
-from pulse_plugins.core.base.text import printable
+from pulse_plugins.core.base.text import label, printable
 from pulse_plugins.core.wire.error_fields import read_error
 
 
@@ -149,7 +149,7 @@ def _transcript(answer: dict[str, Any], request_id: str | None) -> BatchTranscri
             )
             for each in _objects(answer.get("utterances"))
         ),
-        language=_text(answer.get("language")),
+        language=label(_text(answer.get("language"))),
         gender=answer.get("gender"),
         emotions={
             name: value
@@ -186,4 +186,4 @@ def _number(value: object) -> float | None:
 
 def _label(value: object) -> str | None:
     """A speaker, which documents write as a number or as `speaker_0`."""
-    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    return None if isinstance(value, bool) or not isinstance(value, int | str) else label(value)

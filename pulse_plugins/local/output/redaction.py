@@ -28,7 +28,7 @@ _SPOKEN = {
     "oh": "0", "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5",
     "six": "6", "seven": "7", "eight": "8", "nine": "9",
 }  # fmt: skip
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
+_EMAIL = re.compile(r"(?<=[\w.+-])@[\w-]+\.[\w-]")  # linear: a match begins at the sign alone
 _DIGIT_TOKEN = re.compile(r"[+(]?[\d][\d().-]*")
 _CODE_WORDS = frozenset({"cvv", "cvc", "cvv2", "security", "verification"})
 _BETWEEN = frozenset({"code", "number", "is", "it's", "the", "of", "account", "zip", "postcode"})
@@ -165,10 +165,17 @@ def _name_kind(words: Sequence[RecognizedWord], place: int) -> str | None:
     return "LASTNAME" if introduced_before and text in SURNAMES else None
 
 
+def _is_number(word: RecognizedWord) -> bool:
+    text = _plain(word)
+    return text in NUMBERS or text.isdigit()
+
+
 def _address_end(words: Sequence[RecognizedWord], place: int) -> int | None:
     """Where an address ends that begins here with a number: "twelve high street"."""
+    if place and _is_number(words[place - 1]):
+        return None  # within a run of numbers, which was looked at from its first word
     end = place
-    while end < len(words) and (_plain(words[end]) in NUMBERS or _plain(words[end]).isdigit()):
+    while end < len(words) and _is_number(words[end]):
         end += 1
     if end == place:
         return None

@@ -20,6 +20,8 @@ import av
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
+from pulse_plugins.core.audio import ogg_links
+
 # Containers that hold audio themselves. Playlists, SDP, `concat` and picture sequences name other
 # files or hosts and are not among them.
 FORMATS = "wav,w64,aiff,au,flac,mp3,aac,ogg,mov,mp4,m4a,matroska,webm,caf,amr"
@@ -47,20 +49,28 @@ def limit_resources() -> None:
 def parts(body: IO[bytes]) -> Iterator[IO[bytes]]:
     """The files that a body is joined of, where FFmpeg loses audio at the joint.
 
-    FFmpeg hears joined WAV, MP3 and Ogg files to the end. Of joined FLAC files it loses the frame
-    at each joint, and more with several threads.
+    FFmpeg hears joined MP3 files to the end. Of joined FLAC files it loses the frame at each
+    joint, and more with several threads. Of joined Ogg files FFmpeg 7 and later lose all that
+    follows a change of the codec or of the channels.
     """
-    if body.read(4) != _FLAC[:4]:
-        body.seek(0)
+    head = body.read(8)
+    body.seek(0)
+    is_flac = head.startswith(_FLAC[:4])
+    if not is_flac and not ogg_links.is_ogg(head):
         yield body
         return
-    body.seek(0)
     data = body.read()
-    place = 0
-    while place >= 0:
-        after = data.find(_FLAC, place + 4)
-        yield io.BytesIO(data[place : after if after >= 0 else None])
-        place = after
+    places = flac_joints(data) if is_flac else ogg_links.links(data)
+    for start, end in zip(places, (*places[1:], None), strict=True):
+        yield io.BytesIO(data[start:end])
+
+
+def flac_joints(data: bytes) -> list[int]:
+    """The places at which the FLAC files begin that were joined."""
+    places = [0]
+    while (place := data.find(_FLAC, places[-1] + 4)) >= 0:
+        places.append(place)
+    return places
 
 
 def frames(container: InputContainer) -> Iterator[AudioFrame]:

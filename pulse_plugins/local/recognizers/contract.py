@@ -103,7 +103,7 @@ class Recognizer(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back models, threads and processes. Decoders still open stop working."""
+        """Release models, threads and processes. Open decoders stop working."""
         ...
 
 

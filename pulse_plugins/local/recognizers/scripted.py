@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pulse_plugins.core.base.errors import ConfigurationError
@@ -100,7 +100,7 @@ def speak(
     Returns:
         Mono samples; words are loud, gaps are digital silence.
     """
-    code = _Code(sample_rate, word_seconds)
+    code = _code(sample_rate, word_seconds)
     gap = silence(gap_seconds, sample_rate)
     pieces = [silence(lead_seconds, sample_rate)]
     for index, word in enumerate(words):
@@ -145,6 +145,9 @@ class _Code:
         self.hop = max(1, self.symbol // _HOPS)
         clock = np.arange(self.symbol) / sample_rate
         self._probe = np.exp(-2j * np.pi * np.outer(clock, _TONES_HZ)).astype(np.complex64)
+        # Symbols are not always a whole number of hops long, so each is looked up by its place.
+        places = np.arange(_SYMBOLS) * self.word / _SYMBOLS / self.hop
+        self._places = np.round(places).astype(np.int64)
 
     def waveform(self, symbols: Sequence[int]) -> NDArray[np.float64]:
         """A word as floats within +-`AMPLITUDE`."""
@@ -159,15 +162,45 @@ class _Code:
         wave[-edge:] *= fade[::-1]
         return wave
 
-    def shares(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """For every hop, how much of a symbol-long window's energy lies in each tone."""
-        windows = sliding_window_view(audio, self.symbol)[:: self.hop]
+    def starts(self, samples: int) -> int:
+        """At how many hops a whole word may begin in so many samples of audio."""
+        hops = (samples - self.symbol) // self.hop + 1
+        return hops - max((_SYMBOLS - 1) * _HOPS, int(self._places[-1]))
+
+    def marked(self, audio: NDArray[np.float32], starts: int) -> NDArray[np.int64]:
+        """Which of the first hops hear both the first tone of a word and its last tone."""
+        reach = int(self._places[-1])
+        windows = self._windows(audio, reach + starts)
+        found = np.flatnonzero(self._shares(windows[reach:], _END_TONE) > _SEARCH_SHARE)
+        if not len(found):
+            return found
+        return found[self._shares(windows[found], _START_TONE) > _SEARCH_SHARE]
+
+    def shares(self, audio: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+        """For each symbol of a word that begins at this hop, how much lies in each tone."""
+        windows = self._windows(audio, start + int(self._places[-1]) + 1)
+        return self._shares(windows[start + self._places])
+
+    def _windows(self, audio: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+        """Stretches as long as a symbol, one at each of the first hops."""
+        steps = (self.hop * audio.itemsize, audio.itemsize)
+        return np.ndarray((count, self.symbol), audio.dtype, audio, strides=steps)
+
+    def _shares(self, windows: NDArray[np.float32], tone: int | None = None) -> NDArray[np.float32]:
+        """How much of each window's energy lies in this tone, or in each one."""
         energy = np.einsum("ij,ij->i", windows, windows)
-        power = np.abs(windows @ self._probe) ** 2
         # A pure sine of n samples has energy A*A*n/2 and power (A*n/2)**2 at its own frequency.
         scale = energy * (self.symbol / 2) + np.float32(self.symbol * 1e-4)
-        shares: NDArray[np.float32] = (power / scale[:, None]).astype(np.float32)
+        probe = self._probe if tone is None else self._probe[:, tone]
+        power = np.abs(windows @ probe) ** 2
+        shares: NDArray[np.float32] = power / (scale[:, None] if tone is None else scale)
         return shares
+
+
+@lru_cache(maxsize=16)
+def _code(sample_rate: int, word_seconds: float) -> _Code:
+    """The tones at this rate; they are made once."""
+    return _Code(sample_rate, word_seconds)
 
 
 class ScriptedDecoder:
@@ -188,7 +221,7 @@ class ScriptedDecoder:
     ) -> None:
         self._languages_of = dict(languages_of or {})
         self._speakers_of = dict(speakers_of or {})
-        self._code = _Code(sample_rate, word_seconds)
+        self._code = _code(sample_rate, word_seconds)
         self._vocabulary = dict(vocabulary or {})
         # A head of virtual silence, so that a word whose first few samples were lost is still
         # looked for at its real place, before the first sample.
@@ -220,30 +253,20 @@ class ScriptedDecoder:
     def _find(self, audio: NDArray[np.float32]) -> Iterator[RecognizedWord]:
         """Every whole word in the audio; what was searched is dropped from the buffer."""
         code = self._code
-        reach = (_SYMBOLS - 1) * _HOPS
         skip = 0
         while len(audio) - skip >= code.word:
-            shares = code.shares(audio[skip:])
-            # Symbols are not always a whole number of hops long, so each is looked up by its place.
-            starts = np.arange(len(shares) - reach)
-            if not len(starts):
+            rest = audio[skip:]
+            starts = code.starts(len(rest))
+            if starts < 1:
                 break
-            rows = starts[:, None] + np.round(
-                np.arange(_SYMBOLS) * code.word / _SYMBOLS / code.hop
-            ).astype(np.int64)
-            starts = starts[rows[:, -1] < len(shares)]
-            rows = rows[: len(starts)]
-            marks = (shares[rows[:, 0], _START_TONE] > _SEARCH_SHARE) & (
-                shares[rows[:, -1], _END_TONE] > _SEARCH_SHARE
-            )
             word = None
-            for start in np.flatnonzero(marks):
-                word = self._read(audio, skip + int(start) * code.hop, shares[rows[start]])
+            for start in code.marked(rest, starts):
+                word = self._read(audio, skip + int(start) * code.hop, code.shares(rest, start))
                 if word is not None:
                     break
             if word is None:
                 # The last symbol's worth is looked at again: its word may lack a few samples yet.
-                skip += max(0, len(starts) - _HOPS) * code.hop
+                skip += max(0, starts - _HOPS) * code.hop
                 break
             found, skip = word
             yield found
@@ -303,7 +326,7 @@ class ScriptedDecoder:
 
 
 class ScriptedRecognizer:
-    """Hears the words of `speak`, at every rate the service knows, without resampling.
+    """Recognizes the words that `speak` encodes, at every rate of the service, without resampling.
 
     Args:
         vocabulary: What some numbers are called instead of `spell(number)`: a mapping, or a
@@ -311,7 +334,7 @@ class ScriptedRecognizer:
         word_seconds: Length of a word, as given to `speak`.
         languages_of: The language that some numbers are heard in.
         speakers_of: The speaker who says some numbers, counted from 0; speaker 0 says the others.
-        languages: The codes it claims to understand; the audio does not depend on them.
+        languages: The language codes that are accepted. The audio does not depend on them.
     """
 
     def __init__(
@@ -344,15 +367,15 @@ class ScriptedRecognizer:
     async def open(
         self, *, sample_rate: int, language: str, keywords: Mapping[str, float]
     ) -> ScriptedDecoder:
-        """A decoder for one connection. Keywords change nothing: there is nothing to guess.
+        """Make a decoder for one connection. Keywords have no effect.
 
         Raises:
-            ConfigurationError: The rate or the language is not one of its own.
+            ConfigurationError: The rate or the language is not supported.
         """
         if sample_rate not in self.sample_rates:
             raise ConfigurationError(f"sample_rate={sample_rate} is not a rate of the service")
         if language not in self._languages:
-            raise ConfigurationError(f"language={language!r} is not spoken by this recognizer")
+            raise ConfigurationError(f"language={language!r} is not known to this recognizer")
         return ScriptedDecoder(
             sample_rate,
             word_seconds=self._word_seconds,
@@ -362,4 +385,4 @@ class ScriptedRecognizer:
         )
 
     async def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing, because this recognizer holds no resources."""

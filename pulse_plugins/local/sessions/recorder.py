@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.core.client.http import proxy_for
+from pulse_plugins.core.client.http import proxy_for, read_answer
 from pulse_plugins.core.client.trust import tls_context
 from pulse_plugins.local.gate import Gate
 from pulse_plugins.local.sessions.log import SessionWriter
@@ -171,7 +171,7 @@ class Recorder:
                     ssl=await tls_context() if self._secure else True,
                 ) as answer,
             ):
-                content, status = await answer.read(), answer.status
+                content, status = await read_answer(answer), answer.status
                 headers = {
                     name: answer.headers[name]
                     for name in ("Content-Type", "x-request-id", "Retry-After")
@@ -180,6 +180,8 @@ class Recorder:
         except (aiohttp.ClientError, TimeoutError) as error:
             content = f"the recorder cannot reach the server: {type(error).__name__}".encode()
             status, headers = 502, {}
+        if content is None:
+            content, status, headers = b"the server's answer is too long", 502, {}
         query = without_credentials(request.query)
         text = content.decode(errors="replace")
         self._writer.upload(request.path, query, len(body), status, text)

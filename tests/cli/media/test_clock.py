@@ -8,7 +8,8 @@ from pulse_plugins.cli.media.clock import MediaClock
 
 
 def places(origin: float, *frames: tuple[float | None, float]) -> list[float]:
-    clock = MediaClock(origin)
+    clock = MediaClock()
+    clock.begin(origin)
     return [round(clock.place(stamp, length), 6) for stamp, length in frames]
 
 
@@ -36,3 +37,21 @@ def test_jitter_is_no_hole_and_a_tenth_of_a_second_is(late: float, place: float)
 @pytest.mark.parametrize(("stamp", "place"), [(86_000.0, 86_000.0), (1.7e9, 1.0)])
 def test_a_time_stamp_of_another_clock_is_no_hole(stamp: float, place: float) -> None:
     assert places(0.0, (0.0, 1.0), (stamp, 1.0)) == [0.0, place]
+
+
+def test_the_next_container_follows_and_may_begin_late() -> None:
+    clock = MediaClock()
+    clock.begin(1.0)
+    assert clock.place(1.0, 2.0) == 0.0
+    clock.begin(50.0)
+    assert clock.place(50.0, 1.0) == 2.0
+    clock.begin(7.0)
+    assert clock.place(12.0, 1.0) == 8.0
+
+
+def test_lost_audio_moves_what_follows() -> None:
+    clock = MediaClock()
+    assert clock.place(0.0, 1.0) == 0.0
+    clock.skip(0.5)
+    assert clock.place(1.0, 1.0) == 1.5
+    assert clock.place(2.0, 1.0) == 2.5

@@ -24,7 +24,7 @@ from pulse_plugins.core.base.errors import (
     ServerError,
     StalledError,
 )
-from pulse_plugins.core.client import batch as batch_module
+from pulse_plugins.core.client import http as http_module
 from pulse_plugins.core.client import trust
 from pulse_plugins.core.client.batch import PulseBatch
 from pulse_plugins.core.client.upload import Webhook
@@ -130,7 +130,7 @@ async def test_a_refused_language_and_parameter_get_advice(peer: Peer) -> None:
 async def test_an_answer_without_end_is_cut_off(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_module, "_MOST_ANSWER", 2**16)
+    monkeypatch.setattr(http_module, "MOST_ANSWER", 2**16)
     peer.answers = [web.Response(body=bytes(2**20))]
     async with PulseBatch(peer.options(), attempts=1) as batch, failing(ServerError) as found:
         await batch.transcribe(b"x")

@@ -102,6 +102,19 @@ def test_an_empty_answer_keeps_words_that_were_said_after_its_request(
     assert utterance.text == "one two"
 
 
+@pytest.mark.parametrize(("start", "stays"), [(1.99, False), (2.0, True)])
+def test_an_answer_whose_words_were_all_said_after_the_request_stays_open(
+    utterance: UtteranceAssembler, start: float, stays: bool
+) -> None:
+    """A server that does not answer for no words: the next answer is taken for a cough's."""
+    utterance.requested(1, 1.0, mark=2.0)
+    released = utterance.final(segment("one two", start, finalize_id=1), 2.5)
+    assert released.final is not None
+    assert released.final.finalize_id == 1
+    assert (released.final.text == "") is stays
+    assert utterance.text == ("one two" if stays else "")
+
+
 @pytest.mark.parametrize(("seconds", "leaves"), [(-0.01, False), (0.0, True)])
 def test_without_a_request_closed_segments_leave_after_quiet(
     utterance: UtteranceAssembler, seconds: float, leaves: bool
