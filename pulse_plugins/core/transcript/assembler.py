@@ -374,8 +374,8 @@ class TranscriptAssembler:
         mark = self._sent if answer is None else self._buffer.seconds(answer.mark)
         if words is None and mark - self.energy.word_end(acked) < SHORTEST_WORD:
             acked = min(acked, self.energy.word_start(acked))
-        if placed.text and words and (start := self._cut.look(words[-1].end)) is not None:
-            acked = min(acked, start)
+        if words:
+            acked = min(acked, self._cut.keep_from(words[-1].end, new=bool(placed.text)))
         if answer is not None and answer.request_id is not None:  # the session's own may cut a word
             self._words_since_answer = False
             if not sure:

@@ -8,6 +8,8 @@ that is to transcribe its rest hears it whole.
 
 from __future__ import annotations
 
+from math import inf
+
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.text import plain
@@ -37,23 +39,34 @@ class CutWord:
         delivered: DeliveredWords,
     ) -> None:
         self.mark: float | None = None
+        self._start = 0.0  # stream_time at which that word began
         self._buffer = buffer
         self._energy = energy
         self._requests = requests
         self._delivered = delivered
 
-    def look(self, end: float) -> float | None:
-        """A word was delivered that ended at this stream_time.
+    def keep_from(self, end: float, *, new: bool) -> float:
+        """A final came: look whether a request cut its last word.
 
-        Returns where the word began if a request came in its middle, else None.
+        Args:
+            end: stream_time at which that word ended.
+            new: The final had new words. Otherwise the server repeated a final, perhaps that with
+                the first part of the word, and the rest is still to come.
+
+        Returns:
+            Where the cut word began, from which stream_time on audio is kept; infinite: none is.
         """
+        if new:
+            self._look(end)
+        return inf if self.mark is None or end > self.mark + WORD_END else self._start
+
+    def _look(self, end: float) -> None:
         self.mark = None
         for offset in self._requests.sent_marks:
             mark = self._buffer.seconds(offset)
             if abs(end - mark) <= WORD_END and (start := self._energy.word_start(mark)) < mark:
-                self.mark = mark
-                return start
-        return None
+                self.mark, self._start = mark, start
+                return
 
     def stretch(self) -> None:
         """Note how far the sound of the word went, before the next final is placed."""

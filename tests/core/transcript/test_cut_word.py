@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from pulse_plugins.core.audio.energy import Energy
@@ -34,42 +36,49 @@ def test_a_word_that_ends_at_a_mark_was_cut_and_is_kept_from_its_beginning(
     end: float, cut: bool
 ) -> None:
     word = asked_at(0.3, 0, 2, 0)
-    start = word.look(end)
-    assert (start is not None) is cut
+    start = word.keep_from(end, new=True)
+    assert (start < inf) is cut
     assert (word.mark is not None) is cut
-    assert start is None or 0.15 <= start <= 0.2
+    assert start == inf or 0.15 <= start <= 0.2
 
 
 def test_a_mark_in_a_pause_cuts_no_word() -> None:
     word = asked_at(0.6, 0, 2, 0)
-    assert word.look(0.6) is None
+    assert word.keep_from(0.6, new=True) == inf
     assert word.mark is None
 
 
 def test_the_next_word_is_not_cut_any_more() -> None:
     word = asked_at(0.3, 0, 2, 3)
-    assert word.look(0.3) is not None
-    assert word.look(0.6) is None
+    assert word.keep_from(0.3, new=True) < inf
+    assert word.keep_from(0.6, new=True) == inf
     assert word.mark is None
+
+
+def test_a_cut_word_is_kept_while_the_server_repeats_its_first_part() -> None:
+    word = asked_at(0.3, 0, 2, 3)
+    start = word.keep_from(0.3, new=True)
+    assert word.keep_from(0.3, new=False) == start
+    assert word.keep_from(0.4, new=False) == inf  # the rest has come, and was known
 
 
 def test_a_text_begins_with_the_rest_only_if_it_begins_with_the_same_word() -> None:
     word = asked_at(0.3, 0, 2, 0)
     assert not word.begins("two")
-    word.look(0.3)
+    word.keep_from(0.3, new=True)
     assert word.begins("Two,")
     assert not word.begins("three")
 
 
 def test_a_word_whose_sound_ended_at_the_mark_is_said_again_by_the_caller() -> None:
     word = asked_at(0.4, 0, 2, 0)
-    word.look(0.4)
+    word.keep_from(0.4, new=True)
     assert not word.begins("two")
 
 
 def test_a_cut_word_goes_on_to_the_end_of_its_sound() -> None:
     word = asked_at(0.3, 0, 2, 0)
-    word.look(0.3)
+    word.keep_from(0.3, new=True)
     word.stretch()
     assert word._delivered.overlap([timed_word("two", 0.36, 0.4)]) == 1
     assert word._delivered.overlap([timed_word("two", 0.42, 0.6)]) == 0
