@@ -25,6 +25,10 @@ ROUNDING = 0.01
 # Words a second that nobody exceeds; three times as many characters in scripts without spaces.
 # It bounds how many words a replay can hold. Fast English is 4 to 5 words a second.
 FASTEST = 8.0
+# Seconds between the end of the first part of a word that a finalize request cut and the beginning
+# of its second part: 0.1 to 0.3 in the vendor's probe (docs/protocol.md, section 10, N1). A smaller
+# value delivers the second part as another word; a larger one drops the next equal word.
+_REST_BEGINS = 0.3
 # Words that are remembered: more than a minute of speech, the longest replay by default.
 _REMEMBERED = 512
 
@@ -158,9 +162,10 @@ class DeliveredWords:
         """
         self._replayable = self._replayable[replayed:] if is_all else []
         are_promoted = self._said_by_promoted(known) == len(known)
-        if are_promoted:  # now it is known where they were said
-            for said, word in zip(self._promoted, known, strict=False):
-                said.earliest, said.latest = word.earliest, word.latest
+        if are_promoted:  # now it is known where they were said; the last one may be cut
+            for number, (said, word) in enumerate(zip(self._promoted, known, strict=False), 1):
+                more = _REST_BEGINS if is_all and number == len(known) else 0.0
+                said.earliest, said.latest = word.earliest, min(said.latest, word.latest + more)
         if not is_all:
             self._promoted = []
         elif are_promoted:

@@ -83,6 +83,15 @@ def test_a_word_after_a_promoted_interim_that_was_heard_again_is_new(is_all: boo
     assert delivered.overlap([timed_word("b", 2.0, 2.2)]) == 0
 
 
+@pytest.mark.parametrize(("begins", "known"), [(0.95, 1), (1.05, 0)])
+def test_the_last_word_of_a_promoted_interim_may_have_been_cut(begins: float, known: int) -> None:
+    delivered = DeliveredWords()
+    delivered.add_promoted(["a", "b", "c"], 0.0, 3.0)
+    delivered.heard_again([timed_word("a", 0.2, 0.4), timed_word("b", 0.5, 0.7)], is_all=True)
+    assert delivered.overlap([timed_word("b", begins, begins + 0.2)]) == known
+    assert delivered.overlap([timed_word("a", 0.6, 0.8)]) == 0  # no request cut this one
+
+
 def test_a_promoted_interim_may_come_again_in_two_finals() -> None:
     delivered = DeliveredWords()
     delivered.add_promoted(["a", "b", "c"], 0.0, 2.0)
