@@ -255,7 +255,7 @@ def test_a_field_of_a_word_that_cannot_be_read_costs_only_itself() -> None:
 
 
 def test_an_estimate_that_is_too_deep_to_read_is_no_message() -> None:
-    found = parse('{"transcript": "hi", "emotion": ' + "[" * 5000 + "]" * 5000 + "}")
+    found = parse('{"transcript": "hi", "emotion": ' + "[" * 100_000 + "]" * 100_000 + "}")
     assert found == Unreadable("not_json")
 
 
