@@ -9,7 +9,7 @@ from pulse_plugins.core.base.events import Final
 from pulse_plugins.core.transcript.utterance import joined_final
 
 SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
-_AT_MARK = 0.1  # seconds; word times are as exact as this
+_AT_MARK = 0.1  # seconds by which the reported end of a word may be late
 
 
 class OpenFlushes:

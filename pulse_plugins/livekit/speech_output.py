@@ -140,7 +140,7 @@ class SpeechOutput:
             self._end_after_turns()
 
     def pass_waiting(self) -> None:
-        """Pass on the turns that wait: something else comes next."""
+        """Pass on the turns that wait, because another event comes next."""
         while self._turns:
             self._final(self._turns.popleft(), asked=False)
         self._end_after_turns()

@@ -74,7 +74,7 @@ class CutWord:
             self._delivered.stretch_last(self._energy.word_end(self.mark))
 
     def begins(self, first_word: str) -> bool:
-        """Whether a text without times that begins with this word begins with the rest of ours."""
+        """Whether this first word of a text without times is the rest of the cut word."""
         if self.mark is None or plain(first_word) != self._delivered.last_key:
             return False
         return self._energy.word_end(self.mark) > self.mark
