@@ -91,7 +91,7 @@ class FinalBuilder:
         """The code that was asked for; what was detected where a group was asked for.
 
         A server that was asked for one language sometimes names another for it (docs/protocol.md,
-        section 4.3), so that the language that was asked for wins.
+        section 4.3), so the final keeps the language that was asked for.
         """
         return detected if is_group(self.language) else self.language
 
