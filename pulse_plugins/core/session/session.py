@@ -247,9 +247,9 @@ class Session:
     @property
     def has_work(self) -> bool:
         """Whether the driver has more to do than to write live audio."""
-        return bool(self.buffer.unsent or self._connections.commands or self.events)
+        return bool(self.buffer.has_unsent or self._connections.commands or self.events)
 
-    def next_outgoing(self, connection_id: int, now: float) -> bytes | memoryview | str | None:
+    def next_outgoing(self, connection_id: int, now: float) -> bytes | str | None:
         """What goes out on this connection next, or None: nothing, or not yet."""
         connections = self._connections
         connection = connections.current
