@@ -1,10 +1,11 @@
 """The caller's audio until no server needs to hear it again.
 
 The audio is one run of bytes, from `start` to `end`. Offsets are bytes in the wire's encoding since
-the first audio of the stream. One connection after the other reads the buffer: `next_offset` is what the present one is sent next, `high_water` the
-furthest that any connection was sent. When a connection is lost, `rewind` moves `next_offset` back
-to `start`; a replay is nothing else. Every byte is in exactly one place: held, acked (a final
-covers it), released (a server heard it and there was no speech in it) or lost.
+the first audio of the stream. One connection after the other reads the buffer: `next_offset` is
+what the present one is sent next, `high_water` the furthest that any connection was sent. When a
+connection is lost, `rewind` moves `next_offset` back to `start`; a replay is nothing else. Every
+byte is in exactly one place: held, acked (a final covers it), released (a server heard it and there
+was no speech in it) or lost.
 """
 
 from __future__ import annotations
