@@ -8,18 +8,18 @@ from __future__ import annotations
 import enum
 
 
-class Timer(enum.Enum):
-    """What may be due."""
+class Timer(enum.IntEnum):
+    """What may be due, in the order in which it happens; a number is quick to look up."""
 
-    RETRY = "retry"
-    OUTAGE = "outage"
-    ANSWER = "answer"
-    SWITCH_RETRY = "switch_retry"
-    TAKE_OVER = "take_over"
-    CLOSE = "close"
-    STALL = "stall"
-    KEEPALIVE = "keepalive"
-    PACE = "pace"
+    RETRY = 1
+    OUTAGE = 2
+    ANSWER = 3
+    SWITCH_RETRY = 4
+    TAKE_OVER = 5
+    CLOSE = 6
+    STALL = 7
+    KEEPALIVE = 8
+    PACE = 9
 
 
 TIMERS: dict[Timer, tuple[str, str]] = {
