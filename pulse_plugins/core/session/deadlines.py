@@ -12,6 +12,7 @@ class Timer(enum.Enum):
     """What may be due."""
 
     RETRY = "retry"
+    HANDSHAKE = "handshake"
     OUTAGE = "outage"
     ANSWER = "answer"
     SWITCH_RETRY = "switch_retry"
@@ -24,6 +25,7 @@ class Timer(enum.Enum):
 
 TIMERS: dict[Timer, tuple[str, str]] = {
     Timer.RETRY: ("a connection is wanted and none is open", "open the next one"),
+    Timer.HANDSHAKE: ("a handshake is under way, and the input has ended", "try another one"),
     Timer.OUTAGE: ("trouble without progress began", "fail with the newest error"),
     Timer.ANSWER: ("a finalize request was sent", "answer it with the newest interim, or empty"),
     Timer.SWITCH_RETRY: ("a connection with changed options was refused", "try it again"),
