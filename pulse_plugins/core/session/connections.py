@@ -181,7 +181,7 @@ class Connections:
         achieved = self._achieved(connection, ended, was_open, now)
         if was_open:
             self._events.append(Disconnected(error))
-        self._let_go()
+        self._let_go(now)
         was_good = was_open and achieved in (Achieved.SOME, Achieved.ALL)
         self._attempts.ended(connection, progress=was_good)
         self.failure = error or from_close(1000)
@@ -251,7 +251,7 @@ class Connections:
             self.close(old)
             if switch.connection is None:
                 self._events.append(Disconnected())
-            self._let_go()
+            self._let_go(now)
         self._adopt(switch.options, revertible=True)
         self.current = switch.connection
         if self.current is None:
@@ -298,15 +298,15 @@ class Connections:
         buffer = self._buffer
         self.state = State.OPEN
         connection.begin(buffer.seconds(buffer.start))
-        self._assembler.connection_changed(connection.options.language)
+        self._assembler.connection_changed(connection.options.language, now)
         self._outage.connected(now)
 
-    def _let_go(self) -> None:
+    def _let_go(self, now: float) -> None:
         """No connection is heard: the next one hears everything that no final covers."""
         self.current = None
         self._deadlines.set(Timer.HANDSHAKE, None)
         self._buffer.rewind()
-        self._assembler.connection_changed(self._in_force.options.language)
+        self._assembler.connection_changed(self._in_force.options.language, now)
 
     def _achieved(self, connection: Connection, ended: Ended, open_: bool, now: float) -> Achieved:
         assembler = self._assembler

@@ -329,9 +329,8 @@ class Session:
     def _finish(self, error: PulseError | None) -> None:
         """Answer what is asked, account for every byte, and close."""
         self.error = error
-        unsaid = self._assembler.unsaid_from()
         self.events.extend(self._assembler.end())
-        self._shut(self.buffer.next_offset if unsaid is None else unsaid)
+        self._shut(self._assembler.words_end())
 
     def _shut(self, understood: int) -> None:
         """End; speech behind the offset `understood` has no words and is lost."""

@@ -1,0 +1,46 @@
+"""How much of the audio that was sent the server has surely heard.
+
+Audio that was sent is not audio that was heard. Live audio is heard as fast as it is sent. A replay
+is sent at eight times real time, into buffers from which a slow server reads for seconds. Neither
+an interim nor a final without word times says how far the server was (docs/protocol.md, section
+4.3), so a lower bound is kept here: the server hears at `_SLOWEST` times real time at least, never
+more than it was sent, and it has heard the words of its finals.
+"""
+
+from __future__ import annotations
+
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+
+# Times real time. A server that hears live audio keeps up with real time; one that is not twice as
+# fast needs more than the length of a replay to be live again after it. A smaller value reports
+# speech as lost that an interim had told, for longer after each replay. A larger value hides speech
+# that a slow server did not hear.
+_SLOWEST = 2.0
+
+
+class HeardAudio:
+    """Keeps the bound for the connection that is heard.
+
+    Args:
+        buffer: The audio.
+    """
+
+    def __init__(self, buffer: ReplayBuffer) -> None:
+        self._buffer = buffer
+        self._until = 0.0  # stream_time
+        self._at = 0.0  # on the session's clock
+
+    def connection_changed(self, now: float) -> None:
+        """Another connection hears the audio from the start of the buffer on."""
+        self._until, self._at = self._buffer.seconds(self._buffer.start), now
+
+    def by(self, now: float) -> float:
+        """stream_time before which the server has heard everything by now."""
+        sent = self._buffer.seconds(self._buffer.next_offset)
+        self._until = min(sent, self._until + _SLOWEST * (now - self._at))
+        self._at = now
+        return self._until
+
+    def reaches(self, time: float) -> None:
+        """A final has words up to this stream_time."""
+        self._until = max(self._until, time)

@@ -1,0 +1,132 @@
+"""The end of a stream: which words are waited for, and which speech is reported as lost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pulse_plugins.core.base.events import AudioLost
+from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.session.state import State
+from tests.support.call import Call
+from tests.support.hearing import spoken
+
+pytestmark = pytest.mark.unit
+SOFT = 150  # of 32767: too soft to be speech for certain, and loud enough to be possible speech
+
+
+def replayed(*numbers: int) -> Call:
+    """A call that has just been sent these words once more, at eight times real time."""
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.connect()
+    call.say(*numbers)
+    call.drop()
+    call.pass_time(0.0)
+    call.connect()
+    call.pass_time(0.3)
+    return call
+
+
+def interim(text: str) -> str:
+    return json.dumps({"transcript": text, "is_final": False})
+
+
+def test_speech_that_a_slow_server_had_not_heard_yet_in_a_replay_is_lost() -> None:
+    call = replayed(1, 0, 2, 0, 3, 0, 4, 0, 5, 0)
+    call.hear(interim("w1 w2"))
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1", "w2"]
+    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(0.8, 1.2)]
+
+
+def test_a_server_has_caught_up_when_live_audio_has_lasted_as_long_as_the_replay() -> None:
+    call = replayed(1, 2)
+    call.say(3, 4)
+    call.hear(interim("w1 w2 w3 w4"))
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1", "w2", "w3", "w4"]
+    assert call.lost == 0
+
+
+def test_a_server_has_heard_the_words_of_its_finals() -> None:
+    call = replayed(*range(1, 11))
+    call.hear(call.server.final())
+    call.say(11)
+    call.hear(interim("w11"))
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == [f"w{number}" for number in range(1, 12)]
+    assert call.lost == 0
+
+
+@pytest.mark.parametrize(("words", "lost"), [((), 0.0), ((2,), 0.2)])
+def test_the_words_of_a_promoted_interim_are_not_lost_with_the_connection(
+    words: tuple[int, ...], lost: float
+) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.say(0, *words)
+    call.end()
+    call.drop(None)
+    call.pass_time(0.0)
+    call.connect()
+    call.pass_time(0.2)
+    call.drop(None)
+    assert call.session.state is State.CLOSED
+    assert call.words == ["w1"]
+    assert call.lost == pytest.approx(lost, abs=0.05)
+
+
+def test_soft_speech_behind_a_promoted_interim_is_lost_without_the_words_of_the_interim() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.say(0)
+    call.feed(spoken(2, SOFT))
+    call.end()
+    call.drop(None)
+    call.pass_time(0.0)
+    call.connect()
+    call.pass_time(0.2)
+    call.drop(None)
+    [lost] = call.all(AudioLost)
+    assert (lost.start, lost.start + lost.duration) == pytest.approx((0.26, 0.6))
+
+
+def test_the_words_of_an_interim_that_answered_a_request_are_not_lost_at_the_end() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, finalize=0.5))
+    server = call.connect()
+    call.say(1, 0)
+    call.hear(server.interim())
+    call.finalize()
+    call.pass_time(0.6)
+    call.say(0, 2, 0)
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1"]
+    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(0.6, 0.4)]
+
+
+def test_an_interim_of_a_replay_does_not_take_back_what_an_interim_before_it_told() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, finalize=0.5))
+    server = call.connect()
+    call.say(1, 0, 2, 0)
+    call.hear(server.interim())
+    call.finalize()
+    call.pass_time(0.6)
+    call.say(0, 3, 0)
+    call.drop()
+    call.pass_time(0.0)
+    call.connect()
+    call.pass_time(0.1)
+    call.hear(interim("other"))
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1", "w2", "other"]
+    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(1.0, 0.4)]

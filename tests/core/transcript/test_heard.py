@@ -1,0 +1,63 @@
+"""How much of the sent audio a server has surely heard."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.transcript.heard import HeardAudio
+
+pytestmark = pytest.mark.unit
+SECOND = bytes(100)
+
+
+def heard(*, held: int) -> tuple[HeardAudio, ReplayBuffer]:
+    """On a connection that opened at 10.0 and is sent so many seconds of audio at once."""
+    buffer = ReplayBuffer(bytes_per_second=len(SECOND), align=2, limit=10_000)
+    made = HeardAudio(buffer)
+    made.connection_changed(10.0)
+    for _ in range(held):
+        buffer.append_sent(SECOND)
+    return made, buffer
+
+
+def test_live_audio_is_heard_when_it_is_sent() -> None:
+    made, buffer = heard(held=0)
+    for second in range(1, 100):
+        buffer.append_sent(SECOND)
+        assert made.by(10.0 + second) == second
+
+
+def test_a_replay_is_heard_at_twice_real_time_at_least() -> None:
+    made, _ = heard(held=8)
+    assert made.by(10.5) == 1.0
+    assert made.by(12.0) == 4.0
+    assert made.by(15.0) == 8.0
+
+
+def test_a_pause_of_the_audio_saves_up_nothing() -> None:
+    made, buffer = heard(held=1)
+    assert made.by(20.0) == 1.0
+    for _ in range(8):
+        buffer.append_sent(SECOND)
+    assert made.by(20.5) == 2.0
+
+
+def test_the_words_of_a_final_were_heard() -> None:
+    made, _ = heard(held=8)
+    made.by(10.5)
+    made.reaches(6.0)
+    assert made.by(11.0) == 7.0
+    made.reaches(3.0)
+    assert made.by(11.0) == 7.0
+
+
+def test_another_connection_has_heard_nothing_of_what_is_held() -> None:
+    made, buffer = heard(held=4)
+    assert made.by(20.0) == 4.0
+    buffer.ack(100)
+    buffer.rewind()
+    made.connection_changed(20.0)
+    while buffer.unsent:
+        buffer.next_packet()
+    assert made.by(20.0) == 1.0

@@ -1,0 +1,154 @@
+"""Which text without word times only says again what was delivered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pulse_plugins.core.base.events import Interim
+from tests.support.call import Call
+from tests.support.hearing import RATE, spoken
+
+pytestmark = pytest.mark.unit
+SOFT = 150  # of 32767: too soft to be speech for certain, and loud enough to be possible speech
+
+
+def final(text: str, **flags: bool) -> str:
+    return json.dumps({"transcript": text, "is_final": True, **flags})
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.3, ["w1"]), (0.4, ["w1", "w1"])])
+def test_equal_finals_within_a_third_of_a_second_are_one(seconds: float, words: list[str]) -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.finalize()
+    call.feed(bytes(round(RATE * seconds) * 2))
+    call.hear(final("w1"))
+    assert call.words == words
+
+
+def test_equal_finals_with_time_between_them_are_two() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.finalize()
+    call.pass_time(0.4)
+    call.hear(final("w1"))
+    assert call.words == ["w1", "w1"]
+
+
+def test_different_finals_of_one_moment_are_two() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.finalize()
+    call.hear(final("w2"))
+    assert call.words == ["w1", "w2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("one, TWO", ["One,", "two,", "three."]),
+        ("three", ["One,", "two,", "three."]),
+        ("two", ["One,", "two,", "three.", "two"]),
+    ],
+)
+def test_the_last_final_may_say_again_the_beginning_or_the_end_of_the_one_before(
+    text: str, words: list[str]
+) -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1)
+    call.hear(final("One, two, three."))
+    call.end()
+    call.hear(final(text, is_last=True))
+    assert call.words == words
+
+
+def replayed(*later: int, flags: bool) -> Call:
+    """A call that is sent word 1, a finalize and later words again, at eight times real time."""
+    call = Call(timed=False, flags=flags)
+    call.connect()
+    call.say(1, 0, 0)
+    call.finalize()
+    call.say(*later)
+    call.drop()
+    call.pass_time(0.0)
+    call.connect()
+    call.pass_time(0.15)
+    return call
+
+
+def test_a_marked_answer_that_is_sent_twice_in_a_replay_comes_once() -> None:
+    call = replayed(*[0] * 6, flags=True)
+    answer = call.server.answer()
+    call.hear(answer)
+    call.pass_time(0.1)
+    call.hear(answer)
+    assert call.words == ["w1"]
+
+
+@pytest.mark.parametrize("flags", [True, False])
+def test_equal_words_after_the_answer_in_a_replay_come_twice(flags: bool) -> None:
+    call = replayed(1, *[0] * 6, flags=flags)
+    call.hear(call.server.answer())
+    call.pass_time(0.1)
+    call.hear(call.server.final())
+    assert call.words == ["w1", "w1"]
+
+
+def test_equal_last_words_in_a_replay_come_twice() -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1, *[0] * 10, 1, *[0] * 5)
+    call.drop()
+    call.pass_time(0.0)
+    server = call.connect()
+    call.pass_time(0.5)
+    call.hear(server.final(server.words()[:1]))
+    call.end()
+    call.hear(server.final(is_last=True))
+    assert call.words == ["w1", "w1"]
+
+
+def interims(call: Call) -> list[str]:
+    return [each.text for each in call.all(Interim)]
+
+
+def test_an_interim_of_equal_words_that_were_said_before_the_final_came_is_told() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 0, 1, 0)
+    call.hear(server.final(server.words()[:1]))
+    call.hear(server.interim())
+    assert interims(call) == ["w1"]
+
+
+def test_a_later_interim_may_be_revised_to_the_words_of_the_final() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.feed(spoken(1, SOFT))
+    call.hear({"transcript": "w2", "is_final": False})
+    call.hear({"transcript": "w1", "is_final": False})
+    assert interims(call) == ["w2", "w1"]
+
+
+def test_the_first_interim_of_a_connection_repeats_no_final_of_another_one() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 0)
+    call.hear(server.final())
+    call.drop()
+    call.pass_time(0.0)
+    call.connect()
+    call.feed(spoken(1, SOFT))
+    call.hear({"transcript": "w1", "is_final": False})
+    assert interims(call) == ["w1"]
