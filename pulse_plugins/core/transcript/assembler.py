@@ -366,7 +366,8 @@ class TranscriptAssembler:
         end = max(start, self._buffer.seconds(answer.mark))
         keys = keys_of(text, self._finals.language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
-        told = self.energy.word_end(self._open_heard)
+        # An answer tells what was said before its mark, even if its interim came much later.
+        told = self.energy.word_end(min(self._open_heard, end))
         self._promoted_until = max(self._promoted_until, told)
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 

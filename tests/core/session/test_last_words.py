@@ -130,3 +130,17 @@ def test_an_interim_of_a_replay_does_not_take_back_what_an_interim_before_it_tol
     call.pass_time(3.0)
     assert call.words == ["w1", "w2", "other"]
     assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(1.0, 0.4)]
+
+
+def test_a_word_behind_the_mark_of_a_promoted_answer_is_lost() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    server = call.connect()
+    call.say(1, 0)
+    late = server.interim()
+    call.finalize()
+    call.say(0, 2, 0)
+    call.hear(late)
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1"]
+    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(0.6, 0.4)]

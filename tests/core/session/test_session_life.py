@@ -212,7 +212,7 @@ def test_the_end_of_the_last_word_of_a_promoted_interim_is_not_lost() -> None:
     call.connect()
     call.feed(spoken(1)[: RATE // 20 * 2])
     call.hear({"transcript": "w1", "is_final": False})
-    call.feed(spoken(1)[: RATE // 20 * 6])
+    call.feed((spoken(1) * 2)[: RATE // 20 * 14])
     call.end()
     call.pass_time(3.0)
     assert call.lost == 0
