@@ -23,7 +23,12 @@ from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.config.in_force import OptionsInForce
-from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
+from pulse_plugins.core.transcript.coverage import (
+    EARLY_END,
+    SHORTEST_SPEECH,
+    SHORTEST_WORD,
+    Coverage,
+)
 from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
@@ -150,7 +155,7 @@ class TranscriptAssembler:
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
         ack = self._ack(placed, answer, words, sure)
-        if answer is not None:
+        if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:
             self._reconsider(now, facts)
@@ -356,7 +361,11 @@ class TranscriptAssembler:
                 return self._buffer.offset(acked)
             word_start = self.energy.word_start(mark)
             self._coverage.reaches(word_start)
-            acked = max(acked, word_start)
+            # The audio of words that the final leaves out is kept: a server may mark a final that
+            # it cut before the request came.
+            left_out = self.energy.certain(acked + EARLY_END, word_start) if words else 0.0
+            if left_out < SHORTEST_WORD:
+                acked = max(acked, word_start)
         return self._buffer.offset(acked)
 
     def _promoted(self, answer: Answer) -> Final:

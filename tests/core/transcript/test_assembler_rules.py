@@ -280,12 +280,62 @@ def test_the_rest_of_a_cut_word_is_neither_shown_nor_said_again() -> None:
     assert call.words == ["w1", "w2", "w3"]
 
 
+def test_a_cut_word_is_known_after_an_interim_behind_it_was_promoted() -> None:
+    call = cut_in_a_word()
+    call.feed(spoken(2)[RATE // 5 :])
+    call.say(3, 0)
+    call.hear({"transcript": "w2 w3", "is_final": False})
+    call.finalize()
+    call.pass_time(2.5)
+    assert call.words == ["w1", "w2", "w3"]
+    words = [
+        {"word": "w2", "start": 0.34, "end": 0.4},
+        {"word": "w3", "start": 0.4, "end": 0.6},
+    ]
+    call.hear({"transcript": "w2 w3", "is_final": True, "from_finalize": True, "words": words})
+    assert call.words == ["w1", "w2", "w3"]
+
+
 def test_an_answer_acks_the_silence_before_its_mark() -> None:
     call = Call()
     server = call.connect()
     call.say(1, 0)
     call.finalize()
     call.hear(server.answer())
+    assert call.session.buffer.seconds(call.session.buffer.start) == pytest.approx(0.4)
+
+
+def test_an_answer_without_word_times_acks_all_audio_before_its_mark() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 3, 0)
+    call.finalize()
+    call.hear(server.answer())
+    assert call.session.buffer.seconds(call.session.buffer.start) == pytest.approx(0.8)
+
+
+def test_words_that_a_marked_final_leaves_out_survive_a_drop() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2, 0, 3, 0)
+    request = call.finalize()
+    call.hear(server.final(server.words()[:1], from_finalize=True))
+    assert call.answered == [request]
+    call.drop()
+    call.pass_time(0.0)
+    again = call.connect()
+    call.pass_time(0.5)
+    call.hear(again.final())
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_the_early_end_of_the_last_word_of_an_answer_is_acked() -> None:
+    call = Call()
+    call.connect()
+    call.say(1, 0)
+    call.finalize()
+    words = [{"word": "w1", "start": 0.0, "end": 0.05}]
+    call.hear({"transcript": "w1", "is_final": True, "from_finalize": True, "words": words})
     assert call.session.buffer.seconds(call.session.buffer.start) == pytest.approx(0.4)
 
 

@@ -152,3 +152,17 @@ def test_the_first_interim_of_a_connection_repeats_no_final_of_another_one() -> 
     call.feed(spoken(1, SOFT))
     call.hear({"transcript": "w1", "is_final": False})
     assert interims(call) == ["w1"]
+
+
+def test_a_late_answer_that_is_sent_twice_says_the_words_of_the_promoted_interim_once() -> None:
+    call = Call(timed=False)
+    server = call.connect()
+    call.say(1, 2, 0)
+    call.hear(server.interim())
+    call.finalize()
+    call.pass_time(2.5)
+    late = server.answer()
+    call.hear(late)
+    call.pass_time(0.1)
+    call.hear(late)
+    assert call.words == ["w1", "w2"]
