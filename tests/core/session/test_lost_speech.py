@@ -1,4 +1,4 @@
-"""The end of a stream: which words are waited for, and which speech is reported as lost."""
+"""Which speech is reported as lost at the end of a stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pulse_plugins.core.base.events import AudioLost
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.session.state import State
 from tests.support.call import Call
-from tests.support.hearing import spoken
+from tests.support.hearing import RATE, spoken
 
 pytestmark = pytest.mark.unit
 SOFT = 150  # of 32767: too soft to be speech for certain, and loud enough to be possible speech
@@ -144,3 +144,58 @@ def test_a_word_behind_the_mark_of_a_promoted_answer_is_lost() -> None:
     call.pass_time(3.0)
     assert call.words == ["w1"]
     assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(0.6, 0.4)]
+
+
+def test_a_click_at_the_end_is_no_lost_speech() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    server = call.connect()
+    call.say(1, 2, 3)
+    call.finalize()
+    call.hear(server.answer())
+    call.say(*[0] * 20)
+    call.feed(spoken(4)[: RATE // 5])  # 0.1 s
+    call.end()
+    call.pass_time(20.0)
+    assert call.session.state is State.CLOSED
+    assert call.lost == 0.0
+
+
+def test_lost_speech_begins_where_it_does() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.hear(server.answer())
+    call.say(*[0] * 20)
+    call.say(2, 3)
+    call.end()
+    call.pass_time(20.0)
+    [lost] = call.all(AudioLost)
+    assert lost.start == pytest.approx(4.2)
+    assert lost.duration == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(("after", "lost"), [((0,) * 10, 0.0), ((0,) * 10 + (2,), 2.2)])
+def test_silence_that_no_server_was_sent_is_not_lost(after: tuple[int, ...], lost: float) -> None:
+    """Seen in an outage at the end of a call: two seconds of silence were reported as lost."""
+    call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
+    server = call.connect()
+    call.say(1)
+    call.finalize()
+    call.hear(server.answer())
+    call.drop()
+    call.say(*after)
+    call.end()
+    call.pass_time(20.0)
+    assert call.session.state is State.CLOSED
+    assert call.lost == pytest.approx(lost, abs=0.06)
+
+
+def test_speech_that_no_server_ever_answered_is_reported_lost() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
+    call.connect()
+    call.say(1, 2, 3)
+    call.end()
+    call.pass_time(10.0)
+    assert call.session.state is State.CLOSED
+    assert call.lost == pytest.approx(0.6)
