@@ -99,7 +99,6 @@ class TranscriptAssembler:
             self._delivered,
             self._cut,
             self._finals,
-            self._heard,
         )
 
     # Messages.
@@ -137,7 +136,7 @@ class TranscriptAssembler:
             self.open_text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
         if placed.timed:
-            self._heard.reaches(placed.end)
+            self._heard.reaches(placed.end, now)
         if placed.text:
             self._words_since_answer = True
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
@@ -155,6 +154,8 @@ class TranscriptAssembler:
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
         ack = self._ack(placed, answer, words, sure)
+        if answer is not None and sure:
+            self._heard.reaches(self._buffer.seconds(answer.mark), now)
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:

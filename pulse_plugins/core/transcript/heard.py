@@ -1,10 +1,10 @@
 """How much of the audio that was sent the server has surely heard.
 
 Audio that was sent is not audio that was heard. Live audio is heard as fast as it is sent. A replay
-is sent at eight times real time, into buffers from which a slow server reads for seconds. Neither
-an interim nor a final without word times says how far the server was (docs/protocol.md, section
-4.3), so a lower bound is kept here: the server hears at `_SLOWEST` times real time at least, never
-more than it was sent, and it has heard the words of its finals.
+is sent at eight times real time, into buffers from which a slow server reads for seconds. An
+interim does not say how far the server was (docs/protocol.md, section 4.3), so a lower bound is
+kept here: the server hears at `_SLOWEST` times real time at least, never more than it was sent,
+and it has heard the words of its finals and the audio before a request that it answered.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ class HeardAudio:
         self._at = now
         return self._until
 
-    def reaches(self, time: float) -> None:
-        """A final has words up to this stream_time."""
-        self._until = max(self._until, time)
+    def reaches(self, time: float, now: float) -> None:
+        """A final tells of the audio before this stream_time."""
+        self._until = max(self.by(now), time)

@@ -18,7 +18,6 @@ from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import FinalizeRequests
 from pulse_plugins.core.transcript.finals import FinalBuilder
-from pulse_plugins.core.transcript.heard import HeardAudio
 from pulse_plugins.core.transcript.placement import Placed
 from pulse_plugins.core.transcript.untimed import keys_of, tokens
 from pulse_plugins.core.wire.stream_messages import Transcript
@@ -40,7 +39,6 @@ class Repetitions:
         delivered: The delivered words.
         cut: The word that a finalize request cut.
         finals: Knows the language.
-        heard: How much audio the server has heard.
     """
 
     def __init__(
@@ -52,7 +50,6 @@ class Repetitions:
         delivered: DeliveredWords,
         cut: CutWord,
         finals: FinalBuilder,
-        heard: HeardAudio,
     ) -> None:
         self._buffer = buffer
         self._energy = energy
@@ -61,11 +58,10 @@ class Repetitions:
         self._delivered = delivered
         self._cut = cut
         self._finals = finals
-        self._heard = heard
         self._is_fresh = False  # no interim of the open segment came yet
         self._last_keys: list[str] = []  # of the newest final on this connection
         self._last_timed = False
-        self._last_at = self._last_sent = self._last_heard = -inf
+        self._last_at = self._last_sent = -inf
         self._answered_at = -inf  # on the session's clock
         self._last_answer = ""  # the text of the newest marked final
 
@@ -75,7 +71,7 @@ class Repetitions:
         """A connection never repeats the finals of another one by itself."""
         self._is_fresh = True
         self._last_keys = []
-        self._last_at = self._last_sent = self._last_heard = -inf
+        self._last_at = self._last_sent = -inf
 
     def interim_came(self) -> None:
         """An interim with new words came: equal words in the next final are new."""
@@ -85,7 +81,7 @@ class Repetitions:
         """A final with text came."""
         self._is_fresh = True
         self._last_keys, self._last_timed = self._keys(text), timed
-        self._last_at, self._last_sent, self._last_heard = now, self._sent, self._heard.by(now)
+        self._last_at, self._last_sent = now, self._sent
 
     def answered(self, now: float) -> None:
         """A final answered a request."""
@@ -156,9 +152,9 @@ class Repetitions:
         return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
 
     def _after_last(self) -> float:
-        """stream_time at which the audio begins that the newest final cannot tell of."""
+        """stream_time at which the audio begins that the newest final hardly tells of."""
         start = self._coverage.start
-        return start if self._last_timed else max(start, self._last_heard)
+        return start if self._last_timed else max(start, self._last_sent)
 
     def _has_room(self, keys: list[str], start: float) -> bool:
         """Whether the certain speech that was sent from `start` on is long enough for the words."""

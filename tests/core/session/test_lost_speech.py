@@ -62,6 +62,18 @@ def test_a_server_has_heard_the_words_of_its_finals() -> None:
     assert call.lost == 0
 
 
+def test_a_server_has_heard_the_audio_before_a_request_that_it_answered() -> None:
+    call = replayed(1, *[0] * 9)
+    call.finalize()
+    call.hear(call.server.answer())
+    call.say(11)
+    call.hear(interim("w11"))
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1", "w11"]
+    assert call.lost == 0
+
+
 @pytest.mark.parametrize(("words", "lost"), [((), 0.0), ((2,), 0.2)])
 def test_the_words_of_a_promoted_interim_are_not_lost_with_the_connection(
     words: tuple[int, ...], lost: float

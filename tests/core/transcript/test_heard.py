@@ -45,10 +45,9 @@ def test_a_pause_of_the_audio_saves_up_nothing() -> None:
 
 def test_the_words_of_a_final_were_heard() -> None:
     made, _ = heard(held=8)
-    made.by(10.5)
-    made.reaches(6.0)
+    made.reaches(6.0, 10.5)
     assert made.by(11.0) == 7.0
-    made.reaches(3.0)
+    made.reaches(3.0, 11.0)
     assert made.by(11.0) == 7.0
 
 

@@ -103,20 +103,6 @@ def test_equal_words_after_the_answer_in_a_replay_come_twice(flags: bool) -> Non
     assert call.words == ["w1", "w1"]
 
 
-def test_equal_last_words_in_a_replay_come_twice() -> None:
-    call = Call(timed=False)
-    call.connect()
-    call.say(1, *[0] * 10, 1, *[0] * 5)
-    call.drop()
-    call.pass_time(0.0)
-    server = call.connect()
-    call.pass_time(0.5)
-    call.hear(server.final(server.words()[:1]))
-    call.end()
-    call.hear(server.final(is_last=True))
-    assert call.words == ["w1", "w1"]
-
-
 def interims(call: Call) -> list[str]:
     return [each.text for each in call.all(Interim)]
 
