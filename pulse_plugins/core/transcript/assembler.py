@@ -105,11 +105,9 @@ class TranscriptAssembler:
 
     def interim(self, message: Transcript, now: float) -> Interim | None:
         """The open segment as the server hears it now, or None when it says nothing new."""
-        text = message.text
-        if not _HAS_WORD.search(text) or self._repetitions.is_overtaken(text):
+        if not _HAS_WORD.search(message.text):
             return None
-        self._repetitions.interim_came()
-        if not (text := self._repetitions.without_known(text)):
+        if not (text := self._repetitions.new_in_interim(message.text)):
             return None
         self.open_text = text
         self._open_sent, self._open_heard = self._sent, self._heard.by(now)

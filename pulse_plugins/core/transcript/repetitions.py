@@ -73,10 +73,6 @@ class Repetitions:
         self._last_keys = []
         self._last_at = self._last_sent = -inf
 
-    def interim_came(self) -> None:
-        """An interim with new words came: equal words in the next final are new."""
-        self._is_fresh = False
-
     def final_came(self, text: str, *, timed: bool, now: float) -> None:
         """A final with text came."""
         self._is_fresh = True
@@ -89,15 +85,20 @@ class Repetitions:
 
     # Questions.
 
-    def is_overtaken(self, text: str) -> bool:
-        """Whether the first interim after a final only repeats that final.
+    def new_in_interim(self, text: str) -> str:
+        """What an interim says that was not delivered, or "".
 
-        It left the server first. It is new when the audio since then has room for its words.
+        The first interim after a final may have left the server before it, and then says nothing
+        new. Another one shows that equal words in the next final are new.
         """
-        if not self._is_fresh:
-            return False
-        keys = self._keys(text)
-        return self._says_again(keys) and not self._has_room(keys, self._after_last())
+        if self._is_fresh:
+            keys = self._keys(text)
+            if self._says_again(keys) and not self._has_room(keys, self._after_last()):
+                return ""
+            self._is_fresh = False
+        if self._delivered.may_repeat or self._cut.mark is not None:
+            return self._without_known(text)
+        return text
 
     def is_repeated(self, text: str, now: float, *, last: bool) -> bool:
         """Whether a final without word times says again what the final before it said.
@@ -127,21 +128,19 @@ class Repetitions:
         before, self._last_answer = self._last_answer, message.text
         return placed.repeated and message.text == before
 
-    def without_known(self, text: str) -> str:
-        """An interim without the words that were delivered before."""
-        if not (self._delivered.may_repeat or self._cut.mark is not None):
-            return text
-        words = tokens(text, self._finals.language)
-        keys = [plain(word) for word in words] if self._delivered.may_repeat else []
-        known, _ = self._delivered.overlap_of_text(keys, self._buffer.seconds(self._buffer.start))
-        known = known or int(self._cut.begins(words[0]))
-        return self._finals.gap.join(words[known:]) if known else text
-
     # Parts.
 
     @property
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
+
+    def _without_known(self, text: str) -> str:
+        """A text without its leading words that were delivered before."""
+        words = tokens(text, self._finals.language)
+        keys = [plain(word) for word in words] if self._delivered.may_repeat else []
+        known, _ = self._delivered.overlap_of_text(keys, self._buffer.seconds(self._buffer.start))
+        known = known or int(self._cut.begins(words[0]))
+        return self._finals.gap.join(words[known:]) if known else text
 
     def _keys(self, text: str) -> list[str]:
         return keys_of(text, self._finals.language)
