@@ -81,7 +81,14 @@ def test_a_cut_word_goes_on_to_the_end_of_its_sound() -> None:
     word.keep_from(0.3, new=True)
     word.stretch()
     assert word._delivered.overlap([timed_word("two", 0.36, 0.4)]) == 1
-    assert word._delivered.overlap([timed_word("two", 0.42, 0.6)]) == 0
+
+
+@pytest.mark.parametrize(("start", "same"), [(0.44, 1), (0.48, 0)])
+def test_the_rest_of_a_cut_word_may_be_reported_late(start: float, same: int) -> None:
+    word = asked_at(0.3, 0, 2, 0)
+    word.keep_from(0.3, new=True)
+    word.stretch()
+    assert word._delivered.overlap([timed_word("two", start, 0.6)]) == same
 
 
 def test_a_word_that_was_not_cut_does_not_go_on() -> None:
