@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.energy import FRAME, Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.text import plain
 from pulse_plugins.core.transcript.coverage import WORD_END
@@ -65,9 +65,16 @@ class CutWord:
         self.mark = None
         for offset in self._requests.sent_marks:
             mark = self._buffer.seconds(offset)
-            if abs(end - mark) <= WORD_END and (start := self._energy.word_start(mark)) < mark:
-                self.mark, self._start, self._word = mark, start, self._delivered.last
+            if abs(end - mark) <= WORD_END and self._goes_on(end, mark):
+                self.mark, self._word = mark, self._delivered.last
+                self._start = self._energy.word_start(mark)
                 return
+
+    def _goes_on(self, end: float, mark: float) -> bool:
+        """Whether the word that ended by then is under way at the mark, without a break before."""
+        if self._energy.word_start(mark) >= mark:
+            return False
+        return self._energy.word_end(end) > mark - FRAME
 
     def stretch(self) -> None:
         """Note how far the sound of the word went, before the next final is placed."""
