@@ -85,8 +85,8 @@ class TranscriptAssembler:
         self._delivered = DeliveredWords()
         self._timed = TimedPlacement(self._delivered)
         self._untimed = UntimedPlacement(self._delivered)
-        # stream_time up to which audio was sent, and surely heard, when the interim came
-        self._open_sent = self._open_heard = 0.0
+        self._open_sent = 0.0  # stream_time up to which audio was sent when the interim came
+        self._open_shown = 0.0  # stream_time before which the words began that it shows
         self._promoted_until = 0.0  # stream_time up to which promoted interims tell what was said
         self._words_since_answer = False
         self._heard = HeardAudio(buffer)
@@ -109,8 +109,10 @@ class TranscriptAssembler:
             return None
         if not (text := self._repetitions.new_in_interim(message.text)):
             return None
+        if not self.open_text and " " not in text.strip():
+            self._look_for_word(now)
         self.open_text = text
-        self._open_sent, self._open_heard = self._sent, self._heard.by(now)
+        self._open_sent, self._open_shown = self._sent, self._heard.shown_by(now)
         self._untimed.message_came(self._open_sent, now)
         if self.requests.waiting:
             self._reconsider(now)
@@ -280,6 +282,12 @@ class TranscriptAssembler:
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
 
+    def _look_for_word(self, now: float) -> None:
+        """The first interim of a segment shows a single word: look when that word began."""
+        onset = self.energy.certain_from(self._repetitions.after_last(), self._sent)
+        if onset is not None:
+            self._heard.shows(onset, now)
+
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words.
 
@@ -375,7 +383,7 @@ class TranscriptAssembler:
         keys = keys_of(text, self._finals.language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
         # An answer tells what was said before its mark, even if its interim came much later.
-        told = self.energy.word_end(min(self._open_heard, end))
+        told = self.energy.word_end(min(self._open_shown, end))
         self._promoted_until = max(self._promoted_until, told)
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 

@@ -93,7 +93,7 @@ class Repetitions:
         """
         if self._is_fresh:
             keys = self._keys(text)
-            if self._says_again(keys) and not self._has_room(keys, self._after_last()):
+            if self._says_again(keys) and not self._has_room(keys, self.after_last()):
                 return ""
             self._is_fresh = False
         if self._delivered.may_repeat or self._cut.mark is not None:
@@ -114,7 +114,7 @@ class Repetitions:
             return False
         keys = self._keys(text)
         if last:
-            return self._says_again(keys) and not self._has_room(keys, self._after_last())
+            return self._says_again(keys) and not self._has_room(keys, self.after_last())
         may_race = self._requests.expects_answer or now - self._answered_at < RACE
         if not may_race or keys != self._last_keys or now - self._last_at >= RACE:
             return False
@@ -127,6 +127,11 @@ class Repetitions:
         """Whether a marked final is only the last marked one, sent twice; notes the present one."""
         before, self._last_answer = self._last_answer, message.text
         return placed.repeated and message.text == before
+
+    def after_last(self) -> float:
+        """stream_time at which the audio begins that the newest final hardly tells of."""
+        start = self._coverage.start
+        return start if self._last_timed else max(start, self._last_sent)
 
     # Parts.
 
@@ -149,11 +154,6 @@ class Repetitions:
         """Whether these are the words of the newest final, or its first or last ones."""
         last = self._last_keys
         return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
-
-    def _after_last(self) -> float:
-        """stream_time at which the audio begins that the newest final hardly tells of."""
-        start = self._coverage.start
-        return start if self._last_timed else max(start, self._last_sent)
 
     def _has_room(self, keys: list[str], start: float) -> bool:
         """Whether the certain speech that was sent from `start` on is long enough for the words."""

@@ -211,3 +211,46 @@ def test_speech_that_no_server_ever_answered_is_reported_lost() -> None:
     call.pass_time(10.0)
     assert call.session.state is State.CLOSED
     assert call.lost == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("shown", "lost"), [("w1", [(0.4, 0.4)]), ("w1 w2", [])])
+def test_a_word_that_began_after_a_late_interim_had_left_the_server_is_lost(
+    shown: str, lost: list[tuple[float, float]]
+) -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.connect()
+    call.say(1, 0, 2, 0)
+    call.hear(interim(shown))
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == shown.split()
+    assert [(each.start, each.duration) for each in call.all(AudioLost)] == lost
+
+
+def test_a_word_behind_a_late_interim_is_lost_after_other_words_were_final() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    server = call.connect()
+    call.say(1, 0)
+    call.hear(server.final())
+    call.say(0, 2, 0, 3, 0)
+    call.hear(interim("w2"))
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1", "w2"]
+    assert [(each.start, each.duration) for each in call.all(AudioLost)] == [(1.0, 0.4)]
+
+
+def test_an_interim_that_is_sent_again_in_a_pause_is_not_late() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.connect()
+    call.say(1)
+    call.hear(interim("w1"))
+    call.say(*[0] * 6)
+    call.hear(interim("w1"))
+    call.say(2)
+    call.hear(interim("w1 w2"))
+    call.say(0)
+    call.end()
+    call.pass_time(3.0)
+    assert call.words == ["w1", "w2"]
+    assert call.lost == 0

@@ -60,3 +60,23 @@ def test_another_connection_has_heard_nothing_of_what_is_held() -> None:
     while buffer.unsent:
         buffer.next_packet()
     assert made.by(20.0) == 1.0
+
+
+@pytest.mark.parametrize(("onset", "shown"), [(3.5, 3.52), (2.8, 3.02), (0.5, 3.02)])
+def test_words_that_began_within_the_delay_of_an_interim_are_not_shown(
+    onset: float, shown: float
+) -> None:
+    made, buffer = heard(held=0)
+    for _ in range(4):
+        buffer.append_sent(SECOND)
+    assert made.by(12.0) == 4.0
+    made.shows(onset, 12.0)
+    assert made.shown_by(12.0) == pytest.approx(shown)
+
+
+def test_an_interim_without_delay_shows_what_was_heard() -> None:
+    made, _ = heard(held=4)
+    made.shows(1.0, 10.5)
+    assert made.shown_by(10.5) == 1.0
+    made.shows(2.0, 10.5)  # it is shown before it was surely heard
+    assert made.shown_by(10.5) == 1.0
