@@ -12,18 +12,20 @@ class Timer(enum.IntEnum):
     """What may be due, in the order in which it happens; a number is quick to look up."""
 
     RETRY = 1
-    OUTAGE = 2
-    ANSWER = 3
-    SWITCH_RETRY = 4
-    TAKE_OVER = 5
-    CLOSE = 6
-    STALL = 7
-    KEEPALIVE = 8
-    PACE = 9
+    HANDSHAKE = 2
+    OUTAGE = 3
+    ANSWER = 4
+    SWITCH_RETRY = 5
+    TAKE_OVER = 6
+    CLOSE = 7
+    STALL = 8
+    KEEPALIVE = 9
+    PACE = 10
 
 
 TIMERS: dict[Timer, tuple[str, str]] = {
     Timer.RETRY: ("a connection is wanted and none is open", "open the next one"),
+    Timer.HANDSHAKE: ("a handshake is under way, and the input has ended", "try another one"),
     Timer.OUTAGE: ("trouble without progress began", "fail with the newest error"),
     Timer.ANSWER: ("a finalize request was sent", "answer it with the newest interim, or empty"),
     Timer.SWITCH_RETRY: ("a connection with changed options was refused", "try it again"),
