@@ -81,8 +81,8 @@ class InputClock:
         self._pauses = _Gaps()
         self._silence = _Gaps()
 
-    def pushed(self, duration: float, now: float, *, waited: bool) -> None:
-        """A frame was given.
+    def pushed(self, duration: float, now: float, *, waited: bool) -> float:
+        """A frame was given; returns `ahead`.
 
         Args:
             duration: Its length.
@@ -99,6 +99,7 @@ class InputClock:
         elif late < -_PAUSE and total > 0:  # it was no pause: the audio came after all
             self._pauses.note(self.until, max(0.0, total + late))
         self.until += duration
+        return self._pauses.total - total - late
 
     def left_out(self, seconds: float) -> None:
         """So much silence came that was not given."""
@@ -243,8 +244,7 @@ class AudioInput:
             return
         if left_out:
             self._clock.left_out(left_out)
-        self._clock.pushed(seconds, now, waited=waited)
-        self._is_live = self._clock.ahead(now) <= _AHEAD
+        self._is_live = self._clock.pushed(seconds, now, waited=waited) <= _AHEAD
         self._eager.audio(data, seconds)
         self.unreported += seconds
         self.engine.push(data)

@@ -8,19 +8,19 @@ from __future__ import annotations
 import enum
 
 
-class Timer(enum.Enum):
-    """What may be due."""
+class Timer(enum.IntEnum):
+    """What may be due, in the order in which it happens; a number is quick to look up."""
 
-    RETRY = "retry"
-    HANDSHAKE = "handshake"
-    OUTAGE = "outage"
-    ANSWER = "answer"
-    SWITCH_RETRY = "switch_retry"
-    TAKE_OVER = "take_over"
-    CLOSE = "close"
-    STALL = "stall"
-    KEEPALIVE = "keepalive"
-    PACE = "pace"
+    RETRY = 1
+    HANDSHAKE = 2
+    OUTAGE = 3
+    ANSWER = 4
+    SWITCH_RETRY = 5
+    TAKE_OVER = 6
+    CLOSE = 7
+    STALL = 8
+    KEEPALIVE = 9
+    PACE = 10
 
 
 TIMERS: dict[Timer, tuple[str, str]] = {

@@ -241,12 +241,7 @@ class Session:
         taken, self._connections.commands = self._connections.commands, []
         return taken
 
-    @property
-    def has_work(self) -> bool:
-        """Whether the driver has more to do than to write live audio."""
-        return bool(self.buffer.unsent or self._connections.commands or self.events)
-
-    def next_outgoing(self, connection_id: int, now: float) -> bytes | memoryview | str | None:
+    def next_outgoing(self, connection_id: int, now: float) -> bytes | str | None:
         """What goes out on this connection next, or None: nothing, or not yet."""
         connections = self._connections
         connection = connections.current

@@ -57,7 +57,7 @@ def test_another_connection_has_heard_nothing_of_what_is_held() -> None:
     buffer.ack(100)
     buffer.rewind()
     made.connection_changed(20.0)
-    while buffer.unsent:
+    while buffer.has_unsent:
         buffer.next_packet()
     assert made.by(20.0) == 1.0
 
