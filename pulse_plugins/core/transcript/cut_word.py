@@ -78,9 +78,12 @@ class CutWord:
 
     def stretch(self) -> None:
         """Note how far the sound of the word went, before the next final is placed."""
-        if self.mark is not None:
-            until = self._energy.word_end(self.mark) + WORD_END  # word times are this coarse
-            self._word.latest = max(self._word.latest, until)
+        if self.mark is None:
+            return
+        until = self._energy.word_end(self.mark)
+        if until > self.mark:
+            until += WORD_END  # word times are this coarse
+        self._word.latest = max(self._word.latest, until)
 
     def begins(self, first_word: str) -> bool:
         """Whether this first word of a text without times is the rest of the cut word."""
