@@ -36,7 +36,7 @@ from pulse_plugins.livekit import framework
 from pulse_plugins.livekit.audio_input import AudioInput, InputClock
 from pulse_plugins.livekit.options import Settings, StreamOptions
 from pulse_plugins.livekit.prewarm import Prewarmed
-from pulse_plugins.livekit.reports import Reports, fatal_error
+from pulse_plugins.livekit.reports import Reports, fatal_error, usage_metrics
 from pulse_plugins.livekit.speech_data import Speaker, SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
 from pulse_plugins.livekit.weak_listener import Alarm, WeakListener, call_on
@@ -63,8 +63,6 @@ class SpeechStream(stt.RecognizeStream):
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
         framework.read_events_directly(self)
-        self._used = used = aio.Chan[SpeechEvent]()
-        self._task.add_done_callback(lambda _: used.close())
         framework.end_with_their_stream((self._task, self._metrics_task))
         self._options = StreamOptions(settings, keyterms, conn_options)
         self._keyterms_wait = False  # for the end of speech
@@ -199,6 +197,13 @@ class SpeechStream(stt.RecognizeStream):
         self._events.follow(options.settings)
         self._apply()
 
+    def report_usage(self) -> None:
+        """Report all audio that was pushed and not reported yet, if this loop is the stream's."""
+        with suppress(StreamClosedError, RuntimeError):
+            if asyncio.get_running_loop() is self._loop:
+                self._input.pass_on()
+                self._report_usage(at_least=0.0)
+
     def update_keyterms(self, keyterms: Iterable[str]) -> None:
         """Replace the keyterms of the session. The change waits for the end of the present speech.
 
@@ -241,11 +246,11 @@ class SpeechStream(stt.RecognizeStream):
             raise failure
 
     async def _metrics_monitor_task(self, event_aiter: AsyncIterable[SpeechEvent]) -> None:
-        """Let the framework measure by the events that it measures, not by all: each wakes a task.
+        """Do nothing: `_report_usage` emits the metrics itself.
 
-        As it stands the base class looks at usage, and at finals to count its own retries.
+        The base class would read all events in a task, and a session that closes stops listening
+        before the task runs.
         """
-        await super()._metrics_monitor_task(self._used)
 
     async def _pump(self) -> None:
         """Take all input there is, and tell the engine when it ends."""
@@ -368,5 +373,4 @@ class SpeechStream(stt.RecognizeStream):
         usage = self._input.usage(at_least=at_least, request_id=self._events.session_id)
         if usage is not None:
             self._emit(usage)
-            if not self._used.closed:
-                self._used.send_nowait(usage)
+            self._stt.emit("metrics_collected", usage_metrics(self._stt, usage))
