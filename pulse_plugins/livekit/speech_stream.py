@@ -14,6 +14,7 @@ import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from livekit import rtc
@@ -63,7 +64,7 @@ class SpeechStream(stt.RecognizeStream):
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
         framework.read_events_directly(self)
-        framework.end_with_their_stream((self._task, self._metrics_task))
+        framework.end_with_their_stream(framework.tasks_of(self))
         self._options = StreamOptions(settings, keyterms, conn_options)
         self._keyterms_wait = False  # for the end of speech
         self._prewarmed = prewarmed
@@ -92,7 +93,7 @@ class SpeechStream(stt.RecognizeStream):
     @property
     def is_live(self) -> bool:
         """Whether the stream still takes audio."""
-        return not self._task.done()
+        return not self._event_ch.closed
 
     @property
     def session_id(self) -> str:
@@ -111,9 +112,9 @@ class SpeechStream(stt.RecognizeStream):
 
     @start_time_offset.setter
     def start_time_offset(self, value: float) -> None:
-        if value < 0:
-            raise ValueError("start_time_offset must be non-negative")
-        self._start_time_offset = value
+        base: Any = stt.RecognizeStream.start_time_offset
+        base.fset(self, value)
+        self._build.offset = value
         self._build.counts_pauses = True
         if self._options.settings.split_speakers is None:
             self._build.splits_speakers = False
@@ -136,8 +137,8 @@ class SpeechStream(stt.RecognizeStream):
                 self._report_usage(at_least=_USAGE_EVERY)
             if taken:
                 return
-        self._check_input_not_ended()
-        self._check_not_closed()
+        if self._input_ch.closed or self._event_ch.closed:
+            super().flush()  # it raises what all input raises then
         self._waits = False  # until all that is queued has been passed on
         self._input_ch.send_nowait(frame)
 
@@ -167,7 +168,7 @@ class SpeechStream(stt.RecognizeStream):
         Called from another event loop, this asks the stream to end and does not wait.
         """
         if self._loop is not asyncio.get_running_loop():
-            return call_on(self._loop, self._task.cancel)
+            return call_on(self._loop, partial(self._on_over, None))
         self._waits = False  # whoever goes on pushing is told
         await super().aclose()
 
@@ -326,7 +327,6 @@ class SpeechStream(stt.RecognizeStream):
     def _on_event(self, event: Event) -> None:
         """The engine tells something."""
         now = self._time()
-        self._build.offset = self._start_time_offset
         if isinstance(event, Interim):  # most of them are, and nobody else wants to know
             self._events.handle(event, now)
         else:
