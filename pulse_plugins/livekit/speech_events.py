@@ -235,7 +235,7 @@ class SpeechEvents:
             self._started_at = at
         else:
             self._start(at, now)
-        self._server.started()
+        self._server.started(at)
         self._caller.is_reported()
         self._changed_at = now
 
@@ -312,7 +312,7 @@ class SpeechEvents:
     @property
     def _is_whole(self) -> bool:
         """Whether all words of the speech are in closed segments."""
-        return not self._interim and self._server.is_whole
+        return not self._interim and self._server.is_whole(self._caller)
 
     def _is_over_and_quiet(self) -> bool:
         """Whether the server ended the speech and the audio since then holds no other."""
