@@ -223,6 +223,12 @@ async def test_a_soft_word_before_a_commit_is_in_its_turn(latency: float) -> Non
             ),
             id="other options in the middle of the last word",
         ),
+        pytest.param(
+            "vad",
+            {"latency": 1.2, "vad": False},
+            (Say(2), *_END, Say(7), Handoff(), *_END, Say(3), *_END),
+            id="a turn that no detector hears, because the agent changes at its end",
+        ),
     ],
 )
 async def test_turns_that_were_split_or_joined_once(
