@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import suppress
+from math import ceil
 
 from livekit import rtc
 from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
@@ -235,6 +236,7 @@ class AudioInput:
             data, self._gathered = self._gathered, []
             samples, self._gathered_samples = self._gathered_samples, 0
             self._accept(data, samples, self.newest, waited=True)
+            self._look_what_is_missing()
 
     def _accept(self, pieces: list[memoryview], samples: int, now: float, *, waited: bool) -> None:
         """Take audio that belongs together; its last frame came at `now`."""
@@ -291,5 +293,9 @@ class AudioInput:
 
     def _follow(self, source: AudioFormat) -> None:
         self._rate, self._channels = source.sample_rate, source.channels
+        self._look_what_is_missing()
+
+    def _look_what_is_missing(self) -> None:
+        """Gather as much as completes a packet: the engine may hold a part of one."""
         assert self.engine is not None
-        self._wanted_samples = round(self.engine.packet_seconds * source.sample_rate)
+        self._wanted_samples = ceil(self.engine.missing_seconds * self._rate - 1e-6)
