@@ -81,7 +81,7 @@ class CutWord:
         if self.mark is None:
             return
         until = self._energy.word_end(self.mark)
-        if until > self.mark:
+        if until >= self.mark + FRAME:  # less is where the frames lie
             until += WORD_END  # word times are this coarse
         self._word.latest = max(self._word.latest, until)
 
