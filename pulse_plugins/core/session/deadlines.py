@@ -8,22 +8,24 @@ from __future__ import annotations
 import enum
 
 
-class Timer(enum.Enum):
-    """What may be due."""
+class Timer(enum.IntEnum):
+    """What may be due, in the order in which it happens; a number is quick to look up."""
 
-    RETRY = "retry"
-    OUTAGE = "outage"
-    ANSWER = "answer"
-    SWITCH_RETRY = "switch_retry"
-    TAKE_OVER = "take_over"
-    CLOSE = "close"
-    STALL = "stall"
-    KEEPALIVE = "keepalive"
-    PACE = "pace"
+    RETRY = 1
+    HANDSHAKE = 2
+    OUTAGE = 3
+    ANSWER = 4
+    SWITCH_RETRY = 5
+    TAKE_OVER = 6
+    CLOSE = 7
+    STALL = 8
+    KEEPALIVE = 9
+    PACE = 10
 
 
 TIMERS: dict[Timer, tuple[str, str]] = {
     Timer.RETRY: ("a connection is wanted and none is open", "open the next one"),
+    Timer.HANDSHAKE: ("a handshake is under way, and the input has ended", "try another one"),
     Timer.OUTAGE: ("trouble without progress began", "fail with the newest error"),
     Timer.ANSWER: ("a finalize request was sent", "answer it with the newest interim, or empty"),
     Timer.SWITCH_RETRY: ("a connection with changed options was refused", "try it again"),
