@@ -82,7 +82,8 @@ class CutWord:
             return
         until = self._energy.word_end(self.mark)
         if until >= self.mark + FRAME:  # less is where the frames lie
-            until += WORD_END  # word times are this coarse
+            # The rest lasts a frame at least, and word times may be late by WORD_END.
+            until += WORD_END - FRAME
         self._word.latest = max(self._word.latest, until)
 
     def begins(self, first_word: str) -> bool:

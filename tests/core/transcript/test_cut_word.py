@@ -87,7 +87,7 @@ def test_a_cut_word_goes_on_to_the_end_of_its_sound() -> None:
     assert word._delivered.overlap([timed_word("two", 0.36, 0.4)]) == 1
 
 
-@pytest.mark.parametrize(("start", "same"), [(0.44, 1), (0.48, 0)])
+@pytest.mark.parametrize(("start", "same"), [(0.425, 1), (0.44, 0)])
 def test_the_rest_of_a_cut_word_may_be_reported_late(start: float, same: int) -> None:
     word = asked_at(0.3, 0, 2, 0)
     word.keep_from(0.3, new=True)
