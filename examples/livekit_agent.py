@@ -148,9 +148,11 @@ async def listen(path: Path) -> None:
 
         caller = FileInput(path)
         session.input.audio = caller
-        await session.start(Repeater(), record=False)
-        await caller.ended.wait()
-        await session.aclose()
+        try:
+            await session.start(Repeater(), record=False)
+            await caller.ended.wait()
+        finally:
+            await session.aclose()  # before the STT, which it still feeds
 
 
 def main() -> None:

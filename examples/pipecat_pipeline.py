@@ -166,14 +166,18 @@ async def listen(path: Path) -> None:
         async def on_pipeline_started(_: PipelineWorker, __: Frame) -> None:
             started.set()
 
+        async def play_when_started() -> None:
+            await started.wait()
+            await play(path, worker)
+
         started = asyncio.Event()
         worker.add_event_handler("on_pipeline_started", on_pipeline_started)
         runner = WorkerRunner()
         await runner.add_workers(worker)
-        running = asyncio.create_task(runner.run())
-        await started.wait()
-        await play(path, worker)
-        await running
+        async with asyncio.TaskGroup() as tasks:
+            playing = tasks.create_task(play_when_started())
+            await runner.run()  # to the end of the recording, or to Ctrl-C
+            playing.cancel()
 
 
 def main() -> None:

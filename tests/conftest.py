@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NoReturn
 
 import pytest
@@ -176,17 +177,37 @@ def api_key() -> str:
     return API_KEY
 
 
+_loguru_sinks: list[Callable[[str], None]] = []  # of the test that runs
+_loguru_handler = -1  # none yet
+
+
+@contextmanager
+def _loguru_also(lines: list[str]) -> Iterator[None]:
+    """Add what Pipecat's logger writes, which does not pass through `logging`.
+
+    One handler stays for all tests: to add one takes Loguru 2 ms. Some tests remove all handlers.
+    """
+    global _loguru_handler
+    loguru = sys.modules.get("loguru")
+    if loguru and _loguru_handler not in loguru.logger._core.handlers:
+        _loguru_handler = loguru.logger.add(_to_the_test, level="INFO")
+    _loguru_sinks.append(lines.append)
+    try:
+        yield
+    finally:
+        _loguru_sinks.clear()
+
+
+def _to_the_test(line: str) -> None:
+    for sink in _loguru_sinks:
+        sink(line)
+
+
 @pytest.fixture(autouse=True)
 def private_logs() -> Iterator[Watch]:
     """Fail a test when a key or a marked transcript reached a log above debug."""
-    with watching() as watch:
-        loguru = sys.modules.get("loguru")  # Pipecat's; it does not pass through `logging`
-        sink = loguru.logger.add(watch.lines.append, level="INFO") if loguru else None
-        try:
-            yield watch
-        finally:
-            if loguru and sink is not None:
-                loguru.logger.remove(sink)
+    with watching() as watch, _loguru_also(watch.lines):
+        yield watch
     leaks = watch.leaks()
     assert not leaks, f"secrets reached a log: {', '.join(leaks)}"
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import loguru
 import pytest
 
 from tests.conftest import FIRST
@@ -41,6 +42,15 @@ def test_a_secret_above_debug_is_seen_whoever_logs_it(log: Log, private_logs: Wa
     log(logger)
     assert len(private_logs.leaks()) == 1
     private_logs.records.clear()  # seen, and meant
+
+
+@pytest.mark.parametrize("removed", [True, False])  # a test may remove all handlers
+def test_a_secret_in_pipecats_log_is_seen(removed: bool, private_logs: Watch) -> None:
+    loguru.logger.info(f"heard {MARKED_WORD}")
+    assert private_logs.leaks() == [f"loguru: {MARKED_WORD}"]
+    private_logs.lines.clear()
+    if removed:
+        loguru.logger.remove()
 
 
 def test_debug_may_show_what_was_heard(private_logs: Watch) -> None:

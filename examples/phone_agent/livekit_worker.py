@@ -239,8 +239,11 @@ async def play(lines: Sequence[str], store: BookingStore, pulse_url: str | None)
         session.on("close", lambda _: ended.set())
         ear = Earpiece()
         session.input.audio, session.output.audio = Mouth(lines, ear), ear
-        await session.start(Receptionist(brain), record=False)
-        await ended.wait()
+        try:
+            await session.start(Receptionist(brain), record=False)
+            await ended.wait()
+        finally:
+            await session.aclose()  # before the STT, which it still feeds
     return brain.dialogue
 
 

@@ -113,7 +113,9 @@ async def run(hearing: Hearing, options: PulseOptions) -> None:
     caller = _Caller(hearing)
     session.input.audio = caller
     with _counting(hearing):
-        await session.start(_Listener(hearing), record=False)
-        await caller.ended.wait()
-        await session.aclose()
-        await stt.aclose()
+        try:
+            await session.start(_Listener(hearing), record=False)
+            await caller.ended.wait()
+        finally:
+            await session.aclose()  # before the STT, which it still feeds
+            await stt.aclose()

@@ -82,11 +82,11 @@ def pairs(names: dict[str, dict[str, Any]], played: Sequence[Call], every: int) 
     return [pytest.param(call, name, id=f"{call.name}-{name}") for call, name in chosen]
 
 
-@pytest.mark.parametrize(("call", "latency"), pairs(LATENCIES, calls.ALL, 2))
+@pytest.mark.parametrize(("call", "latency"), pairs(LATENCIES, calls.ALL, 3))
 async def test_every_call_at_every_latency(call: Call, latency: str) -> None:
     check(call, await play_to_stream(call, **LATENCIES[latency]))
 
 
-@pytest.mark.parametrize(("call", "habits"), pairs(HABITS, OF_EVERY_KIND, 2))
+@pytest.mark.parametrize(("call", "habits"), pairs(HABITS, OF_EVERY_KIND, 3))
 async def test_every_call_on_a_server_of_every_habit(call: Call, habits: str) -> None:
     check(call, await play_to_stream(call, latency=0.3, **HABITS[habits]))

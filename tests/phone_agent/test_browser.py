@@ -120,7 +120,7 @@ async def test_a_call_is_shown_as_it_happens(microphone: Path, tmp_path: Path) -
             agent(f"sqlite:///{tmp_path}/b.db", pulse=pulse) as answering,
         ):
             async with browser_with(*arguments) as calling, page_of(answering, calling) as page:
-                await call_and_cut(page)
+                await call_and_cut(page, pulse)
                 assert answering.browser_lines.open == 1
                 assert answering.lines.open == 0
             await all_free(answering.browser_lines)
@@ -128,7 +128,7 @@ async def test_a_call_is_shown_as_it_happens(microphone: Path, tmp_path: Path) -
         await recognizer.close()
 
 
-async def call_and_cut(page: Page) -> None:
+async def call_and_cut(page: Page, pulse: PulseServer) -> None:
     await page.focus("#call")
     await page.keyboard.press("Enter")
     await page.wait_for_selector("#state.live", timeout=PATIENCE)
@@ -152,7 +152,9 @@ async def call_and_cut(page: Page) -> None:
     assert all(float(seconds) > 0.5 for seconds in answers)
     assert await page.inner_text("[data-slot=party]") == "four people"
     assert await page.inner_text("[data-slot=time]") == "half past seven in the evening"
-    assert await page.inner_text("#reconnects") == "1"
+    # One is the cut; a recognizer that falls far behind on a busy machine costs another.
+    assert len(pulse.connections) >= 2
+    assert await page.inner_text("#reconnects") == str(len(pulse.connections) - 1)
     assert float((await page.inner_text("#lost")).split()[0]) == 0.0
 
 
