@@ -93,7 +93,12 @@ class Driver:
                 and socket.web.is_free()
                 and session.outgoing.live(packet, socket.connection, now)
             ):
-                socket.web.send(packet)
+                try:
+                    socket.web.send(packet)
+                except Exception as failed:
+                    self._give_up(socket.connection, failed)
+                    socket = None
+                    all_sent = False
             else:
                 session.audio(packet, now)
                 all_sent = False
@@ -155,8 +160,11 @@ class Driver:
         if self._sockets:
             now = self._time()
             for connection, socket in self._sockets.items():
-                while self._send_next(connection, socket, now):
-                    pass
+                try:
+                    while self._send_next(connection, socket, now):
+                        pass
+                except Exception as failed:
+                    self._give_up(connection, failed)
         if session.events or session.state is _CLOSED:
             self._dispatch()
         self._arm()
@@ -187,13 +195,23 @@ class Driver:
 
     async def _write(self, connection: int, socket: _Socket) -> None:
         """Write at the pace of a socket that is full."""
-        while (message := self.session.next_outgoing(connection, self._time())) is not None:
-            await socket.web.send_patiently(message)
-            self.progress.set()
-            self._dispatch()
+        try:
+            while (message := self.session.next_outgoing(connection, self._time())) is not None:
+                await socket.web.send_patiently(message)
+                self.progress.set()
+                self._dispatch()
+                self._arm()
+        except Exception as failed:
+            self._give_up(connection, failed)
+            self.step()
+        else:
+            socket.writer = None
             self._arm()
-        socket.writer = None
-        self._arm()
+
+    def _give_up(self, connection: int, failed: Exception) -> None:
+        """End a connection after an unexpected exception; the session opens another one."""
+        self.session.disconnected(connection, _internal(failed), self._time())
+        self._tasks[connection].cancel()
 
     def _dispatch(self) -> None:
         session = self.session
@@ -274,8 +292,7 @@ class Driver:
         try:
             is_calm = session.received(connection, message, self._time())
         except Exception as failed:
-            session.disconnected(connection, _internal(failed), self._time())
-            self._tasks[connection].cancel()
+            self._give_up(connection, failed)
         if not is_calm:
             self.step()
         elif session.events:
