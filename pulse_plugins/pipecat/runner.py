@@ -16,7 +16,7 @@ from loguru import logger
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.audio.formats import AudioFormat
-from pulse_plugins.core.base.errors import PulseError, StreamClosedError
+from pulse_plugins.core.base.errors import InternalError, PulseError, StreamClosedError
 from pulse_plugins.core.base.events import (
     AudioLost,
     Connected,
@@ -135,6 +135,7 @@ class StreamRunner:
         self._now = asyncio.get_running_loop().time
         self.source = source
         self._warned = False  # of audio of several people
+        self._has_crashed = False  # an unexpected exception came after the last final
         self._former = AudioUsage()  # of streams before this one
         self._open()
 
@@ -245,12 +246,36 @@ class StreamRunner:
                 if isinstance(event, (Interim, Final, SpeechStarted, SpeechEnded)):
                     self._note_words(event)
                     await emitter.take(event)
+                    if isinstance(event, Final) and event.text:
+                        self._has_crashed = False
                 else:
                     await self._handle(event, emitter)
         except PulseError as error:
             await emitter.flush()
             await self._set_connected(False)
             await self._failed(error)
+        except Exception as failed:
+            await self._crashed(stream, emitter, failed)
+
+    async def _crashed(self, stream: PulseStream, emitter: Emitter, failed: Exception) -> None:
+        """End a stream whose events nobody reads any more; the next audio opens another one.
+
+        If two streams in a row end like this and no final came between, the service is unusable:
+        otherwise each frame of audio would open a connection.
+        """
+        # Only the type: the text of the exception may hold words of a transcript.
+        error = InternalError(f"an unexpected {type(failed).__name__} ended the stream")
+        is_permanent, self._has_crashed = self._has_crashed, True
+        stream.abort()
+        with suppress(Exception):  # what is held is worth a try
+            await emitter.flush()
+        await self._set_connected(False)
+        await self._host.push_error(
+            str(error),
+            exception=error,
+            category=category(error),
+            force_treat_as_permanent=is_permanent,
+        )
 
     async def _handle(self, event: ConnectionEvent, emitter: Emitter) -> None:
         match event:
