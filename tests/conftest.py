@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from pulse_plugins.core.session.endpoint_health import shared_health
 from tests.support.privacy import API_KEY, Watch, watching
+from tests.support.programs import Preloading
 from tests.support.virtual_time import VirtualLoop
 
 _DECIDES = (
@@ -38,6 +39,7 @@ _DECIDES = (
     "TWILIO_AUTH_TOKEN",
     "TWILIO_SHARED_KEY_SECRET",
 )
+_PRELOADING = pytest.StashKey[Preloading]()
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
 
 # What has no socket and no process in it, by folder; files elsewhere are marked where they are.
@@ -92,6 +94,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Imports and test items are a million objects that live to the end: the collector need not
     # look at them again and again. `pytest_collection_finish` starts it.
     gc.disable()
+    if not hasattr(config, "workerinput"):  # one for all workers
+        config.stash[_PRELOADING] = Preloading()
 
 
 def pytest_asyncio_loop_factories(
@@ -123,6 +127,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Let the process end as usual: extension modules report what is not collected."""
     gc.unfreeze()
+    if _PRELOADING in config.stash:
+        config.stash[_PRELOADING].close()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

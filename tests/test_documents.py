@@ -29,6 +29,7 @@ from docs import options_table, tables
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
 from tests.support import typed
+from tests.support.programs import running
 
 ROOT = Path(__file__).parent.parent
 PATHS = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -230,16 +231,10 @@ def test_every_block_is_one_that_a_test_runs(page: Path) -> None:
 async def test_an_example_runs_as_typed_without_a_key(command: str) -> None:
     _, *words = shlex.split(command)
     without = {"SMALLEST_API_KEY", "PULSE_URL"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *words,
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name not in without}
-        | {"PYTHONPATH": PATHS},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 100)
+    variables = {name: value for name, value in os.environ.items() if name not in without}
+    variables["PYTHONPATH"] = PATHS
+    async with running(*words, environment=variables, joined=True) as process:
+        out, _ = await asyncio.wait_for(process.communicate(), 100)
     assert process.returncode == 0, out.decode()
     assert "robert miller" in out.decode().lower()
 

@@ -9,8 +9,8 @@ from math import inf
 from pulse_plugins.core.base.events import Final
 from pulse_plugins.core.transcript.utterance import joined_final
 from pulse_plugins.livekit.framework import TurnMode
+from pulse_plugins.livekit.turn_ending import DETECTED
 
-DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
 SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
 _AT_MARK = 0.1  # seconds by which the reported end of a word may be late
 # Seconds of silence after which the session's voice detector has flushed (0.55 s after speech), or

@@ -40,12 +40,12 @@ from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
-from pulse_plugins.livekit.open_flushes import DETECTED, SAME_TURN, OpenFlushes
+from pulse_plugins.livekit.open_flushes import SAME_TURN, OpenFlushes
 from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
-from pulse_plugins.livekit.turn_ending import QUIET_HOLD, ModeReader, TurnEnding
+from pulse_plugins.livekit.turn_ending import DETECTED, QUIET_HOLD, ModeReader, TurnEnding
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
 _LOST_END = 2.0  # seconds without text: the server may not report this end
@@ -275,7 +275,7 @@ class SpeechEvents:
             return
         if self._holds_for == 0.0:
             self._end_if_whole(now)
-        elif self._is_over_and_quiet():
+        elif self.turns.begins_replies(self._flushes.newest) and self._is_over_and_quiet():
             self._send_preflight(self.eager.complete())
 
     def _close_if_quiet(self, now: float) -> None:

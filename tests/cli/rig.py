@@ -23,6 +23,7 @@ from pulse_plugins.cli.application import run
 from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+from tests.support.programs import Running, running
 
 RATE = 16_000
 _ENVIRONMENT = ("PATH", "HOME", "PYTHONPATH", "LANG", "VIRTUAL_ENV", "SYSTEMROOT")
@@ -53,7 +54,7 @@ class Ended:
 class Program:
     """A command in a process of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Running) -> None:
         self._process = process
 
     async def line(self) -> str:
@@ -80,7 +81,7 @@ class Program:
     def kill(self) -> None:
         """End it without a warning, if it has not ended."""
         if self._process.returncode is None:
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
 
 
 # The superuser may write anywhere, except without these two capabilities.
@@ -93,19 +94,22 @@ LIKE_A_USER = (
 async def program(
     *words: str, before: Sequence[str] = (), stdout: int | None = None, **environment: str
 ) -> AsyncIterator[Program]:
-    """Start `pulse-plugins` with these words.
+    """Start `pulse-plugins` with these words, as a copy of a process that has imported it.
 
     Args:
-        before: A command that starts it.
+        before: A command that starts it; this and variables of Python need a new interpreter.
         stdout: A file descriptor for what it prints; by default the test reads it.
     """
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    arguments = ("-m", "pulse_plugins.cli", *words)
+    if not before and not any(name.startswith("PYTHON") for name in environment):
+        async with running(*arguments, environment={**kept, **environment}, stdout=stdout) as it:
+            yield Program(it)
+        return
     process = await asyncio.create_subprocess_exec(
         *before,
         sys.executable,
-        "-m",
-        "pulse_plugins.cli",
-        *words,
+        *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
         stderr=asyncio.subprocess.PIPE,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pulse_plugins.cli import demo as command
 from pulse_plugins.cli.exits import Exit
 from tests.cli.rig import program
 
@@ -64,3 +65,24 @@ async def test_the_cloud_needs_a_key() -> None:
     assert line["event"] == "error"
     assert "SMALLEST_API_KEY" in line["message"]
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "played"),
+    [
+        ({"pipecat", "livekit"}, None, ("pipecat", "livekit")),
+        ({"pipecat"}, None, ("pipecat",)),
+        ({"livekit"}, None, ("livekit",)),
+        (set(), None, ("pipecat", "livekit")),
+        ({"pipecat"}, "both", ("pipecat", "livekit")),
+        ({"pipecat"}, "livekit", ("livekit",)),
+    ],
+)
+def test_without_a_choice_the_installed_frameworks_get_the_call(
+    installed: set[str],
+    wanted: command.Framework | None,
+    played: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "is_installed", lambda name: name.partition(".")[0] in installed)
+    assert command.chosen_frameworks(wanted) == played

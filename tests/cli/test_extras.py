@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,31 +19,55 @@ from tests.cli.rig import record
 HERE = Path(__file__).parents[2]
 # What other extras bring, as if only `cli` were installed.
 ABSENT = "pocketsphinx soundfile text_to_num pipecat livekit opentelemetry sounddevice".split()
+# Each command runs in a copy of one process, which has imported what every command imports.
 START = f"""
-import sys
+import json, os, sys
 class Absent:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {ABSENT!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name.partition(".")[0])
 sys.meta_path.insert(0, Absent())
-from pulse_plugins.cli.__main__ import main
-sys.argv[0] = "pulse-plugins"
-main()
+from pulse_plugins.cli import __main__, application
+for line in sys.stdin:
+    if os.fork() == 0:
+        arguments, output = json.loads(line)
+        for number in (1, 2):
+            os.dup2(os.open(f"{{output}}.{{number}}", os.O_WRONLY | os.O_CREAT, 0o600), number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.argv = ["pulse-plugins", *arguments]
+        __main__.main()
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
 """
+Bare = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as if only the extra `cli` were installed."""
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
+    """Runs a command as if only the extra `cli` were installed."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-c", START, *arguments],
-        capture_output=True,
+    folder = tmp_path_factory.mktemp("output")
+    with subprocess.Popen(
+        [sys.executable, "-c", START],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=50,
-        check=False,
+        bufsize=1,
         cwd=HERE,
         env=environment,
-    )
+    ) as process:
+        numbers = count()
+
+        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            output = folder / str(next(numbers))
+            process.stdin.write(json.dumps([arguments, str(output)]) + "\n")
+            code = int(process.stdout.readline())
+            shown, errors = (output.with_suffix(f".{each}").read_text() for each in (1, 2))
+            return subprocess.CompletedProcess(arguments, code, shown, errors)
+
+        yield run
+        process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -59,13 +86,13 @@ def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
     ids=" ".join,
 )
-def test_a_command_that_needs_nothing_else_works(arguments: tuple[str, ...]) -> None:
+def test_a_command_that_needs_nothing_else_works(arguments: tuple[str, ...], bare: Bare) -> None:
     done = bare(*arguments)
     assert done.returncode == Exit.OK, done.stderr
     assert done.stderr == ""
 
 
-def test_recordings_are_read(tmp_path: Path) -> None:
+def test_recordings_are_read(tmp_path: Path, bare: Bare) -> None:
     source = record(tmp_path / "a.mp3", 1)
     done = bare("transcribe", str(source), "--dry-run")
     assert done.returncode == Exit.OK, done.stderr
@@ -83,7 +110,7 @@ def test_recordings_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_a_command_that_needs_more_says_so_in_one_line(
-    arguments: tuple[str, ...], needed: str
+    arguments: tuple[str, ...], needed: str, bare: Bare
 ) -> None:
     done = bare(*arguments)
     assert done.returncode == Exit.CONFIGURATION

@@ -8,7 +8,6 @@ import json
 import os
 import pty
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,11 +18,11 @@ from pulse_plugins.cli.transcribe import progress
 from pulse_plugins.cli.transcribe.progress import Bars
 from pulse_plugins.local.recognizers import scripted
 from tests.cli.rig import program, record, server
+from tests.support.programs import running
 
 pytestmark = pytest.mark.process
 
 HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
-HERE = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("columns", [80, 40])
@@ -69,28 +68,22 @@ async def test_the_cursor_comes_back_after_sigterm(tmp_path: Path) -> None:
     source = record(tmp_path / "a.wav", 1, count=60)
     async with server(faults=["blackhole@word=5"]) as local:
         master, slave = pty.openpty()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pulse_plugins.cli"),
-            *("transcribe", str(source), "--url", local.url),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, "TERM": "xterm"},
-            cwd=HERE,
-        )
-        os.close(slave)
-        seen = b""
-        async with asyncio.timeout(40):
-            while HIDE not in seen:
-                seen += await asyncio.to_thread(os.read, master, 4096)
-            await local.wait_for(lambda each: bool(each.faults.happened), timeout=40)
-            process.send_signal(signal.SIGTERM)
-            code = await process.wait()
-            try:
-                while more := await asyncio.to_thread(os.read, master, 4096):
-                    seen += more
-            except OSError:  # the other end is closed
-                pass
+        arguments = ("-m", "pulse_plugins.cli", "transcribe", str(source), "--url", local.url)
+        variables = {**os.environ, "TERM": "xterm"}
+        async with running(*arguments, environment=variables, stdout=slave, joined=True) as process:
+            os.close(slave)
+            seen = b""
+            async with asyncio.timeout(40):
+                while HIDE not in seen:
+                    seen += await asyncio.to_thread(os.read, master, 4096)
+                await local.wait_for(lambda each: bool(each.faults.happened), timeout=40)
+                process.send_signal(signal.SIGTERM)
+                code = await process.wait()
+                try:
+                    while more := await asyncio.to_thread(os.read, master, 4096):
+                        seen += more
+                except OSError:  # the other end is closed
+                    pass
         os.close(master)
     assert code == 143
     assert seen.rindex(SHOW) > seen.rindex(HIDE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pulse_plugins import PulseBatch, PulseOptions, PulseStream
 from pulse_plugins.core.wire.batch_messages import BatchTranscript
 from pulse_plugins.local.server import PulseServer
 from tests.support.privacy import API_KEY
+from tests.support.programs import running
 from tests.support.wav import wav
 
 RATE = 16_000  # Hz
@@ -138,17 +139,9 @@ async def command_line(server: PulseServer, path: Path, **asked: Any) -> dict[st
         else:
             written = str(value).lower() if isinstance(value, bool) else str(value)
             words += ["-s", f"{name}={written}"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "pulse_plugins.cli",
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    async with asyncio.timeout(DEADLINE):
-        out, error = await process.communicate()
+    async with running("-m", "pulse_plugins.cli", *words, environment=os.environ) as process:
+        async with asyncio.timeout(DEADLINE):
+            out, error = await process.communicate()
     assert process.returncode == 0, error.decode()
     found = json.loads(out.decode().splitlines()[0])
     assert isinstance(found, dict)

@@ -78,7 +78,10 @@ def draw(seed: int) -> Drawn:
         more["options"] = random.choice(
             ({"interim_results": False}, {"start_on_words": True}, {"vad_events": False})
         )
-    return Drawn(Call(f"seed {seed}", tuple(steps), tail=tail), mode, _habits(random, seed), more)
+    habits = _habits(random, seed)
+    if push_to_talk:  # the peer would wait for the rest of a cut word, whose audio does not come
+        habits["doubles_word"] = None
+    return Drawn(Call(f"seed {seed}", tuple(steps), tail=tail), mode, habits, more)
 
 
 def _turn(random: Random, mode: Mode, *, faulty: bool) -> list[Any]:

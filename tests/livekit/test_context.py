@@ -238,6 +238,15 @@ async def test_turns_that_were_split_or_joined_once(
     assert (await Conversation(call, mode=mode, habits=Habits(**habits)).hold()).faults == []
 
 
+@pytest.mark.parametrize("name", ["a short pause in a sentence", "two pauses in a sentence"])
+async def test_a_pause_that_the_detector_does_not_end_costs_no_request(name: str) -> None:
+    """The server is fast, so that its end of speech comes within the pause."""
+    call = next(each for each in calls.CONVERSATIONS if each.name == name)
+    outcome = await Conversation(call, habits=Habits(latency=0.05)).hold()
+    check(outcome)
+    assert len(outcome.requests) == len(call.turns)
+
+
 async def test_diarized_text_is_one_request_a_turn() -> None:
     call = next(each for each in calls.CONVERSATIONS if each.name == "two speakers")
     habits = Habits(latency=0.4, speakers=call.speakers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from pulse_plugins.local import recordings
 from tests.livekit.rig import Reader
 from tests.support.peer import peer
+from tests.support.programs import running
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "livekit_agent.py"
 
@@ -21,15 +21,12 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "livekit_agent.py"
 async def test_the_worker_listens_to_a_file_without_a_room() -> None:
     call = recordings.load("booking")
     async with peer(decoder=partial(Reader, call.turns)) as server:
-        running = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(EXAMPLE), "--file", str(call.path)),
-            env={**os.environ, "PULSE_URL": server.url},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, errors = await asyncio.wait_for(running.communicate(), 50)
+        arguments = (str(EXAMPLE), "--file", str(call.path))
+        variables = {**os.environ, "PULSE_URL": server.url}
+        async with running(*arguments, environment=variables) as worker:
+            out, errors = await asyncio.wait_for(worker.communicate(), 50)
     turns = [line for line in out.decode().splitlines() if line.startswith("turn: ")]
-    assert running.returncode == 0, errors.decode()
+    assert worker.returncode == 0, errors.decode()
     assert len(turns) == 2, errors.decode()
     for line, turn in zip(turns, call.turns, strict=True):
         assert line.startswith(f"turn: {turn.text}   (")

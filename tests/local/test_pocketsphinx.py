@@ -18,10 +18,9 @@ from pulse_plugins.local.recognizers.contract import Decoder, RecognizedWord, Re
 from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizers.scoring import WordErrors, word_errors
 from pulse_plugins.local.recognizers.vad import SpeechDetector
-from pulse_plugins.local.recognizers.worker import Doubler, boosted_probability
 from pulse_plugins.local.recordings import Recording
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
 GRAMMAR = """#JSGF V1.0;
 grammar start;
@@ -66,8 +65,9 @@ async def hear(recognizer: Recognizer, call: Recording, **keywords: float) -> He
         await decoder.close()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bookings() -> AsyncIterator[PocketSphinxRecognizer]:
+    """One for all tests that do not close it: each decoder loads its model once."""
     recognizer = PocketSphinxRecognizer("bookings", decoders=2)
     yield recognizer
     await recognizer.close()
@@ -189,7 +189,7 @@ async def test_a_cancelled_request_does_not_spoil_the_next_connection(
 
 
 async def test_the_event_loop_goes_on_while_a_model_loads_and_decodes() -> None:
-    recognizer = PocketSphinxRecognizer()
+    recognizer = PocketSphinxRecognizer("bookings")
     turns = 0
 
     async def count() -> None:
@@ -243,14 +243,15 @@ async def test_a_grammar_hears_what_it_describes(tmp_path: Path) -> None:
     assert said == "hello i would like to book a table for four people on friday evening"
 
 
-async def test_a_closed_recognizer_ends_its_decoders(bookings: PocketSphinxRecognizer) -> None:
-    decoder = await bookings.open(sample_rate=16_000, language="en")
-    await bookings.close()
+async def test_a_closed_recognizer_ends_its_decoders() -> None:
+    recognizer = PocketSphinxRecognizer("bookings", decoders=2)
+    decoder = await recognizer.open(sample_rate=16_000, language="en")
+    await recognizer.close()
     with pytest.raises(ServerError):
         await decoder.finish_segment()
     await decoder.close()
     with pytest.raises(ConfigurationError):
-        await bookings.open(sample_rate=16_000, language="en")
+        await recognizer.open(sample_rate=16_000, language="en")
 
 
 async def test_what_it_cannot_do_is_refused(bookings: PocketSphinxRecognizer) -> None:
@@ -264,21 +265,3 @@ async def test_what_it_cannot_do_is_refused(bookings: PocketSphinxRecognizer) ->
         PocketSphinxRecognizer("bookings", grammar="call.jsgf")
     with pytest.raises(ConfigurationError, match="decoders=0"):
         PocketSphinxRecognizer(decoders=0)
-
-
-def test_doubling_keeps_a_tone_and_shows_no_seam() -> None:
-    times = np.arange(8000) / 8000
-    narrow = np.rint(8000 * np.sin(2 * np.pi * 1000 * times)).astype(np.int16)
-    whole = Doubler().double(narrow)
-    pieces = Doubler()
-    parts = np.concatenate([pieces.double(part) for part in np.split(narrow, [1, 7, 500, 4000])])
-    assert np.array_equal(whole, parts)
-    delay = 2 * 8 / 16_000  # seconds: eight samples of 8 kHz
-    wide = 8000 * np.sin(2 * np.pi * 1000 * (np.arange(16_000) / 16_000 - delay))
-    assert np.max(np.abs(whole[100:] - wide[100:])) < 200
-
-
-def test_a_boost_is_a_probability() -> None:
-    boosts = [boosted_probability(boost) for boost in (0.5, 1.0, 2.0, 3.0, 20.0)]
-    assert boosts == sorted(boosts)
-    assert boosts[-1] == 0.5

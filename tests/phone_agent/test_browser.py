@@ -11,9 +11,10 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import pytest_asyncio
 import soundfile
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from examples.phone_agent.lines import RATE, load
 from pulse_plugins.local import PulseServer, ServerOptions
@@ -25,6 +26,7 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, from the system's packages"),
     pytest.mark.timeout(150),
+    pytest.mark.asyncio(loop_scope="module"),
 ]
 PATIENCE = 60_000  # ms
 GREETING = "Hello, this is the Lemon Tree. How many people, and when?"
@@ -62,33 +64,45 @@ def microphone(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def page_of(
-    answering: Agent,
-    size: tuple[int, int] = WIDE,
-    scheme: Literal["light", "dark"] = "light",
-    *arguments: str,
-) -> AsyncIterator[Page]:
+async def browser_with(*arguments: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", *arguments]
         )
-        width, height = size
-        made = await browser.new_page(
-            viewport={"width": width, "height": height}, color_scheme=scheme
-        )
-        problems: list[str] = []
-
-        def note(message: ConsoleMessage) -> None:
-            if message.type == "error":
-                problems.append(message.text)
-
-        made.on("pageerror", lambda error: problems.append(str(error)))
-        made.on("console", note)
-        await made.goto(answering.origin)
-        yield made
-        await made.goto("about:blank")  # hangs up; a browser that is killed is missed later
+        yield browser
         await browser.close()
-        assert problems == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One for all pages that need no microphone; it takes a second to start."""
+    async with browser_with() as made:
+        yield made
+
+
+@asynccontextmanager
+async def page_of(
+    answering: Agent,
+    browser: Browser,
+    size: tuple[int, int] = WIDE,
+    scheme: Literal["light", "dark"] = "light",
+) -> AsyncIterator[Page]:
+    """The agent's page, which nothing else in the browser has cookies or a store with."""
+    width, height = size
+    made = await browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            problems.append(message.text)
+
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.on("console", note)
+    await made.goto(answering.origin)
+    yield made
+    await made.goto("about:blank")  # hangs up; a page that is closed is missed later
+    await made.close()
+    assert problems == []
 
 
 async def test_a_call_is_shown_as_it_happens(microphone: Path, tmp_path: Path) -> None:
@@ -105,7 +119,7 @@ async def test_a_call_is_shown_as_it_happens(microphone: Path, tmp_path: Path) -
             PulseServer(ServerOptions(recognizer=recognizer)) as pulse,
             agent(f"sqlite:///{tmp_path}/b.db", pulse=pulse) as answering,
         ):
-            async with page_of(answering, WIDE, "light", *arguments) as page:
+            async with browser_with(*arguments) as calling, page_of(answering, calling) as page:
                 await call_and_cut(page)
                 assert answering.browser_lines.open == 1
                 assert answering.lines.open == 0
@@ -145,11 +159,11 @@ async def call_and_cut(page: Page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 async def test_a_full_page_fits_and_can_be_read(
-    tmp_path: Path, size: tuple[int, int], scheme: Literal["light", "dark"]
+    browser: Browser, tmp_path: Path, size: tuple[int, int], scheme: Literal["light", "dark"]
 ) -> None:
     async with (
         agent(f"sqlite:///{tmp_path}/b.db") as answering,
-        page_of(answering, size, scheme) as page,
+        page_of(answering, browser, size, scheme) as page,
     ):
         assert (await Axe().run(page)).response["violations"] == []
         await page.evaluate(FULL_CALL)
@@ -176,11 +190,13 @@ async def test_a_full_page_fits_and_can_be_read(
         assert (await Axe().run(page)).response["violations"] == []
 
 
-async def test_a_thumb_hits_the_buttons_and_the_page_needs_no_other_host(tmp_path: Path) -> None:
+async def test_a_thumb_hits_the_buttons_and_the_page_needs_no_other_host(
+    browser: Browser, tmp_path: Path
+) -> None:
     asked: list[str] = []
     async with (
         agent(f"sqlite:///{tmp_path}/b.db") as answering,
-        page_of(answering, NARROW) as page,
+        page_of(answering, browser, NARROW) as page,
     ):
         page.on("request", lambda request: asked.append(request.url))
         await page.reload()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-from contextlib import suppress
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
 
+from examples.phone_agent import simulate_call
+from examples.phone_agent.bookings import Booking, default_store
 from tests.support.peer import peer
+from tests.support.programs import running
 
-ROOT = Path(__file__).parents[2]
 AGENT = ("-m", "examples.phone_agent", "--port", "0")
 PROGRAMS = {
     "agent": (AGENT, b"answers at"),
@@ -28,47 +29,54 @@ PROGRAMS = {
 async def test_ctrl_c_ends_it_without_a_traceback(name: str, tmp_path: Path) -> None:
     arguments, ready = PROGRAMS[name]
     async with peer() as server:
-        running = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            env={
-                **os.environ,
-                "PULSE_URL": server.url,
-                "DATABASE_URL": f"sqlite:///{tmp_path}/b.db",
-                "PYTHONUNBUFFERED": "1",
-            },
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        assert running.stdout is not None
-        try:
+        variables = {
+            **os.environ,
+            "PULSE_URL": server.url,
+            "DATABASE_URL": f"sqlite:///{tmp_path}/b.db",
+            "PYTHONUNBUFFERED": "1",
+        }
+        async with running(*arguments, environment=variables, joined=True) as program:
             async with asyncio.timeout(50):
-                while ready and ready not in (line := await running.stdout.readline()):
+                while ready and ready not in (line := await program.stdout.readline()):
                     assert line, "the program ended"
                 if not ready:
                     await server.until(lambda: bool(server.links))
-                running.send_signal(signal.SIGINT)
-                output = await running.stdout.read()
-                code = await running.wait()
-        finally:
-            with suppress(ProcessLookupError):
-                running.kill()
-            await running.wait()
+                program.send_signal(signal.SIGINT)
+                output = await program.stdout.read()
+                code = await program.wait()
     assert b"Traceback" not in output, output.decode()
     assert code in (0, 130), output.decode()
 
 
 @pytest.mark.process
 async def test_the_agent_says_what_is_missing_to_listen_beyond_this_machine() -> None:
-    running = await asyncio.create_subprocess_exec(
-        *(sys.executable, *AGENT, "--host", "0.0.0.0"),
-        env={**os.environ, "TWILIO_AUTH_TOKEN": ""},
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, errors = await asyncio.wait_for(running.communicate(), 50)
-    assert running.returncode == 1
+    variables = {**os.environ, "TWILIO_AUTH_TOKEN": ""}
+    async with running(*AGENT, "--host", "0.0.0.0", environment=variables) as program:
+        _, errors = await asyncio.wait_for(program.communicate(), 50)
+    assert program.returncode == 1
     assert b"without TWILIO_AUTH_TOKEN" in errors
     assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize("books", [True, False])
+async def test_the_caller_shows_the_booking_of_its_own_call_only(
+    books: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The call books what an earlier call booked too, so the two bookings are equal."""
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/b.db")
+    booking = Booking(4, date.today() + timedelta(days=1), time(19, 30), "Ann Lee", "5550142")
+    store = default_store()
+    await store.add(booking)
+
+    async def call(*_: object) -> simulate_call.Outcome:
+        if books:
+            await store.add(booking)
+        return simulate_call.Outcome()
+
+    monkeypatch.setattr(simulate_call, "call", call)
+    await simulate_call.make_call("http://127.0.0.1:1/twilio", "book", None)
+    shown = booking.in_words if books else "none"
+    assert capsys.readouterr().out == f"new booking in the database: {shown}\n"

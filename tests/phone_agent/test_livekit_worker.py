@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time as clock
 from datetime import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from examples.phone_agent.livekit_worker import CALLS_PER_WORKER, end_after, loa
 from examples.phone_agent.pipecat_bot import MOST_SECONDS
 from pulse_plugins.local import PulseServer, ServerOptions
 from tests.support import livekit_time  # noqa: F401 - the session's messages are sorted by time
+from tests.support.programs import running
 from tests.support.sphinx import PocketSphinxRecognizer
 
 
@@ -56,12 +56,8 @@ async def test_a_call_ends_after_its_time() -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("file", ["livekit_agent.py", "phone_agent/livekit_worker.py"])
 async def test_the_frameworks_own_command_finds_the_worker(file: str) -> None:
-    starting = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "livekit.agents", "start", f"examples/{file}"),
-        env={name: value for name, value in os.environ.items() if "LIVEKIT" not in name},
-        cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(starting.communicate(), 50)
+    variables = {name: value for name, value in os.environ.items() if "LIVEKIT" not in name}
+    arguments = ("-m", "livekit.agents", "start", f"examples/{file}")
+    async with running(*arguments, environment=variables, joined=True) as starting:
+        output, _ = await asyncio.wait_for(starting.communicate(), 50)
     assert b"ws_url is required" in output  # it got as far as the address of the server

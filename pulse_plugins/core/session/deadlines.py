@@ -11,16 +11,16 @@ import enum
 class Timer(enum.IntEnum):
     """What may be due, in the order in which it happens; a number is quick to look up."""
 
-    RETRY = 1
-    HANDSHAKE = 2
-    OUTAGE = 3
-    ANSWER = 4
-    SWITCH_RETRY = 5
-    TAKE_OVER = 6
-    CLOSE = 7
-    STALL = 8
-    KEEPALIVE = 9
-    PACE = 10
+    RETRY = enum.auto()
+    HANDSHAKE = enum.auto()
+    OUTAGE = enum.auto()
+    ANSWER = enum.auto()
+    SWITCH_RETRY = enum.auto()
+    TAKE_OVER = enum.auto()
+    CLOSE = enum.auto()
+    STALL = enum.auto()
+    KEEPALIVE = enum.auto()
+    PACE = enum.auto()
 
 
 TIMERS: dict[Timer, tuple[str, str]] = {

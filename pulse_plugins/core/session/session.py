@@ -14,7 +14,7 @@ The session has no rule of its own. It asks the part that owns the rule: `assemb
     IDLE ─start→ CONNECTING ─connected→ OPEN ─disconnected→ WAITING ─RETRY→ CONNECTING
                      └─────disconnected────────────────────────┘
                  OPEN ─closed with 1000, nothing owed→ DORMANT ─audio→ CONNECTING
-                 any  ─every word is here, or no way on→ CLOSED
+                 any  ─all words have arrived, or no retry helps→ CLOSED
 """
 
 from __future__ import annotations

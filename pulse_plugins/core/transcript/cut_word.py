@@ -81,8 +81,9 @@ class CutWord:
         if self.mark is None:
             return
         until = self._energy.word_end(self.mark)
-        if until > self.mark:
-            until += WORD_END  # word times are this coarse
+        if until >= self.mark + FRAME:  # less is where the frames lie
+            # The rest lasts a frame at least, and word times may be late by WORD_END.
+            until += WORD_END - FRAME
         self._word.latest = max(self._word.latest, until)
 
     def begins(self, first_word: str) -> bool:
