@@ -1,7 +1,7 @@
-"""One stream over a service's life: opened, fed, revived after an error, drained, torn down.
+"""Runs one stream of the engine for a service: opens, feeds, replaces, drains and closes it.
 
-Everything but `drain` and `close` only enqueues. One task takes the engine's events. The engine
-itself reconnects, so what is told here of connections is for handlers to see.
+Only `drain`, `end` and `close` wait; all other methods enqueue. One task takes the engine's events.
+The engine reconnects by itself, so connection events only call the application's event handlers.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class StreamHost(TranscriptSink, Protocol):
 
     @property
     def is_usable(self) -> bool:
-        """Whether the framework takes the service for usable."""
+        """Whether Pipecat counts the service as usable."""
 
     async def push_error(
         self,
@@ -110,12 +110,12 @@ class StreamHost(TranscriptSink, Protocol):
 
 
 class StreamRunner:
-    """A stream, the task that reads it, and the emitter that pushes what it heard.
+    """A stream, the task that reads its events, and the emitter that pushes frames for them.
 
     Args:
         host: The service whose handlers are called and whose frames are pushed.
-        options: Returns what a stream that is opened now is asked to do.
-        source: What the frames hold until one says otherwise.
+        options: Returns the options for a stream that is opened now.
+        source: The format of the audio frames until `follow` sets another one.
         proposes_turns: The server's VAD decides the turns.
     """
 
@@ -153,7 +153,7 @@ class StreamRunner:
 
     @property
     def usage(self) -> AudioUsage:
-        """What the server was sent so far."""
+        """The audio that was sent to the server so far."""
         metrics = self.stream.metrics
         speech = metrics.sent_seconds - metrics.replayed_seconds
         return self._former.plus(
@@ -161,7 +161,7 @@ class StreamRunner:
         )
 
     def idles(self, seconds: float) -> bool:
-        """Whether no audio came for so long."""
+        """Whether no audio came for more than this number of seconds."""
         return self._now() - self._emitter.audio_at > seconds
 
     def live(self) -> Emitter | None:
@@ -204,14 +204,14 @@ class StreamRunner:
             self._warn(_MIXED)
 
     def follow(self, source: AudioFormat) -> None:
-        """Note what the frames hold from now on."""
+        """Set the format of the audio frames from now on."""
         if source != self.source:
             self.source = source
             if self.live() is not None:
                 self.stream.change_source(self.source)
 
     def update(self, options: PulseOptions) -> None:
-        """Ask the stream for changed options, unless it has them."""
+        """Change the options of the stream, unless they are the ones requested last."""
         if self.live() is not None and options != self._asked:
             self._asked = options
             self.stream.update(options)
@@ -314,7 +314,8 @@ class StreamRunner:
     def _note_words(self, event: Any) -> None:
         match event:
             case Interim() | Final(promoted=False) if event.text:
-                self._throttle.heard_words()  # a promoted final's come from before the trouble
+                # The words of a promoted final were heard before the trouble.
+                self._throttle.heard_words()
 
     async def _trouble(self, event: Reconnecting) -> None:
         if not self._throttle.is_news(self._now()):
@@ -329,8 +330,9 @@ class StreamRunner:
         is_news = self._throttle.is_news(self._now())
         if is_news:
             await self._host.tell("on_connection_error", str(error))
-        # The engine tried all there is to try, so that only new settings or a restart can help;
-        # unless the input had ended, and with it the time to try: the next call may fare better.
+        # The engine has used up its retries, so only new settings or a restart can help. After the
+        # end of the input the engine has only a few seconds for retries, so a retryable error then
+        # leaves the service usable for the next call.
         is_hopeless = not (self._over and error.retryable)
         if is_news or is_hopeless:
             await self._host.push_error(

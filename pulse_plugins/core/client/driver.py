@@ -1,10 +1,10 @@
 """Drives one session: its sockets, its tasks and its one timer.
 
-After every input `step` does the same four things: it opens and closes connections as the session
-wants, writes what is due, dispatches events, and sets the timer to the next deadline. While the
-network takes what it is given, a packet is on its way before `push` returns; when a socket is
-full, one task writes at its pace. The driver knows nothing of the object that the user holds, so
-that a forgotten stream can be collected and its driver ended.
+After every input `step` does the same four things: it opens and closes the connections that the
+session names, writes what is due, dispatches events, and sets the timer to the next deadline. If
+the socket has room, a packet is written before `push` returns. If the socket is full, one task
+writes and waits for the socket. The driver holds no reference to the `PulseStream`, so that a
+stream that the user has dropped can be garbage-collected and its driver ended.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Driver:
     # One step.
 
     def step(self) -> None:
-        """Do what the session wants; called after every input, never waits."""
+        """Carry out the outputs of the session. Called after every input; never waits."""
         session = self.session
         for command in session.take_commands():
             self._obey(command)
@@ -178,7 +178,7 @@ class Driver:
             self._tasks[command.id].cancel()
 
     def _send_next(self, connection: int, socket: _Socket, now: float) -> bool:
-        """Write what is due next, if anything is and the socket has room; whether it was."""
+        """Write the next message that is due; False: none is due, or the socket is full."""
         if socket.writer is not None:
             return False
         web = socket.web
