@@ -1,4 +1,4 @@
-"""Audio as it comes in frame by frame, whatever its rate and channels."""
+"""Reads the format of each audio frame, and converts frames to mono at one rate."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from pipecat.frames.frames import InputAudioRawFrame
 from pulse_plugins.core.audio.converter import FrameConverter
 from pulse_plugins.core.audio.formats import AudioFormat, AudioFormatError
 
-_CALM = 50  # good frames in a row, mostly a second of them, after which a bad one is news again
+# Good frames since the last bad one after which a bad frame is reported again: one second of 20 ms
+# frames. With fewer, a source that alternates between both kinds is reported many times a second.
+_CALM = 50
 
 
 class FrameFormats:
-    """What each frame says that it holds.
+    """Reads the audio format of each frame.
 
     Attributes:
-        error: Why the newest frame holds no audio that can be sent, where that is news: bad
-            frames are reported once until good ones came again.
+        error: Why the newest frame cannot be used, or None if the reason was reported before.
+            Bad frames are reported once, and again after `_CALM` good frames.
     """
 
     def __init__(self) -> None:
@@ -48,7 +50,7 @@ class MonoAudio:
         sample_rate: Hz of what comes out.
 
     Raises:
-        AudioFormatError: Such a rate cannot be.
+        AudioFormatError: The rate is not supported.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -56,11 +58,14 @@ class MonoAudio:
         self._converter = FrameConverter(self._target, self._target)
 
     def take(self, audio: bytes, source: AudioFormat) -> bytes:
-        """Convert what a frame holds; where the format changes, the former one's end comes too.
+        """Convert the audio of a frame.
+
+        If the format has changed, the result begins with the audio that the former converter
+        still held.
 
         Args:
-            audio: The frame's bytes.
-            source: What they are.
+            audio: The bytes of the frame.
+            source: The format of these bytes.
         """
         tail = b""
         if source != self._converter.source:
@@ -69,5 +74,5 @@ class MonoAudio:
         return tail + self._converter.convert(audio)
 
     def flush(self) -> bytes:
-        """The few milliseconds that wait for the next frame; none is missing or doubled later."""
+        """Return the few milliseconds that the converter holds for the next frame."""
         return self._converter.flush()

@@ -1,4 +1,4 @@
-"""Our errors in the framework's categories, and when one is reported."""
+"""Maps the engine's errors to Pipecat's error categories, and limits how often one is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pulse_plugins.core.base.errors import (
 
 
 def category(error: PulseError) -> ErrorCategory:
-    """Why it failed, as applications and switchers ask for it."""
+    """Return the Pipecat category of an error, which applications and service switchers read."""
     match error:
         case AuthenticationError():
             return ErrorCategory.AUTHENTICATION
@@ -38,23 +38,24 @@ def category(error: PulseError) -> ErrorCategory:
 
 
 def passing_category(error: PulseError) -> ErrorCategory:
-    """The same for an error after which the service goes on.
+    """Return the category for an error after which the service goes on.
 
-    A category that the framework calls permanent would cost the service its usability.
+    Pipecat makes a service unusable after an error of a permanent category, so `UNKNOWN` replaces
+    such a category.
     """
     kind = category(error)
     return ErrorCategory.UNKNOWN if kind.is_permanent else kind
 
 
-_PROVEN = 5.0  # seconds; a connection that lived so long ends the trouble before it
+_PROVEN = 5.0  # seconds; a connection that was open for this time ends the stretch of trouble
 
 
 class ErrorThrottle:
-    """Decides whether an error is news: one report for each stretch of trouble.
+    """Reports the first error of each stretch of trouble.
 
-    Trouble lasts from the first error until words came on a connection, or until one has lived
-    `_PROVEN` seconds. A handshake that succeeds ends no trouble: a server can accept connections
-    and close each at once. `now` is any steady clock, in seconds.
+    A stretch of trouble begins with an error. It ends when words come, or when a connection has
+    been open for `_PROVEN` seconds. A successful handshake does not end it, because a server can
+    accept each connection and close it at once. `now` is seconds of any steady clock.
     """
 
     def __init__(self) -> None:
@@ -71,11 +72,11 @@ class ErrorThrottle:
         self._connected_at = None
 
     def heard_words(self) -> None:
-        """Note that the server understands what it is sent."""
+        """Note that the server has transcribed words."""
         self._is_on = False
 
     def is_news(self, now: float) -> bool:
-        """Note an error; return whether it is to be reported."""
+        """Note an error. Returns True if the error is the first of its stretch of trouble."""
         self._end_if_proven(now)
         was_on, self._is_on = self._is_on, True
         return not was_on

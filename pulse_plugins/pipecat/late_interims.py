@@ -1,8 +1,8 @@
-"""An interim that only repeats the end of the turn that was just completed.
+"""Recognizes an interim that only repeats the end of the turn that was just completed.
 
-It was on its way when the turn's words came, and would open a new turn and interrupt the bot. Only
-interims are judged here: whatever somebody really says again still comes as a final. Nothing here
-awaits or reads a clock.
+The server sent such an interim before the turn's final words arrived. If the interim were pushed,
+it would open a new turn and interrupt the bot. Finals are never removed here, so words that the
+caller really says again still arrive. Nothing here awaits or reads a clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SOON = 1.0  # seconds of audio; what comes later was not on its way
 
 
 class LateInterims:
-    """From a completed turn until speech starts again."""
+    """Compares interims with the last completed turn until speech starts again."""
 
     def __init__(self) -> None:
         self._said = ""
@@ -24,7 +24,7 @@ class LateInterims:
         """A turn has its last words.
 
         Args:
-            text: What was just pushed of it.
+            text: The text of the turn that was just pushed.
             now: Seconds of stream_time.
             language: The code of its language.
         """
@@ -32,7 +32,7 @@ class LateInterims:
         self._until = now + _SOON
 
     def speech_started(self) -> None:
-        """Whatever comes now may be new."""
+        """The caller speaks, so interims from now on may hold new words."""
         self._said = ""
 
     def repeats(self, text: str, now: float, language: str) -> bool:

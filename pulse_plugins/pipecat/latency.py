@@ -1,8 +1,8 @@
 """The time from the end of speech to the final that completes the turn (TTFS).
 
-Turn strategies wait for the published worst case only where no finalized transcript comes; with
-one, the turn ends when it arrives. So a value that is too low costs words, and one that is too
-high costs time in rare turns alone.
+Pipecat's turn strategies end a turn when a finalized transcript arrives. If none arrives, they wait
+for the published TTFS. A value that is too low ends turns before their last words; a value that is
+too high delays only the turns without a finalized transcript.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipecat.services.stt_latency import SMALLEST_TTFS_P99
 PULSE_TTFS_P99: float = SMALLEST_TTFS_P99
 
 _KEPT = 1000  # turns
-_ENOUGH = 20  # fewer say nothing about a tail
+_ENOUGH = 20  # turns; the 99th percentile of fewer turns is only the slowest of them
 
 
 class LatencyMeter:

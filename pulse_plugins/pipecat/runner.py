@@ -1,7 +1,7 @@
-"""One stream over a service's life: opened, fed, revived after an error, drained, torn down.
+"""Runs one stream of the engine for a service: opens, feeds, replaces, drains and closes it.
 
-Everything but `drain` and `close` only enqueues. One task takes the engine's events. The engine
-itself reconnects, so what is told here of connections is for handlers to see.
+Only `drain`, `end` and `close` wait; all other methods enqueue. One task takes the engine's events.
+The engine reconnects by itself, so connection events only call the application's event handlers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from loguru import logger
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.audio.formats import AudioFormat
-from pulse_plugins.core.base.errors import PulseError, StreamClosedError
+from pulse_plugins.core.base.errors import InternalError, PulseError, StreamClosedError
 from pulse_plugins.core.base.events import (
     AudioLost,
     Connected,
@@ -93,7 +93,7 @@ class StreamHost(TranscriptSink, Protocol):
 
     @property
     def is_usable(self) -> bool:
-        """Whether the framework takes the service for usable."""
+        """Whether Pipecat counts the service as usable."""
 
     async def push_error(
         self,
@@ -110,12 +110,12 @@ class StreamHost(TranscriptSink, Protocol):
 
 
 class StreamRunner:
-    """A stream, the task that reads it, and the emitter that pushes what it heard.
+    """A stream, the task that reads its events, and the emitter that pushes frames for them.
 
     Args:
         host: The service whose handlers are called and whose frames are pushed.
-        options: Returns what a stream that is opened now is asked to do.
-        source: What the frames hold until one says otherwise.
+        options: Returns the options for a stream that is opened now.
+        source: The format of the audio frames until `follow` sets another one.
         proposes_turns: The server's VAD decides the turns.
     """
 
@@ -135,6 +135,7 @@ class StreamRunner:
         self._now = asyncio.get_running_loop().time
         self.source = source
         self._warned = False  # of audio of several people
+        self._has_crashed = False  # an unexpected exception came after the last final
         self._former = AudioUsage()  # of streams before this one
         self._open()
 
@@ -152,7 +153,7 @@ class StreamRunner:
 
     @property
     def usage(self) -> AudioUsage:
-        """What the server was sent so far."""
+        """The audio that was sent to the server so far."""
         metrics = self.stream.metrics
         speech = metrics.sent_seconds - metrics.replayed_seconds
         return self._former.plus(
@@ -160,7 +161,7 @@ class StreamRunner:
         )
 
     def idles(self, seconds: float) -> bool:
-        """Whether no audio came for so long."""
+        """Whether no audio came for more than this number of seconds."""
         return self._now() - self._emitter.audio_at > seconds
 
     def live(self) -> Emitter | None:
@@ -203,14 +204,14 @@ class StreamRunner:
             self._warn(_MIXED)
 
     def follow(self, source: AudioFormat) -> None:
-        """Note what the frames hold from now on."""
+        """Set the format of the audio frames from now on."""
         if source != self.source:
             self.source = source
             if self.live() is not None:
                 self.stream.change_source(self.source)
 
     def update(self, options: PulseOptions) -> None:
-        """Ask the stream for changed options, unless it has them."""
+        """Change the options of the stream, unless they are the ones requested last."""
         if self.live() is not None and options != self._asked:
             self._asked = options
             self.stream.update(options)
@@ -245,12 +246,36 @@ class StreamRunner:
                 if isinstance(event, (Interim, Final, SpeechStarted, SpeechEnded)):
                     self._note_words(event)
                     await emitter.take(event)
+                    if isinstance(event, Final) and event.text:
+                        self._has_crashed = False
                 else:
                     await self._handle(event, emitter)
         except PulseError as error:
             await emitter.flush()
             await self._set_connected(False)
             await self._failed(error)
+        except Exception as failed:
+            await self._crashed(stream, emitter, failed)
+
+    async def _crashed(self, stream: PulseStream, emitter: Emitter, failed: Exception) -> None:
+        """End a stream whose events nobody reads any more; the next audio opens another one.
+
+        If two streams in a row end like this and no final came between, the service is unusable:
+        otherwise each frame of audio would open a connection.
+        """
+        # Only the type: the text of the exception may hold words of a transcript.
+        error = InternalError(f"an unexpected {type(failed).__name__} ended the stream")
+        is_permanent, self._has_crashed = self._has_crashed, True
+        stream.abort()
+        with suppress(Exception):  # what is held is worth a try
+            await emitter.flush()
+        await self._set_connected(False)
+        await self._host.push_error(
+            str(error),
+            exception=error,
+            category=category(error),
+            force_treat_as_permanent=is_permanent,
+        )
 
     async def _handle(self, event: ConnectionEvent, emitter: Emitter) -> None:
         match event:
@@ -289,7 +314,8 @@ class StreamRunner:
     def _note_words(self, event: Any) -> None:
         match event:
             case Interim() | Final(promoted=False) if event.text:
-                self._throttle.heard_words()  # a promoted final's come from before the trouble
+                # The words of a promoted final were heard before the trouble.
+                self._throttle.heard_words()
 
     async def _trouble(self, event: Reconnecting) -> None:
         if not self._throttle.is_news(self._now()):
@@ -304,8 +330,9 @@ class StreamRunner:
         is_news = self._throttle.is_news(self._now())
         if is_news:
             await self._host.tell("on_connection_error", str(error))
-        # The engine tried all there is to try, so that only new settings or a restart can help;
-        # unless the input had ended, and with it the time to try: the next call may fare better.
+        # The engine has used up its retries, so only new settings or a restart can help. After the
+        # end of the input the engine has only a few seconds for retries, so a retryable error then
+        # leaves the service usable for the next call.
         is_hopeless = not (self._over and error.retryable)
         if is_news or is_hopeless:
             await self._host.push_error(

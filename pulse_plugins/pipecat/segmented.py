@@ -49,12 +49,12 @@ _HOPELESS = frozenset({401, 402, 403, 404})
 
 @dataclass(frozen=True, slots=True)
 class _Spoken:
-    """What held when a segment was spoken.
+    """The speaker and the settings at the moment when a segment ended.
 
     Attributes:
-        user_id: Who spoke.
-        settings: A copy of those in force.
-        options: The same for the endpoint.
+        user_id: The speaker.
+        settings: A copy of the settings in force.
+        options: The options of the request, made from these settings.
     """
 
     user_id: str
@@ -186,7 +186,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
             self._user_muted = True
         elif isinstance(frame, UserMuteStoppedFrame):
             self._user_muted = False
-            self._audio_buffer.clear()  # what was said before is not to come after
+            self._audio_buffer.clear()  # speech during the mute must not be transcribed after it
 
     async def process_audio_frame(
         self, frame: InputAudioRawFrame, direction: FrameDirection
@@ -259,7 +259,7 @@ class PulseSegmentedSTTService(SegmentedSTTService):
     async def _handle_transcription(
         self, transcript: str, is_final: bool, language: Language | None = None
     ) -> None:
-        """Does nothing; tracing hangs on it."""
+        """Do nothing: `traced_stt` records a tracing span at this call."""
 
     async def _update_settings(  # type: ignore[override]
         self, delta: STTSettings
@@ -278,7 +278,9 @@ class PulseSegmentedSTTService(SegmentedSTTService):
 
     def _checked(self, settings: PulseSTTSettings) -> PulseOptions:
         options = settings.options(self._base)
-        PulseBatch(options, model=self._model, attempts=self._attempts)  # it may refuse them
+        PulseBatch(
+            options, model=self._model, attempts=self._attempts
+        )  # raises ConfigurationError if the options cannot work
         return options
 
     async def _transcribe(self, audio: bytes, options: PulseOptions) -> BatchTranscript:

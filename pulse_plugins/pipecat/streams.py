@@ -25,8 +25,8 @@ class Streams:
 
     Args:
         host: The service.
-        options: Returns what a stream that is opened now is asked to do.
-        source: What the frames hold until one says otherwise.
+        options: Returns the options for a stream that is opened now.
+        source: The format of the audio frames until `follow` sets another one.
         mode: One stream for all audio, or one for each participant.
         proposes_turns: The server's VAD decides the turns.
     """
@@ -48,8 +48,8 @@ class Streams:
         self._closing: set[asyncio.Task[None]] = set()
         self._former = AudioUsage()  # of streams that are closed
         self._warned = False
-        # Gives this user's audio to the stream that hears the user. Where all audio is one stream,
-        # no call of our own stands between: this is done for each frame.
+        # Gives a user's audio to the right stream. With one stream for all audio this is a method
+        # of the runner itself, because each frame would pay for a call in between.
         self.push: Callable[[bytes, str], None] = (
             self._push_separately if mode == "separate" else self._open("").push
         )
@@ -65,7 +65,7 @@ class Streams:
 
     @property
     def usage(self) -> AudioUsage:
-        """What the server was sent since the service was set up."""
+        """The audio that was sent to the server since the service was set up."""
         usage = self._former
         for runner in self._runners.values():
             usage = usage.plus(runner.usage)
@@ -77,14 +77,14 @@ class Streams:
         return [emitter for emitter in found if emitter is not None]
 
     def follow(self, source: AudioFormat) -> None:
-        """Note what the frames hold from now on."""
+        """Set the format of the audio frames from now on."""
         if source != self._source:
             self._source = source
             for runner in self._runners.values():
                 runner.follow(source)
 
     def update(self, options: PulseOptions) -> None:
-        """Ask all streams for changed options."""
+        """Change the options of all streams."""
         for runner in self._runners.values():
             runner.update(options)
 

@@ -43,7 +43,7 @@ _EVENTS = (
 
 
 class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
-    """What emitters call of a service."""
+    """The methods of a service that its emitters call."""
 
     _settings: PulseSTTSettings
 
@@ -60,12 +60,12 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
 
     @property
     def settings(self) -> PulseSTTSettings:
-        """What is in force, for reading; a settings frame changes it."""
+        """The settings in force. A settings frame changes them."""
         return self._settings
 
     @property
     def usage(self) -> AudioUsage:
-        """What the server was sent since the pipeline was set up."""
+        """The audio that was sent to the server since the pipeline was set up."""
         raise NotImplementedError
 
     @property
@@ -74,7 +74,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         return self.latency.percentile(0.99)
 
     async def push_transcription(self, frame: TranscriptionFrame) -> None:
-        """Push a transcript, for the tracing's sake with the call that it looks for."""
+        """Push a transcript, after the call at which Pipecat's tracing records it."""
         await self._handle_transcription(frame.text, True, frame.language)
         self._confidence = frame.metadata.get("confidence")
         timer: asyncio.Task[None] | None = None
@@ -175,7 +175,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
                 self._turn_is_open = False
 
     def expect_nothing(self) -> None:
-        """Note that the user goes on: what was asked for ends no turn."""
+        """Note that the user speaks again, so outstanding finalize requests end no turn."""
         self._awaiting.clear()
         self.latency.ended = None
 
@@ -190,4 +190,4 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
     async def _handle_transcription(
         self, transcript: str, is_final: bool, language: Language | None = None
     ) -> None:
-        """Does nothing; tracing hangs on it."""
+        """Do nothing: `traced_stt` records a tracing span at this call."""

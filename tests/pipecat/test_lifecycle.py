@@ -23,12 +23,14 @@ from pipecat.pipeline.service_switcher import (
 from pipecat.services.stt_service import STTService
 from pipecat.utils.errors import ErrorCategory
 
-from pulse_plugins.core.base.events import AudioLost, Recovered
+from pulse_plugins.core.base.events import AudioLost, Final, Interim, Recovered
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Limits, Timeouts
+from pulse_plugins.local import PulseServer
 from pulse_plugins.local.recognizers.scripted import silence
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
+from pulse_plugins.pipecat.emitter import Emitter
 from tests.pipecat.rig import Handlers, calling, speech, words
 from tests.support.peer import Link as PeerLink
 from tests.support.peer import peer
@@ -71,6 +73,47 @@ async def test_a_dead_host_holds_up_neither_the_start_nor_the_end() -> None:
         assert [e.category for e in call.errors] == [ErrorCategory.CONNECTIVITY]
         assert service.is_usable
         assert handlers.count("on_connected") == handlers.count("on_disconnected") == 0
+
+
+async def test_an_unexpected_exception_at_an_event_is_reported_and_the_next_turn_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = Emitter.take
+    broken = [True]
+
+    async def once_broken(self: Emitter, event: Interim | Final) -> None:
+        if isinstance(event, Final) and event.text and broken:
+            broken.clear()
+            raise ZeroDivisionError(event.text)
+        await take(self, event)
+
+    monkeypatch.setattr(Emitter, "take", once_broken)
+    async with PulseServer("scripted") as server:
+        service = PulseSTTService(options=PulseOptions(base_url=server.url, format=False))
+        async with calling(service) as call:
+            await call.turn(0, 2)
+            await call.until_error()
+            assert "ZeroDivisionError" in call.errors[0].error
+            assert words(0, 1) not in call.errors[0].error  # the exception's text may be words
+            await call.turn(4, 2)
+            await call.until(lambda: words(4, 2) in call.text)
+
+
+async def test_unexpected_exceptions_without_a_final_between_them_make_the_service_unusable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Emitter, "take", broken)
+    async with PulseServer("scripted") as server:
+        service = PulseSTTService(options=PulseOptions(base_url=server.url, format=False))
+        async with calling(service) as call:
+            for number in range(1, 3):
+                assert service.is_usable
+                await call.turn(0, 2)
+                await call.until_error(number)
+            assert not service.is_usable
 
 
 async def test_a_stream_that_fails_while_the_call_ends_leaves_a_service_for_the_next_call() -> None:

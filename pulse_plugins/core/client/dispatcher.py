@@ -71,7 +71,7 @@ class Dispatcher:
             if unread and _replaces(event, unread[-1]):
                 unread.pop()
             unread.append(event)
-        if len(unread) > MAX_UNREAD and self._listener is None:
+        while len(unread) > MAX_UNREAD and self._listener is None:
             unread.popleft()
             self.tally.discarded()
         self._hand_over()

@@ -1,10 +1,10 @@
 """Drives one session: its sockets, its tasks and its one timer.
 
-After every input `step` does the same four things: it opens and closes connections as the session
-wants, writes what is due, dispatches events, and sets the timer to the next deadline. While the
-network takes what it is given, a packet is on its way before `push` returns; when a socket is
-full, one task writes at its pace. The driver knows nothing of the object that the user holds, so
-that a forgotten stream can be collected and its driver ended.
+After every input `step` does the same four things: it opens and closes the connections that the
+session names, writes what is due, dispatches events, and sets the timer to the next deadline. If
+the socket has room, a packet is written before `push` returns. If the socket is full, one task
+writes and waits for the socket. The driver holds no reference to the `PulseStream`, so that a
+stream that the user has dropped can be garbage-collected and its driver ended.
 """
 
 from __future__ import annotations
@@ -93,7 +93,12 @@ class Driver:
                 and socket.web.is_free()
                 and session.outgoing.live(packet, socket.connection, now)
             ):
-                socket.web.send(packet)
+                try:
+                    socket.web.send(packet)
+                except Exception as failed:
+                    self._give_up(socket.connection, failed)
+                    socket = None
+                    all_sent = False
             else:
                 session.audio(packet, now)
                 all_sent = False
@@ -148,15 +153,18 @@ class Driver:
     # One step.
 
     def step(self) -> None:
-        """Do what the session wants; called after every input, never waits."""
+        """Carry out the outputs of the session. Called after every input; never waits."""
         session = self.session
         for command in session.take_commands():
             self._obey(command)
         if self._sockets:
             now = self._time()
             for connection, socket in self._sockets.items():
-                while self._send_next(connection, socket, now):
-                    pass
+                try:
+                    while self._send_next(connection, socket, now):
+                        pass
+                except Exception as failed:
+                    self._give_up(connection, failed)
         if session.events or session.state is _CLOSED:
             self._dispatch()
         self._arm()
@@ -170,7 +178,7 @@ class Driver:
             self._tasks[command.id].cancel()
 
     def _send_next(self, connection: int, socket: _Socket, now: float) -> bool:
-        """Write what is due next, if anything is and the socket has room; whether it was."""
+        """Write the next message that is due; False: none is due, or the socket is full."""
         if socket.writer is not None:
             return False
         web = socket.web
@@ -187,13 +195,23 @@ class Driver:
 
     async def _write(self, connection: int, socket: _Socket) -> None:
         """Write at the pace of a socket that is full."""
-        while (message := self.session.next_outgoing(connection, self._time())) is not None:
-            await socket.web.send_patiently(message)
-            self.progress.set()
-            self._dispatch()
+        try:
+            while (message := self.session.next_outgoing(connection, self._time())) is not None:
+                await socket.web.send_patiently(message)
+                self.progress.set()
+                self._dispatch()
+                self._arm()
+        except Exception as failed:
+            self._give_up(connection, failed)
+            self.step()
+        else:
+            socket.writer = None
             self._arm()
-        socket.writer = None
-        self._arm()
+
+    def _give_up(self, connection: int, failed: Exception) -> None:
+        """End a connection after an unexpected exception; the session opens another one."""
+        self.session.disconnected(connection, _internal(failed), self._time())
+        self._tasks[connection].cancel()
 
     def _dispatch(self) -> None:
         session = self.session
@@ -274,8 +292,7 @@ class Driver:
         try:
             is_calm = session.received(connection, message, self._time())
         except Exception as failed:
-            session.disconnected(connection, _internal(failed), self._time())
-            self._tasks[connection].cancel()
+            self._give_up(connection, failed)
         if not is_calm:
             self.step()
         elif session.events:

@@ -16,7 +16,7 @@ LONGEST = 0.1
 
 
 class Packets(Protocol):
-    """What is told when the length changes."""
+    """An object whose packet length follows the number of live streams."""
 
     packet_seconds: float
 

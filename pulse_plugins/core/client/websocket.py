@@ -68,13 +68,18 @@ class WebSocket:
     send: Callable[[Message], None]
 
     def __init__(
-        self, connection: FramedConnection, options: PulseOptions, url: str, name: str
+        self,
+        connection: FramedConnection,
+        options: PulseOptions,
+        url: str,
+        name: str,
+        codec: OpusEncoder | None,
     ) -> None:
         self._connection = connection
         self._options = options
         self._url = url
         self._name = name
-        self._codec = _codec(options)
+        self._codec = codec
         self._shows = _wire_log.isEnabledFor(logging.DEBUG)
         plain = self._codec is None and not self._shows
         self.send = connection.write if plain else self._send
@@ -172,12 +177,13 @@ async def open_websocket(options: PulseOptions, url: str, name: str) -> WebSocke
     """
     advise_on_region(options.language, url)
     try:
+        codec = _codec(options)  # if this fails, no connection must be closed
         async with asyncio.timeout(options.timeouts.connect):
             connection = await _connect(options, url)
     except Exception as failed:
         error = _handshake_error(failed, url, options.language)
     else:
-        return WebSocket(connection, options, url, name)
+        return WebSocket(connection, options, url, name, codec)
     raise error  # outside the handler, so that no frame of the library is attached to it
 
 

@@ -217,6 +217,7 @@ class Connections:
             self._adopt(options, revertible=self.state is not State.IDLE)
             if self.current is not None:  # it is still connecting: nothing was sent on it
                 self.close(self.current)
+                self.current = None  # its end is no failure, even if `connect` has to wait
                 self.connect(now)
 
     @property

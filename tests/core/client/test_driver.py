@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from pulse_plugins.core.audio.opus import OpusEncoder
 from pulse_plugins.core.base.errors import (
     ConfigurationError,
     InternalError,
@@ -20,6 +21,7 @@ from pulse_plugins.core.client import driver as module
 from pulse_plugins.core.client import packet_length
 from pulse_plugins.core.client.dispatcher import MAX_UNREAD
 from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.client.websocket import WebSocket
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.session.session import Session
@@ -96,6 +98,40 @@ async def test_an_unexpected_exception_at_a_message_costs_the_connection_and_no_
     assert words == [spell(number) for number in range(4)]
 
 
+@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize("packets_before", [0, 3])
+async def test_an_unexpected_exception_while_audio_is_written_costs_the_connection_and_no_word(
+    monkeypatch: pytest.MonkeyPatch, is_full: bool, packets_before: int
+) -> None:
+    encode, countdown = OpusEncoder.encode, [packets_before]
+
+    def once_broken(self: OpusEncoder, pcm: bytes) -> list[bytes]:
+        countdown[0] -= 1
+        if countdown[0] == -1:
+            raise ZeroDivisionError
+        return encode(self, pcm)
+
+    monkeypatch.setattr(OpusEncoder, "encode", once_broken)
+    if is_full:  # so that a task writes
+        monkeypatch.setattr(WebSocket, "is_free", lambda _: False)
+    async with PulseServer("scripted") as server:
+        options = PulseOptions(base_url=server.url, format=False, encoding="opus")
+        stream = PulseStream(options)
+        stream.start()
+        audio = speak(range(4), 16_000, tail_seconds=0.3).tobytes()
+        for at in range(0, len(audio), 640):
+            stream.push(audio[at : at + 640])
+            await asyncio.sleep(0.001)
+        stream.end()
+        async with asyncio.timeout(20):
+            events = await read(stream)
+        await stream.wait_closed()
+    [failed] = [event for event in events if isinstance(event, Reconnecting)]
+    assert isinstance(failed.error, InternalError)
+    words = [word for event in events if isinstance(event, Final) for word in event.text.split()]
+    assert words == [spell(number) for number in range(4)]
+
+
 async def test_a_connection_that_is_cancelled_from_outside_ends_the_stream_with_an_error() -> None:
     async with PulseServer("scripted") as server:
         stream = PulseStream(PulseOptions(base_url=server.url))
@@ -162,14 +198,16 @@ def test_a_stream_of_a_closed_event_loop_can_be_closed_in_another() -> None:
         stream.push(bytes(640))
 
 
-async def test_events_that_nobody_reads_are_bounded_and_counted() -> None:
+@pytest.mark.parametrize("together", [1, 3])
+async def test_events_that_nobody_reads_are_bounded_and_counted(together: int) -> None:
     stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
     dispatcher = stream._dispatcher
-    for number in range(MAX_UNREAD + 5):
-        stream._session.events.append(Final(str(number), 0.0, 1.0))
+    for number in range(MAX_UNREAD // together + 5):
+        events = [Final(f"{number}.{part}", 0.0, 1.0) for part in range(together)]
+        stream._session.events.extend(events)
         dispatcher.dispatch(stream._session.events, None, 0.0)
-    assert stream.metrics.unread == 5
     assert len(dispatcher._unread) == MAX_UNREAD
+    assert stream.metrics.unread + MAX_UNREAD == together * (MAX_UNREAD // together + 5)
 
 
 @pytest.mark.parametrize(

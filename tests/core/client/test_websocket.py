@@ -9,10 +9,12 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from pulse_plugins.core.base.errors import (
+    ConfigurationError,
     ConnectionLostError,
     RateLimitError,
     ServerError,
 )
+from pulse_plugins.core.client import websocket
 from pulse_plugins.core.client.websocket import WebSocket, open_websocket
 from tests.support.privacy import API_KEY
 from tests.support.sockets import options, serving
@@ -186,3 +188,29 @@ async def test_opus_is_encoded_as_it_is_sent(encoding: str) -> None:
         heard = await talk(web, 4)
     assert "heard 8" in heard
     assert heard[-1] == "heard 23"  # the message that closes, after all audio
+
+
+async def test_an_encoder_that_cannot_be_made_leaves_no_connection_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ConfigurationError("Opus needs PyAV")
+
+    open_connections: set[ServerConnection] = set()
+    opened = asyncio.Event()
+
+    async def listen(socket: ServerConnection) -> None:
+        open_connections.add(socket)
+        opened.set()
+        await socket.wait_closed()
+        open_connections.discard(socket)
+
+    monkeypatch.setattr(websocket, "OpusEncoder", broken)
+    async with serving(listen) as url:
+        with pytest.raises(ConfigurationError, match="PyAV"):
+            await open_websocket(options(url, encoding="opus"), url, "a.1")
+        other = await open_websocket(options(url), url, "a.2")
+        async with asyncio.timeout(5):
+            await opened.wait()
+        assert len(open_connections) == 1
+        await other.hang_up()

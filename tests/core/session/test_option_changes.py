@@ -6,7 +6,12 @@ from random import Random
 
 import pytest
 
-from pulse_plugins.core.base.errors import ConfigurationError, RequestRejectedError, from_status
+from pulse_plugins.core.base.errors import (
+    ConfigurationError,
+    PulseError,
+    RequestRejectedError,
+    from_status,
+)
 from pulse_plugins.core.base.events import Disconnected, OptionsApplied, OptionsRefused
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
@@ -33,6 +38,26 @@ def test_options_that_are_refused_on_their_connection_go_back_too() -> None:
     call.say(1)
     call.hear(server.final())
     assert call.words == ["w1"]
+
+
+def test_changes_faster_than_handshakes_are_allowed_do_not_end_the_stream() -> None:
+    call = Call(language="en")
+    for language in ("de", "fr", "es", "it", "pt", "hi"):
+        cancelled = [command.id for command in call.opening]
+        call.session.update(call.session.options.changed(language=language), call.now)
+        call.settle()
+        for connection in cancelled:  # the driver reports the end of each task that it cancels
+            gone = PulseError("the connection's task was cancelled", code="cancelled")
+            call.session.disconnected(connection, gone, call.now)
+            call.settle()
+    assert call.session.error is None
+    assert call.session.state is State.WAITING
+    call.pass_time(1.0)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+    assert call.session.options.language == "hi"
 
 
 def test_an_update_that_cannot_be_made_is_refused_in_time() -> None:
