@@ -337,7 +337,7 @@ class Connections:
             case Verdict.TAKE_OVER:
                 self._outage.began(now)
                 self.take_over(now)
-            case Verdict.OTHER_URL if self._attempts.other_region(connection.url):
+            case Verdict.OTHER_URL if self._attempts.other_region(connection):
                 self._wait(error, 0.0, now)
             case Verdict.REVERT_OPTIONS if self.history.can_revert:
                 self.history.revert()
@@ -372,7 +372,7 @@ class Connections:
         assert switch is not None
         self._deadlines.set(Timer.TAKE_OVER, None)
         delay = switch.refused(error)
-        if how_it_ended(error) is Ended.REGION and self._attempts.other_region(connection.url):
+        if how_it_ended(error) is Ended.REGION and self._attempts.other_region(connection):
             self.open_standby(now)
         elif switch.alone:
             self._drain(now)

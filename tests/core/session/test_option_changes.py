@@ -80,6 +80,17 @@ def test_a_changed_language_is_tried_in_each_region_before_it_is_refused() -> No
     assert call.session.state is State.OPEN
 
 
+def test_a_changed_base_url_that_does_not_serve_the_language_is_refused_at_once() -> None:
+    call = Call()
+    call.connect()
+    changed = call.session.options.changed(base_url="ws://127.0.0.1:2")
+    call.session.update(changed, call.now)
+    call.settle()
+    call.refuse(RegionError("not in this region"))
+    assert not call.opening
+    assert len(call.all(OptionsRefused)) == 1
+
+
 def test_an_update_that_cannot_be_made_is_refused_in_time() -> None:
     call = Call()
     call.connect()
