@@ -30,7 +30,6 @@ class Attempts:
     def __init__(
         self, in_force: OptionsInForce, closing: Closing, random: Random, health: EndpointHealth
     ) -> None:
-        self._in_force = in_force
         self._closing = closing
         self._budget = RetryBudget(in_force, random)
         self._health = health
@@ -113,10 +112,10 @@ class Attempts:
         """The delay while only the last words are waited for."""
         return self._budget.hurried(delay)
 
-    def other_region(self, url: str) -> bool:
-        """Whether a base URL is left that has not refused the language; this one has."""
-        self._refused_regions.add(url)
-        return not self._refused_regions.issuperset(self._in_force.options.urls)
+    def other_region(self, connection: Connection) -> bool:
+        """Whether its options name a base URL that has not refused the language; its own has."""
+        self._refused_regions.add(connection.url)
+        return not self._refused_regions.issuperset(connection.options.urls)
 
     def options_changed(self) -> None:
         """Other options are in force: each region may serve them."""

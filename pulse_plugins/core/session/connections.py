@@ -175,7 +175,7 @@ class Connections:
             error = self.history.believed(connection.reported)
         self._attempts.lost(connection, error, now)
         if connection is not self.current:
-            self._standby_lost(error or from_close(1000), now)
+            self._standby_lost(connection, error or from_close(1000), now)
             return
         ended = how_it_ended(error)
         achieved = self._achieved(connection, ended, was_open, now)
@@ -337,7 +337,7 @@ class Connections:
             case Verdict.TAKE_OVER:
                 self._outage.began(now)
                 self.take_over(now)
-            case Verdict.OTHER_URL if self._attempts.other_region(connection.url):
+            case Verdict.OTHER_URL if self._attempts.other_region(connection):
                 self._wait(error, 0.0, now)
             case Verdict.REVERT_OPTIONS if self.history.can_revert:
                 self.history.revert()
@@ -367,17 +367,20 @@ class Connections:
         sent = self._buffer.seconds(self._buffer.next_offset)
         self._events.append(OptionsApplied(sent))
 
-    def _standby_lost(self, error: PulseError, now: float) -> None:
+    def _standby_lost(self, connection: Connection, error: PulseError, now: float) -> None:
         switch = self.switch
         assert switch is not None
         self._deadlines.set(Timer.TAKE_OVER, None)
         delay = switch.refused(error)
-        if switch.alone:
+        if how_it_ended(error) is Ended.REGION and self._attempts.other_region(connection):
+            self.open_standby(now)
+        elif switch.alone:
             self._drain(now)
         elif delay is not None:
             self._deadlines.set(Timer.SWITCH_RETRY, now + delay)
         else:
             self.switch = None
+            self._attempts.options_changed()  # the former options may work where these did not
             self._events.append(OptionsRefused(error))
 
     def _drain(self, now: float) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from pulse_plugins.core.base.errors import (
     ConfigurationError,
     PulseError,
+    RegionError,
     RequestRejectedError,
     from_status,
 )
@@ -58,6 +59,36 @@ def test_changes_faster_than_handshakes_are_allowed_do_not_end_the_stream() -> N
     call.hear(server.final())
     assert call.words == ["w1"]
     assert call.session.options.language == "hi"
+
+
+def test_a_changed_language_is_tried_in_each_region_before_it_is_refused() -> None:
+    urls = ("ws://127.0.0.1:1", "ws://127.0.0.1:2")
+    call = Call(language="en", base_url=urls)
+    call.connect()
+    for _ in range(2):  # after a refusal all regions are tried again
+        refused = len(call.all(OptionsRefused))
+        call.session.update(call.session.options.changed(language="de"), call.now)
+        call.settle()
+        for url in urls:
+            assert [command.url for command in call.opening] == [url]
+            assert len(call.all(OptionsRefused)) == refused
+            call.refuse(RegionError("not in this region"))
+        assert not call.opening
+        assert len(call.all(OptionsRefused)) == refused + 1
+        call.pass_time(4.0)
+    assert call.session.options.language == "en"
+    assert call.session.state is State.OPEN
+
+
+def test_a_changed_base_url_that_does_not_serve_the_language_is_refused_at_once() -> None:
+    call = Call()
+    call.connect()
+    changed = call.session.options.changed(base_url="ws://127.0.0.1:2")
+    call.session.update(changed, call.now)
+    call.settle()
+    call.refuse(RegionError("not in this region"))
+    assert not call.opening
+    assert len(call.all(OptionsRefused)) == 1
 
 
 def test_an_update_that_cannot_be_made_is_refused_in_time() -> None:
