@@ -16,6 +16,7 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
+    STTUpdateSettingsFrame,
     TranscriptionFrame,
     UserAudioRawFrame,
     VADUserStartedSpeakingFrame,
@@ -27,10 +28,25 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from pulse_plugins.local.recognizers.scripted import speak, spell
+from pulse_plugins.pipecat import PulseSTTSettings
 
 DEADLINE = 10.0
 UP = FrameDirection.UPSTREAM
 F = TypeVar("F", bound=Frame)
+
+EVENTS = (  # of the service
+    "on_connected",
+    "on_disconnected",
+    "on_connection_error",
+    "on_recovered",
+    "on_audio_lost",
+    "on_usable_changed",
+)
+
+
+def update(**settings: object) -> STTUpdateSettingsFrame:
+    """A change of settings during a call."""
+    return STTUpdateSettingsFrame(delta=PulseSTTSettings(**settings))  # type: ignore[arg-type]
 
 
 def words(first: int, count: int) -> str:
