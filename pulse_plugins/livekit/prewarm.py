@@ -39,7 +39,7 @@ class Prewarmed:
         self._stream: PulseStream | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._then: asyncio.Task[None] | None = None  # starts a stream once a place is free
+        self._starting: set[asyncio.Task[None]] = set()  # each starts a stream once a place is free
 
     def start(self, options: PulseOptions) -> None:
         """Open a connection with these options, unless one waits already. Needs a loop."""
@@ -77,7 +77,9 @@ class Prewarmed:
             stream.start()
         else:
             waiting.abort()
-            self._then = asyncio.create_task(_start_after(waiting, stream))
+            task = asyncio.create_task(_start_after(waiting, stream))
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
         return stream, False
 
     def _serves(self, waiting: PulseStream, options: PulseOptions) -> bool:

@@ -65,13 +65,13 @@ class Connection:
         self.sent_bytes = 0
 
     def stream_time(self, reported: float | None, sent: float) -> float:
-        """A time that the server reported, as stream_time; never later than the sent audio.
+        """A time that the server reported, as stream_time, within the audio that was sent.
 
         Args:
             reported: connection_time in seconds; None: now.
             sent: stream_time up to which audio was sent.
         """
-        return sent if reported is None else min(sent, self.clock.to_stream(reported))
+        return sent if reported is None else max(0.0, min(sent, self.clock.to_stream(reported)))
 
     def spend(self, now: float, size: int, seconds: float) -> None:
         """A packet went out; at most `REPLAY_SPEED` times real time is allowed."""

@@ -65,7 +65,7 @@ class Outgoing:
             draining: Audio from here on belongs to the next connection.
         """
         buffer = self._buffer
-        if self._assembler.requests.has_unsent:
+        if self._assembler.requests.has_open:
             message = self._finalize(connection, now)
             if message is not None:
                 return message

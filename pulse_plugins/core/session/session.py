@@ -363,7 +363,7 @@ class Session:
         connections = self._connections
         return (
             connections.state is _OPEN
-            and not (connections.commands or self._assembler.requests.has_unsent)
+            and not (connections.commands or self._assembler.requests.has_open)
             and connections.switch is None
             and not self.closing.began
         )

@@ -169,7 +169,7 @@ class FinalizeRequests:
         return not self.waiting
 
     @property
-    def has_unsent(self) -> bool:
+    def has_open(self) -> bool:
         """Whether a request is to be sent or waits for its answer."""
         return bool(self.waiting or self._flushes)
 

@@ -27,3 +27,10 @@ def test_a_pause_saves_up_a_tenth_of_a_second() -> None:
     connection = opened()
     connection.spend(110.0, 640, 0.8)
     assert connection.free_at == pytest.approx(110.0 - 0.1 + 0.8 / REPLAY_SPEED)
+
+
+@pytest.mark.parametrize(
+    ("reported", "time"), [(1.5, 1.5), (9.0, 4.0), (-1.0, 0.0), (float("-inf"), 0.0), (None, 4.0)]
+)
+def test_a_reported_time_lies_within_the_sent_audio(reported: float | None, time: float) -> None:
+    assert opened().stream_time(reported, 4.0) == time

@@ -119,17 +119,17 @@ def test_a_request_that_is_completed_before_it_was_sent_is_sent_all_the_same() -
     requests = FinalizeRequests()
     requests.add(10)
     requests.completed(requests.waiting[0], flushes=True)
-    assert requests.has_unsent
+    assert requests.has_open
     assert requests.due(9) is None
     request = requests.due(10)
     assert request is not None
     requests.sent(request, 100.0, 2.0)
-    assert not requests.has_unsent
+    assert not requests.has_open
     assert requests.expects_answer
     requests.add(20)
     requests.completed(requests.waiting[0], flushes=True)
     requests.connection_changed()
-    assert not requests.has_unsent
+    assert not requests.has_open
 
 
 def test_a_request_of_the_session_is_told_to_nobody() -> None:
