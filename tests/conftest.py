@@ -17,6 +17,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pulse_plugins.core.session.endpoint_health import shared_health
 from tests.support.privacy import API_KEY, Watch, watching
 from tests.support.programs import Preloading
 from tests.support.virtual_time import VirtualLoop
@@ -163,6 +164,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _DECIDES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _unknown_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of a former test, on the same port by chance, must not decide a test."""
+    monkeypatch.setattr(shared_health, "_failures", {})
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ BUGS: tuple[Bug, ...] = (
         "replay",
         "a lost connection's audio is sent again on the next one",
         "core/audio/replay_buffer.py",
-        "        self.unsent.extendleft(reversed(self._sent))\n",
+        "        self.next_offset = self.start\n",
         "        self.start = self.next_offset\n",
         (f"{_CALLS}[a cut in a word-0.4 s]",),
     ),

@@ -22,6 +22,7 @@ import asyncio
 import base64
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -317,12 +318,14 @@ class Printer:
 
 
 async def make_call(webhook: str, script: str, save: Path | None) -> None:
-    """Call, and print what happens and what stands in the database afterwards."""
+    """Call, and print what happens and which booking the call added to the database."""
+    store = default_store()
+    before = Counter(await store.all())
     outcome = await call(webhook, SCRIPTS[script], Printer())
     if save is not None:
         soundfile.write(save, np.stack((outcome.caller, outcome.agent), axis=1), RATE)
-    bookings = await default_store().all()
-    print(f"newest booking in the database: {bookings[-1].in_words if bookings else 'none'}")
+    added = [each.in_words for each in Counter(await store.all()) - before]
+    print(f"new booking in the database: {added[0] if added else 'none'}")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from pulse_plugins.cli import calls, target
 from pulse_plugins.cli.calls import Call, Player
 from pulse_plugins.cli.exits import CommandError, Exit, needs
 from pulse_plugins.cli.hearing import Hearing, Result, table
+from pulse_plugins.cli.imports import is_installed
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.urls import CLOUD_URL
 
@@ -34,12 +35,18 @@ def command(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="A recording of your own instead of one that ships.", exists=True, dir_okay=False
+            help="A recording of your own, which is played instead.", exists=True, dir_okay=False
         ),
     ] = None,
     framework: Annotated[
-        Framework, typer.Option("--framework", help="The framework that gets the call.")
-    ] = "both",
+        Framework | None,
+        typer.Option(
+            "--framework",
+            help="The framework that gets the call. Without this option, the call is played "
+            "through each framework that is installed.",
+            show_default=False,
+        ),
+    ] = None,
     drop: Annotated[
         bool, typer.Option("--drop", help="Cut the connection in the middle of a sentence.")
     ] = False,
@@ -51,7 +58,10 @@ def command(
     ] = False,
     recording: Annotated[
         str,
-        typer.Option("--recording", help="The recording that ships: booking, change or human."),
+        typer.Option(
+            "--recording",
+            help="The recording of the package that is played: booking, change or human.",
+        ),
     ] = "booking",
     telephone: Annotated[
         bool,
@@ -67,12 +77,12 @@ def command(
     ] = "bookings",
     as_json: target.Json = False,
 ) -> int:
-    """Play a recorded call through both frameworks, without a key and without a network.
+    """Play a recorded call through Pipecat and LiveKit Agents, without a key or a network.
 
-    The call is played in real time into a Pipecat pipeline with its Silero VAD and turn
-    strategies, then into a LiveKit agent session with its bundled VAD. Both use this package's
-    plugin, which connects to a local Pulse server like that of [bold]serve[/]. The server's small
-    recognizer is [bold]not[/] the service's: its word errors say nothing about Pulse.
+    The command plays the call in real time into a Pipecat pipeline with its Silero VAD and turn
+    strategies, then into a LiveKit agent session with its bundled VAD. Both use the plugin of this
+    package, which connects to a local Pulse server like that of [bold]serve[/]. The local server
+    has a small recognizer of its own, so its word errors say nothing about Pulse.
 
     [bold]Examples[/]
 
@@ -91,7 +101,7 @@ def command(
     _quiet()
     return asyncio.run(
         _demo(
-            ("pipecat", "livekit") if framework == "both" else (framework,),
+            chosen_frameworks(framework),
             file=file,
             recording=recording,
             telephone=telephone,
@@ -101,6 +111,19 @@ def command(
             as_json=as_json,
         )
     )
+
+
+def chosen_frameworks(wanted: Framework | None) -> tuple[str, ...]:
+    """The frameworks that get the call.
+
+    If none is installed, both are returned, so that the error names what to install for both.
+    """
+    if wanted in ("pipecat", "livekit"):
+        return (wanted,)
+    both = ("pipecat", "livekit")
+    modules = {"pipecat": "pipecat", "livekit": "livekit.agents"}
+    found = tuple(name for name in both if is_installed(modules[name]))
+    return found if found and wanted is None else both
 
 
 async def _demo(

@@ -51,9 +51,9 @@ def command(
 ) -> int:
     """Find out why speech-to-text does not work here.
 
-    Checks Python, the frameworks, the key (which is never shown), the sound devices, the name of
-    the host, TLS, the clock, the handshake, and the answer to one second of audio. A line that is
-    marked note or bad says what to do. The exit code is that of the first bad line.
+    The command checks Python, the frameworks, the key (which is never shown), the sound devices,
+    the name of the host, TLS, the clock, the handshake, and the answer to one second of audio. A
+    line that is marked note or bad says what to do. The first bad line decides the exit code.
 
     [bold]Examples[/]
 

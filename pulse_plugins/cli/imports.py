@@ -28,7 +28,7 @@ def missing(script: Path, checkout: Path) -> list[str]:
                 own = _own(name, checkout)
                 if own is not None and own not in seen:
                     waiting.append(own)
-            elif not _is_here(name):
+            elif not is_installed(name):
                 absent.add(_distribution(name))
     return sorted(absent)
 
@@ -52,7 +52,8 @@ def _own(name: str, checkout: Path) -> Path | None:
     return None
 
 
-def _is_here(name: str) -> bool:
+def is_installed(name: str) -> bool:
+    """Whether a module can be imported. Of several packages, only `livekit` is imported for it."""
     root = name.partition(".")[0]
     if root in sys.stdlib_module_names:
         return True

@@ -27,16 +27,17 @@ def command(
         str, typer.Option("--url", "-u", help="The Pulse server to connect to.")
     ] = "wss://api.smallest.ai",
     host: Annotated[
-        str, typer.Option("--host", help="Address to bind. The default is this machine only.")
+        str, typer.Option("--host", help="Address to bind; the default serves this machine only.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", "-p", min=0, max=65535, help="0 takes a free one.")
+        int,
+        typer.Option("--port", "-p", min=0, max=65535, help="Port to bind; 0 takes a free port."),
     ] = 8766,
     no_words: Annotated[
         bool,
         typer.Option(
             "--no-words",
-            help="Keep nothing of what was said: every letter becomes an x, every digit a 0.",
+            help="Mask what was said: x replaces each letter, and 0 each digit.",
         ),
     ] = False,
     audio: Annotated[

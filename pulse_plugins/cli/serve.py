@@ -37,7 +37,8 @@ def command(
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", "-p", min=0, max=65535, help="0 takes a free one.")
+        int,
+        typer.Option("--port", "-p", min=0, max=65535, help="Port to bind; 0 takes a free port."),
     ] = 8765,
     recognizer: Annotated[
         str,
@@ -114,13 +115,13 @@ def command(
         ),
     ] = None,
     paced: Annotated[
-        bool, typer.Option("--paced", help="With --replay: keep the pace of the recording.")
+        bool, typer.Option("--paced", help="With --replay: wait as the recorded server did.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show finals too, with what was said.")
+        bool, typer.Option("--verbose", "-v", help="Print finals too, which show what was said.")
     ] = False,
     listed: Annotated[
-        bool, typer.Option("--list", help="Explain every setting and fault, and end.")
+        bool, typer.Option("--list", help="Explain every setting and fault, and exit.")
     ] = False,
     as_json: target.Json = False,
 ) -> int:

@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import suppress
+from math import ceil
 
 from livekit import rtc
 from livekit.agents.stt import RecognitionUsage, SpeechEvent, SpeechEventType
@@ -81,8 +82,8 @@ class InputClock:
         self._pauses = _Gaps()
         self._silence = _Gaps()
 
-    def pushed(self, duration: float, now: float, *, waited: bool) -> None:
-        """A frame was given.
+    def pushed(self, duration: float, now: float, *, waited: bool) -> float:
+        """A frame was given; returns `ahead`.
 
         Args:
             duration: Its length.
@@ -99,6 +100,7 @@ class InputClock:
         elif late < -_PAUSE and total > 0:  # it was no pause: the audio came after all
             self._pauses.note(self.until, max(0.0, total + late))
         self.until += duration
+        return self._pauses.total - total - late
 
     def left_out(self, seconds: float) -> None:
         """So much silence came that was not given."""
@@ -234,6 +236,7 @@ class AudioInput:
             data, self._gathered = self._gathered, []
             samples, self._gathered_samples = self._gathered_samples, 0
             self._accept(data, samples, self.newest, waited=True)
+            self._look_what_is_missing()
 
     def _accept(self, pieces: list[memoryview], samples: int, now: float, *, waited: bool) -> None:
         """Take audio that belongs together; its last frame came at `now`."""
@@ -243,8 +246,7 @@ class AudioInput:
             return
         if left_out:
             self._clock.left_out(left_out)
-        self._clock.pushed(seconds, now, waited=waited)
-        self._is_live = self._clock.ahead(now) <= _AHEAD
+        self._is_live = self._clock.pushed(seconds, now, waited=waited) <= _AHEAD
         self._eager.audio(data, seconds)
         self.unreported += seconds
         self.engine.push(data)
@@ -291,5 +293,9 @@ class AudioInput:
 
     def _follow(self, source: AudioFormat) -> None:
         self._rate, self._channels = source.sample_rate, source.channels
+        self._look_what_is_missing()
+
+    def _look_what_is_missing(self) -> None:
+        """Gather as much as completes a packet: the engine may hold a part of one."""
         assert self.engine is not None
-        self._wanted_samples = round(self.engine.packet_seconds * source.sample_rate)
+        self._wanted_samples = ceil(self.engine.missing_seconds * self._rate - 1e-6)

@@ -53,14 +53,24 @@ def report_connection(stream: stt.RecognizeStream, seconds: float, *, reused: bo
     report(seconds, reused)
 
 
-def end_with_their_stream(tasks: Iterable[asyncio.Task[None] | None]) -> None:
+def tasks_of(stream: stt.RecognizeStream) -> list[asyncio.Task[None]]:
+    """The tasks that the base class runs for a stream, as far as their names are known."""
+    names = ("_task", "_metrics_task")
+    found = [getattr(stream, name, None) for name in names]
+    for name, task in zip(names, found, strict=True):
+        if task is None:
+            _missing(f"RecognizeStream.{name}", "a forgotten stream leaves an error record")
+    return [task for task in found if task is not None]
+
+
+def end_with_their_stream(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Let tasks that only wait for their own stream be collected together with it.
 
     Nobody else can wake such a task, so it goes where the stream goes. asyncio writes an error
     record for each, as for a task whose work is lost. Without the name these records are written.
     """
     for task in tasks:
-        if task is not None and hasattr(task, "_log_destroy_pending"):
+        if hasattr(task, "_log_destroy_pending"):
             task._log_destroy_pending = False
 
 

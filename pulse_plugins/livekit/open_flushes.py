@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 
 from pulse_plugins.core.base.events import Final
 from pulse_plugins.core.transcript.utterance import joined_final
+from pulse_plugins.livekit.framework import TurnMode
+from pulse_plugins.livekit.turn_ending import DETECTED
 
 SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
 _AT_MARK = 0.1  # seconds by which the reported end of a word may be late
+# Seconds of silence after which the session's voice detector has flushed (0.55 s after speech), or
+# has not heard the speech before, as after a handoff in mid-speech or from a soft caller.
+UNHEARD = 0.55 + SAME_TURN
 
 
 class OpenFlushes:
@@ -27,10 +33,12 @@ class OpenFlushes:
         """The framework flushed at this stream_time."""
         self._open.append((request_id, mark))
 
-    @property
-    def marks(self) -> list[float]:
-        """Their stream_times."""
-        return [mark for _, mark in self._open]
+    def turns(
+        self, final: Final, segments: Sequence[Final], joiner: str, mode: TurnMode | None
+    ) -> list[Final]:
+        """An utterance as one FINAL a turn, before it answers these flushes; see `turns_of`."""
+        marks = [mark for _, mark in self._open] if mode in DETECTED else []
+        return turns_of(final, segments, marks, joiner, UNHEARD if mode == "vad" else inf)
 
     def answered(self, request_id: int | None) -> bool:
         """The request with this id, and all before it, are answered; whether any was a flush."""
@@ -41,7 +49,11 @@ class OpenFlushes:
 
 
 def turns_of(
-    final: Final, segments: Sequence[Final], marks: Sequence[float], joiner: str
+    final: Final,
+    segments: Sequence[Final],
+    marks: Sequence[float],
+    joiner: str,
+    gap: float,
 ) -> list[Final]:
     """An utterance that answers several flushes as one FINAL a turn.
 
@@ -53,10 +65,11 @@ def turns_of(
         segments: What it joins.
         marks: The stream_times of the flushes that no FINAL has answered.
         joiner: Stands between the texts of two segments.
+        gap: Seconds of silence that separate two turns without a flush, too.
     """
     turns: list[list[Final]] = []
     for each in segments:
-        if turns and not _begins_turn(turns[-1][-1], each, marks):
+        if turns and not _begins_turn(turns[-1][-1], each, marks, gap):
             turns[-1].append(each)
         else:
             turns.append([each])
@@ -68,7 +81,9 @@ def turns_of(
     ]
 
 
-def _begins_turn(before: Final, after: Final, marks: Sequence[float]) -> bool:
+def _begins_turn(before: Final, after: Final, marks: Sequence[float], gap: float) -> bool:
     if not (before.words and after.words):
         return False  # without word times their places are not known
+    if after.start - before.end >= gap:
+        return True
     return any(before.end <= mark + _AT_MARK and after.start >= mark + SAME_TURN for mark in marks)

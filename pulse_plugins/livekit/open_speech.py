@@ -27,12 +27,14 @@ class ServerSpeech:
     Attributes:
         is_reported: Its voice detector hears this speech, or has heard it.
         is_open: The detector hears that it goes on.
+        started_at: Where the detector heard the newest start.
         ended_at: Where the detector heard its end.
         last_word: The end of the last word in a final, where finals have word times.
     """
 
     is_reported: bool = False
     is_open: bool = False
+    started_at: float = 0.0
     ended_at: float | None = None
     last_word: float | None = None
 
@@ -41,20 +43,23 @@ class ServerSpeech:
         self.is_reported = self.is_open
         self.ended_at = self.last_word = None
 
-    def started(self) -> None:
-        """The detector hears speech."""
+    def started(self, at: float) -> None:
+        """The detector hears speech from this stream_time on."""
         self.is_reported = self.is_open = True
-        self.ended_at = None
+        self.started_at, self.ended_at = at, None
 
-    @property
-    def is_whole(self) -> bool:
+    def is_whole(self, caller: CallerAudio) -> bool:
         """Whether the finals hold all words of the speech, unless an interim is open.
 
-        Without word times nothing proves it.
+        Without word times nothing proves it. Without a reported end, the audio after the last word
+        must be quiet: words may be on their way. A replay after a change of options may begin in
+        the middle of a word, so that a second start is reported right after the last word.
         """
         if self.is_open or self.last_word is None:
             return False
-        return self.ended_at is None or self.last_word >= self.ended_at - _SAME_END
+        if self.ended_at is None:
+            return caller.is_quiet_since(self.last_word)
+        return self.last_word > self.started_at and self.last_word >= self.ended_at - _SAME_END
 
 
 class CallerAudio:

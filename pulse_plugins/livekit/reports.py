@@ -1,4 +1,4 @@
-"""The engine's troubles for the framework: log lines, error events and exceptions.
+"""Troubles and usage for the framework: log lines, error events, exceptions and metrics.
 
 The framework forces a 4xx other than 408, 429 and 499 to be final, and takes everything else as
 worth another try unless told otherwise. Exceptions are raised `from None`, because a cause may
@@ -7,9 +7,13 @@ carry request headers.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Any
 
-from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from livekit.agents import APIConnectionError, APIError, APIStatusError, APITimeoutError, stt
+from livekit.agents.metrics import STTMetrics
+from livekit.agents.metrics.base import Metadata
 
 from pulse_plugins.core.base.errors import (
     ConfigurationError,
@@ -112,3 +116,22 @@ def fatal_error(error: PulseError) -> APIError:
     if error.status == 1008:
         return APIStatusError(str(error), status_code=1008, retryable=False)
     return api_error(error)
+
+
+def usage_metrics(owner: stt.STT[Any], event: stt.SpeechEvent) -> STTMetrics:
+    """The framework's metrics of a RECOGNITION_USAGE event, as its base class makes them.
+
+    Args:
+        owner: Whose stream used it.
+        event: The event.
+    """
+    used = event.recognition_usage
+    return STTMetrics(
+        request_id=event.request_id,
+        timestamp=time.time(),
+        duration=0.0,
+        label=owner.label,
+        audio_duration=used.audio_duration if used is not None else 0.0,
+        streamed=True,
+        metadata=Metadata(model_name=owner.model, model_provider=owner.provider),
+    )

@@ -44,6 +44,8 @@ class SilenceGate:
         Returns:
             The audio, perhaps none, its length, and the seconds that were left out before it.
         """
+        if self.level is None and not self._held:
+            return data, seconds, 0.0
         if self.level is None or loudness(data, "linear16") >= self.level:
             self._quiet = 0.0
             return self._open(data, seconds)

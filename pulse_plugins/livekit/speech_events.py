@@ -40,18 +40,17 @@ from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
-from pulse_plugins.livekit.open_flushes import SAME_TURN, OpenFlushes, turns_of
+from pulse_plugins.livekit.open_flushes import SAME_TURN, OpenFlushes
 from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
-from pulse_plugins.livekit.turn_ending import QUIET_HOLD, ModeReader, TurnEnding
+from pulse_plugins.livekit.turn_ending import DETECTED, QUIET_HOLD, ModeReader, TurnEnding
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
 _LOST_END = 2.0  # seconds without text: the server may not report this end
 _RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
-_DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
 # A monologue leaves at these bounds although the caller goes on. The framework would commit the
 # part that left without waiting for the rest, so the bounds are wide.
 _POLICY = Policy(monologue_seconds=60.0, monologue_words=600)
@@ -235,7 +234,7 @@ class SpeechEvents:
             self._started_at = at
         else:
             self._start(at, now)
-        self._server.started()
+        self._server.started(at)
         self._caller.is_reported()
         self._changed_at = now
 
@@ -276,7 +275,7 @@ class SpeechEvents:
             return
         if self._holds_for == 0.0:
             self._end_if_whole(now)
-        elif self._is_over_and_quiet():
+        elif self.turns.begins_replies(self._flushes.newest) and self._is_over_and_quiet():
             self._send_preflight(self.eager.complete())
 
     def _close_if_quiet(self, now: float) -> None:
@@ -312,7 +311,7 @@ class SpeechEvents:
     @property
     def _is_whole(self) -> bool:
         """Whether all words of the speech are in closed segments."""
-        return not self._interim and self._server.is_whole
+        return not self._interim and self._server.is_whole(self._caller)
 
     def _is_over_and_quiet(self) -> bool:
         """Whether the server ended the speech and the audio since then holds no other."""
@@ -336,7 +335,7 @@ class SpeechEvents:
         the mode `manual`, is a commit of the application, and its FINAL is never held.
         """
         newest, flushed_at = self._flushes.newest, self._flushed_at
-        if newest is None or flushed_at is None or self.turns.mode not in _DETECTED:
+        if newest is None or flushed_at is None or self.turns.mode not in DETECTED:
             return False
         if (answer.finalize_id or 0) < newest:
             return False
@@ -371,8 +370,7 @@ class SpeechEvents:
             self._out.interim(interim)
 
     def _pass_final(self, final: Final, segments: Sequence[Final], now: float) -> None:
-        marks = self._flushes.marks if self.turns.mode in _DETECTED else ()
-        turns = turns_of(final, segments, marks, self._utterance.joiner)
+        turns = self._flushes.turns(final, segments, self._utterance.joiner, self.turns.mode)
         asked = self._flushes.answered(final.finalize_id)
         text = self._out.finals(turns, now, asked=asked)
         self.eager.left(text)

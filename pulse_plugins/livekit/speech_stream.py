@@ -14,6 +14,7 @@ import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from livekit import rtc
@@ -36,7 +37,7 @@ from pulse_plugins.livekit import framework
 from pulse_plugins.livekit.audio_input import AudioInput, InputClock
 from pulse_plugins.livekit.options import Settings, StreamOptions
 from pulse_plugins.livekit.prewarm import Prewarmed
-from pulse_plugins.livekit.reports import Reports, fatal_error
+from pulse_plugins.livekit.reports import Reports, fatal_error, usage_metrics
 from pulse_plugins.livekit.speech_data import Speaker, SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
 from pulse_plugins.livekit.weak_listener import Alarm, WeakListener, call_on
@@ -63,9 +64,7 @@ class SpeechStream(stt.RecognizeStream):
         # The engine has tried as often as `conn_options` allows before it reports failure.
         super().__init__(stt=stt, conn_options=replace(conn_options, max_retry=0))
         framework.read_events_directly(self)
-        self._used = used = aio.Chan[SpeechEvent]()
-        self._task.add_done_callback(lambda _: used.close())
-        framework.end_with_their_stream((self._task, self._metrics_task))
+        framework.end_with_their_stream(framework.tasks_of(self))
         self._options = StreamOptions(settings, keyterms, conn_options)
         self._keyterms_wait = False  # for the end of speech
         self._prewarmed = prewarmed
@@ -94,7 +93,7 @@ class SpeechStream(stt.RecognizeStream):
     @property
     def is_live(self) -> bool:
         """Whether the stream still takes audio."""
-        return not self._task.done()
+        return not self._event_ch.closed
 
     @property
     def session_id(self) -> str:
@@ -113,9 +112,9 @@ class SpeechStream(stt.RecognizeStream):
 
     @start_time_offset.setter
     def start_time_offset(self, value: float) -> None:
-        if value < 0:
-            raise ValueError("start_time_offset must be non-negative")
-        self._start_time_offset = value
+        base: Any = stt.RecognizeStream.start_time_offset
+        base.fset(self, value)
+        self._build.offset = value
         self._build.counts_pauses = True
         if self._options.settings.split_speakers is None:
             self._build.splits_speakers = False
@@ -138,8 +137,8 @@ class SpeechStream(stt.RecognizeStream):
                 self._report_usage(at_least=_USAGE_EVERY)
             if taken:
                 return
-        self._check_input_not_ended()
-        self._check_not_closed()
+        if self._input_ch.closed or self._event_ch.closed:
+            super().flush()  # it raises what all input raises then
         self._waits = False  # until all that is queued has been passed on
         self._input_ch.send_nowait(frame)
 
@@ -169,7 +168,7 @@ class SpeechStream(stt.RecognizeStream):
         Called from another event loop, this asks the stream to end and does not wait.
         """
         if self._loop is not asyncio.get_running_loop():
-            return call_on(self._loop, self._task.cancel)
+            return call_on(self._loop, partial(self._on_over, None))
         self._waits = False  # whoever goes on pushing is told
         await super().aclose()
 
@@ -198,6 +197,13 @@ class SpeechStream(stt.RecognizeStream):
         self._build.speaker_format = options.settings.speaker_format
         self._events.follow(options.settings)
         self._apply()
+
+    def report_usage(self) -> None:
+        """Report all audio that was pushed and not reported yet, if this loop is the stream's."""
+        with suppress(StreamClosedError, RuntimeError):
+            if asyncio.get_running_loop() is self._loop:
+                self._input.pass_on()
+                self._report_usage(at_least=0.0)
 
     def update_keyterms(self, keyterms: Iterable[str]) -> None:
         """Replace the keyterms of the session. The change waits for the end of the present speech.
@@ -241,11 +247,11 @@ class SpeechStream(stt.RecognizeStream):
             raise failure
 
     async def _metrics_monitor_task(self, event_aiter: AsyncIterable[SpeechEvent]) -> None:
-        """Let the framework measure by the events that it measures, not by all: each wakes a task.
+        """Do nothing: `_report_usage` emits the metrics itself.
 
-        As it stands the base class looks at usage, and at finals to count its own retries.
+        The base class would read all events in a task, and a session that closes stops listening
+        before the task runs.
         """
-        await super()._metrics_monitor_task(self._used)
 
     async def _pump(self) -> None:
         """Take all input there is, and tell the engine when it ends."""
@@ -321,7 +327,6 @@ class SpeechStream(stt.RecognizeStream):
     def _on_event(self, event: Event) -> None:
         """The engine tells something."""
         now = self._time()
-        self._build.offset = self._start_time_offset
         if isinstance(event, Interim):  # most of them are, and nobody else wants to know
             self._events.handle(event, now)
         else:
@@ -368,5 +373,4 @@ class SpeechStream(stt.RecognizeStream):
         usage = self._input.usage(at_least=at_least, request_id=self._events.session_id)
         if usage is not None:
             self._emit(usage)
-            if not self._used.closed:
-                self._used.send_nowait(usage)
+            self._stt.emit("metrics_collected", usage_metrics(self._stt, usage))

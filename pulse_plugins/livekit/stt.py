@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 import aiohttp
@@ -287,6 +287,18 @@ class STT(stt.STT[Literal["metrics_collected", "error"]]):
         self._show_capabilities()
         for stream, its in planned:
             stream.adopt(its)
+
+    def off(
+        self, event: Literal["metrics_collected", "error"], callback: Callable[..., Any]
+    ) -> None:
+        """Remove a listener. A listener of metrics is told all usage before.
+
+        A session that closes removes its listener before it flushes its stream for the last time.
+        """
+        if event == "metrics_collected":
+            for each in self._streams:
+                each.report_usage()
+        super().off(event, callback)
 
     def prewarm(self) -> None:
         """Open a connection for the first stream. Without a running loop this does nothing.

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from pulse_plugins.livekit.framework import TurnMode
 
+DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
 HOLD = 0.45  # seconds after the server's end of speech
 # A turn detector that expects the caller to go on flushes after half of the framework's longest
 # endpointing delay, which is 3.0 s.
@@ -77,6 +78,18 @@ class TurnEnding:
         if self.mode == "detector":
             return DETECTOR_HOLD
         return HOLD if server_ends else QUIET_HOLD
+
+    def begins_replies(self, open_flush: int | None) -> bool:
+        """Whether a reply may begin once all words of an open speech are final.
+
+        A voice detector has to tell a pause from the end of the turn first. Its flush comes 0.2 s
+        after the fastest report of the service, at the service's median latency before the report.
+        A reply that began earlier would be a wasted request in each pause of 0.4 s.
+
+        Args:
+            open_flush: The flush that waits for its answer; None: there is none.
+        """
+        return open_flush is not None or self.mode not in DETECTED
 
     def quiet(self, *, server_hears: bool) -> float:
         """Seconds of quiet audio after which nobody else will end the speech.

@@ -80,7 +80,7 @@ _VALUES: dict[Kind, tuple[float, float, float]] = {  # default, lowest, highest
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong; see the module for what each means.
+    """One fault: its kind, its number and its moment. The module explains the kinds.
 
     Attributes:
         kind: What happens, as a `Kind` or as its name.

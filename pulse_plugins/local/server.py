@@ -55,7 +55,7 @@ _STOPPING = 3.0  # seconds that open connections may take to end
 
 
 class PulseServer:
-    """The server; start it with `async with`, or with `start` and `aclose`.
+    """A local Pulse server. Start the server with `async with`, or with `start` and `aclose`.
 
     Attributes:
         options: The options of the server.
@@ -101,7 +101,7 @@ class PulseServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that the server listens on."""
         if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the server is not running")
         return int(self._runner.addresses[0][1])
@@ -204,7 +204,7 @@ class PulseServer:
     async def wait_for(
         self, predicate: Callable[[PulseServer], bool], timeout: float = 10.0
     ) -> None:
-        """Wait until something is true of the server, such as how many connections there were.
+        """Wait until `predicate` returns True, for example until a number of connections was made.
 
         Args:
             predicate: Called after every change of a record.

@@ -15,6 +15,8 @@ from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.config.dialects import DialectName
 from pulse_plugins.core.config.encodings import OPUS_RATES, SAMPLE_RATES
 from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.config.retry import RetryPolicy
+from pulse_plugins.core.config.timing import Timeouts
 
 TurnDetection = Literal["vad", "server"]
 
@@ -82,14 +84,15 @@ def base_options(
     rate = wire_rate(encoding, sample_rate, options.sample_rate if options else _PLAIN_RATE)
     given: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "dialect": dialect}
     given = {name: value for name, value in given.items() if value is not None}
-    given |= {"encoding": encoding, "sample_rate": rate}
-    made = options.changed(**given) if options else PulseOptions(**given)
-    headers = {"X-Source": "pipecat", "X-Pipecat-Version": version(), **made.headers}
-    headers |= extra_headers or {}
-    timeouts = made.timeouts
+    headers = {"X-Source": "pipecat", "X-Pipecat-Version": version()}
+    headers |= {**(options.headers if options else {}), **(extra_headers or {})}
+    given |= {"encoding": encoding, "sample_rate": rate, "headers": headers}
     if keepalive_timeout is not None:
-        timeouts = replace(timeouts, keepalive=keepalive_timeout)
-    return made.changed(headers=headers, timeouts=timeouts, retry=_retry(made, socket))
+        timeouts = options.timeouts if options else Timeouts()
+        given["timeouts"] = replace(timeouts, keepalive=keepalive_timeout)
+    if socket:
+        given["retry"] = _retry(options.retry if options else RetryPolicy(), socket)
+    return options.changed(**given) if options else PulseOptions(**given)
 
 
 def take_socket_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -164,8 +167,7 @@ def refuse_unknown(arguments: Mapping[str, object], service: type) -> None:
         raise ConfigurationError(f"{service.__name__} has no argument {name!r}{meant}")
 
 
-def _retry(options: PulseOptions, socket: dict[str, Any]) -> Any:
-    retry = options.retry
+def _retry(retry: RetryPolicy, socket: dict[str, Any]) -> RetryPolicy:
     if not socket.get("reconnect_on_error", True):
         retry = replace(retry, max_attempts=1)
     if "reconnect_backoff_max_wait" in socket:

@@ -25,12 +25,7 @@ from pulse_plugins.core.base.redaction import without_clear_text
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.transcript.utterance import Released, UtteranceAssembler
 from pulse_plugins.pipecat.eager_turn import EagerTurn
-from pulse_plugins.pipecat.frames import (
-    Voice,
-    final_frames,
-    interim_frame,
-    note_times,
-)
+from pulse_plugins.pipecat.frames import Voice, final_frames, interim_frame, note_times
 from pulse_plugins.pipecat.late_interims import LateInterims
 from pulse_plugins.pipecat.muting import MuteFilter
 from pulse_plugins.pipecat.participants import Participants
@@ -43,8 +38,7 @@ _PAST = 5.0  # seconds; no text comes for audio so far before the last final
 # hears no silence, so that it would never close the turn. Deepgram's Flux takes the same time.
 # A shorter network gap leaves the turn open.
 _AUDIO_GAP = 0.5
-# Seconds in which a server says that speech started: 0.1 s of speech, and a result latency of
-# 0.9 s, the longest that is tested.
+# Seconds until a server says that speech started: 0.1 s of speech, and 0.9 s of result latency.
 _SPEECH_STARTS = 1.0
 
 
@@ -172,10 +166,16 @@ class Emitter:
         self._is_online = False
 
     def connected(self) -> None:
-        """Wait for what the next server hears in the replay."""
+        """Note that another connection is open; it hears the audio again."""
         self._is_online = True
-        self._utterance.no_text_before(self._now() + _SPEECH_STARTS)
         self.server_changed()
+        self.recovered()
+
+    def recovered(self) -> None:
+        """Wait for what the server says about the audio that it was sent last."""
+        self._utterance.no_text_before(self._now() + _SPEECH_STARTS)
+        if self._vad_is_lost:  # it has not said that speech goes on
+            self.server_changed()
 
     def server_changed(self) -> None:
         """Another connection listens, whose server knows nothing of the open turn.

@@ -265,7 +265,7 @@ class StreamRunner:
             case Reconnecting():
                 await self._trouble(event)
             case Recovered():
-                emitter.connected()  # counts from the end of the replay
+                emitter.recovered()
                 await self._host.tell("on_recovered", event)
             case AudioLost():
                 self._warn(f"{event.duration:.2f} s of audio lost ({event.reason})")

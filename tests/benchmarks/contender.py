@@ -9,6 +9,7 @@ async with CONTENDERS["pipecat ours"](server.url, 16_000) as contender:
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Contender(ABC):
         confirmed: When the consumer was told that a turn has all its words: Pipecat's `finalized`
             transcripts, LiveKit's END_OF_SPEECH, the engine's and the bare client's answers to
             finalize. `time.perf_counter`.
+        final_came: Set with the first final.
         failure: Why it ended before it was asked to, or None.
     """
 
@@ -53,6 +55,7 @@ class Contender(ABC):
         self.rate = rate
         self.heard: list[Heard] = []
         self.confirmed: list[float] = []
+        self.final_came = asyncio.Event()
         self.failure: str | None = None
 
     @property
@@ -63,6 +66,8 @@ class Contender(ABC):
     def hear(self, kind: Literal["interim", "final"], text: str) -> None:
         """Remember a transcript that came this moment."""
         self.heard.append(Heard(time.perf_counter(), kind, text))
+        if kind == "final":
+            self.final_came.set()
 
     def confirm(self) -> None:
         """Remember that a turn's words were said to be complete this moment."""

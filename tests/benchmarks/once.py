@@ -3,20 +3,21 @@
     pulse-plugins bench once            # twenty calls of each, a minute
     pulse-plugins bench once --quick    # five calls of each
 
-A call is opened, given a tenth of a second of audio and the end of a turn, and closed, above a
-speech-to-text that does nothing in the same place. The calls of a framework follow each other in
-one process, in turn, after one of each that is not counted; the server is another process, on
-another core. `process_time` is what is measured; what is told is the median, each against the null
-of the same round, with the least and the most.
+A call is opened, given a tenth of a second of audio and the end of a turn, and closed when its
+first final has come, above a speech-to-text that does nothing in the same place. The calls of a
+framework follow each other in one process, in turn, after one of each that is not counted; the
+server is another process, on another core. `process_time` is what is measured; what is told is the
+median, each against the null of the same round, with the least and the most.
 """
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import time
 
 from tests.benchmarks import report
-from tests.benchmarks.contender import FRAME_SECONDS
+from tests.benchmarks.contender import FRAME_SECONDS, LAST_WORDS_SECONDS
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.crowd import alone
 from tests.benchmarks.overhead import FAMILIES, KINDS, own, spread
@@ -47,6 +48,8 @@ async def _call(name: str, port: int) -> None:
         for _ in range(round(SECONDS / FRAME_SECONDS)):
             await contender.push(_LOUD)
         await contender.end_of_speech()
+        if not name.endswith(" null"):
+            await asyncio.wait_for(contender.final_came.wait(), LAST_WORDS_SECONDS)
         await contender.finish()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pulse_plugins.cli.demo import _demo
+from pulse_plugins.cli import demo as command
 from pulse_plugins.cli.exits import Exit
 from tests.cli.rig import program
 from tests.support import livekit_time, sphinx  # noqa: F401 - both make their subject follow the clock
@@ -30,7 +30,7 @@ async def test_both_frameworks_hear_every_word_in_spite_of_a_drop(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In virtual time: a machine that is too slow for the recognizer would connect again."""
-    code = await _demo(
+    code = await command._demo(
         ("pipecat", "livekit"),
         file=None,
         recording="booking",
@@ -83,3 +83,24 @@ async def test_the_cloud_needs_a_key() -> None:
     assert line["event"] == "error"
     assert "SMALLEST_API_KEY" in line["message"]
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "played"),
+    [
+        ({"pipecat", "livekit"}, None, ("pipecat", "livekit")),
+        ({"pipecat"}, None, ("pipecat",)),
+        ({"livekit"}, None, ("livekit",)),
+        (set(), None, ("pipecat", "livekit")),
+        ({"pipecat"}, "both", ("pipecat", "livekit")),
+        ({"pipecat"}, "livekit", ("livekit",)),
+    ],
+)
+def test_without_a_choice_the_installed_frameworks_get_the_call(
+    installed: set[str],
+    wanted: command.Framework | None,
+    played: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "is_installed", lambda name: name.partition(".")[0] in installed)
+    assert command.chosen_frameworks(wanted) == played

@@ -67,6 +67,16 @@ class Commit:
     """The application commits the turn, whatever the mode is."""
 
 
+@dataclass(frozen=True, slots=True)
+class SayNow:
+    """The agent says something that the language model was not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """The application interrupts the agent."""
+
+
 @dataclass(slots=True)
 class Outcome:
     """What came of a call.
@@ -77,6 +87,7 @@ class Outcome:
         requests: For each request to the language model, the user's messages that it was given.
         errors: The session's errors that were not recoverable.
         reply_delays: Seconds from the caller's last sound to each reply.
+        transcribed: Seconds of audio in the session's usage of its STT.
     """
 
     call: Call
@@ -84,6 +95,7 @@ class Outcome:
     requests: list[list[str]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     reply_delays: list[float] = field(default_factory=list)
+    transcribed: float = 0.0
 
     @property
     def faults(self) -> list[str]:
@@ -486,6 +498,8 @@ class Conversation:
         await asyncio.gather(*self._tasks)
         await self._session.aclose()
         outcome.messages = [text for text in user_messages(self._session.history) if text]
+        used = [each for each in self._session.usage.model_usage if each.type == "stt_usage"]
+        outcome.transcribed = sum(each.audio_duration for each in used)
 
     def _do(self, cue: object) -> None:
         match cue:
@@ -499,6 +513,10 @@ class Conversation:
                 self._stt.update_options(**options)  # type: ignore[attr-defined]
             case Handoff():
                 self._session.update_agent(Listener())
+            case SayNow():
+                self._session.say("One more thing.")
+            case Interrupt():
+                self._session.interrupt()
             case Cut() | Outage() | BlackHole() | Close():
                 self._tasks.append(asyncio.create_task(fail(self._server, cue)))
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from livekit import rtc
 
-from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.core.audio.formats import AudioFormat
+from pulse_plugins.core.client.stream import PulseStream
+from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.transcript.eager import EagerText
+from pulse_plugins.livekit.audio_input import AudioInput, InputClock
 
 
 def play(clock: InputClock, since: float, seconds: float, speed: float = 1.0) -> float:
@@ -75,3 +80,18 @@ def test_speech_right_before_a_pause_ends_before_it(late: float) -> None:
     play(clock, now + 5.0, 2.0)
     assert clock.missing(1.7, 2.0 + late) == 0.0
     assert clock.missing(1.95, 2.0 + late) == 0.0
+
+
+async def test_audio_that_was_passed_on_early_waits_for_no_more_than_its_packet() -> None:
+    options = PulseOptions(base_url="ws://127.0.0.1:1", packet_ms=50)
+    source = AudioFormat("linear16", 16_000)
+    made = AudioInput(InputClock(), EagerText(), lambda _: PulseStream(options), None)
+    engine = made.begin(source)
+    frame = rtc.AudioFrame(bytes(640), 16_000, 1, 320)
+    assert made.push_live(frame)
+    made.pass_on()  # as an event of the engine does
+    assert engine.missing_seconds == pytest.approx(0.03)
+    made.push_live(frame)
+    made.push_live(frame)
+    assert engine.stream_time == pytest.approx(0.06)
+    assert engine.missing_seconds == pytest.approx(0.05)

@@ -208,6 +208,27 @@ async def test_a_soft_word_before_a_commit_is_in_its_turn(latency: float) -> Non
             (Say(4), EndTurn(), Pause(1.2), Say(3), *_END),
             id="a turn that begins while the last answer is out",
         ),
+        pytest.param(
+            "stt",
+            {"latency": 1.2, "vad": False, "interim_every": 3},
+            (Say(1), Pause(0.1), Say(12), Pause(0.3), Say(4), *_END, Say(12), *_END),
+            id="words without interims after a pause",
+        ),
+        pytest.param(
+            "stt",
+            {"latency": 0.6, "max_words": 5, "overtakes": True},
+            (
+                *(Say(4, soft=True), Pause(0.45), Say(1, soft=True)),
+                *(InWord(Change({"keywords": "x"})), *_END, Say(1), *_END),
+            ),
+            id="other options in the middle of the last word",
+        ),
+        pytest.param(
+            "vad",
+            {"latency": 1.2, "vad": False},
+            (Say(2), *_END, Say(7), Handoff(), *_END, Say(3), *_END),
+            id="a turn that no detector hears, because the agent changes at its end",
+        ),
     ],
 )
 async def test_turns_that_were_split_or_joined_once(
@@ -215,6 +236,15 @@ async def test_turns_that_were_split_or_joined_once(
 ) -> None:
     call = Call("as it was seen", steps)
     assert (await Conversation(call, mode=mode, habits=Habits(**habits)).hold()).faults == []
+
+
+@pytest.mark.parametrize("name", ["a short pause in a sentence", "two pauses in a sentence"])
+async def test_a_pause_that_the_detector_does_not_end_costs_no_request(name: str) -> None:
+    """The server is fast, so that its end of speech comes within the pause."""
+    call = next(each for each in calls.CONVERSATIONS if each.name == name)
+    outcome = await Conversation(call, habits=Habits(latency=0.05)).hold()
+    check(outcome)
+    assert len(outcome.requests) == len(call.turns)
 
 
 async def test_diarized_text_is_one_request_a_turn() -> None:

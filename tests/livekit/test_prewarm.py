@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from livekit.agents import AgentSession
 from livekit.agents.stt import FallbackAdapter
 
 from pulse_plugins.livekit import STT
+from tests.livekit.conversation import Caller, EnergyVAD, Listener, Model, Outcome, Voice
 from tests.livekit.driving import END, Heard, frames, play, speech, words
 from tests.support.peer import Link, peer
+from tests.support.scenarios import Call, Pause
 
 
 async def test_a_plan_of_one_connection_is_enough() -> None:
@@ -64,3 +68,22 @@ async def test_a_fallback_adapter_prewarms_its_first_stt() -> None:
             assert second.handshakes == 0
         for each in members:
             await each.aclose()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+@pytest.mark.parametrize("has_audio", [True, False])
+async def test_a_session_that_closes_leaves_no_connection(has_audio: bool, seconds: float) -> None:
+    call = Call("silence", (Pause(1.0),))
+    async with peer() as server, STT(base_url=server.url) as stt:
+        session: AgentSession[None] = AgentSession(
+            stt=stt, vad=EnergyVAD(), llm=Model(Outcome(call)), tts=Voice(0.5)
+        )
+        if has_audio:
+            session.input.audio = Caller(call, lambda cue: None)
+        await session.start(Listener(), record=False)
+        await asyncio.sleep(seconds)
+        assert len(server.open_links) <= 1
+        await session.aclose()
+        await asyncio.sleep(0.1)
+        assert server.handshakes >= 1
+        assert server.open_links == []

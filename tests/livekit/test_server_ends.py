@@ -14,14 +14,7 @@ from pulse_plugins.core.base.events import (
     SpeechStarted,
 )
 from pulse_plugins.livekit.turn_ending import QUIET
-from tests.livekit.speech_call import (
-    END,
-    FINAL,
-    INTERIM,
-    START,
-    Call,
-    said,
-)
+from tests.livekit.speech_call import END, FINAL, INTERIM, START, Call, said
 
 
 def test_with_server_turns_nothing_is_held_after_the_servers_end() -> None:
@@ -118,9 +111,11 @@ def test_a_flush_is_waited_for_until_the_caller_has_been_quiet() -> None:
     """The server shows no text of what the caller has just said."""
     call = Call("vad", (0.5, 2.0), (2.45, 3.9))
     call.at(1.1, Interim("a", 0.0)).at(2.7, said("a b c", 0.5, 2.0)).at(4.5)
-    assert FINAL not in call.take()
+    assert (call.asked, FINAL in call.take()) == (0, False)
     call.at(3.9 + QUIET + 0.3)
-    assert call.take() == [FINAL, END]
+    assert call.asked == 1
+    call.at(5.3, said("d e f", 2.45, 3.9, finalize_id=1))
+    assert call.take_texts() == ["a b c d e f"]
 
 
 def test_a_slow_report_of_the_end_is_waited_for() -> None:
@@ -135,9 +130,20 @@ def test_a_slow_report_of_the_end_is_waited_for() -> None:
 def test_an_end_that_is_not_reported_is_not_waited_for_longer() -> None:
     call = Call("stt", (0.5, 2.0))
     call.at(1.1, SpeechStarted(0.5), Interim("a", 0.0)).at(2.3, said("a b", 0.5, 2.0)).at(4.2)
-    assert END not in call.take()
+    assert (call.asked, END in call.take()) == (0, False)
     call.at(4.6)
+    assert call.asked == 1
+    call.at(4.7, Final("", 2.0, 2.0, finalize_id=1))
     assert call.take() == [FINAL, END]
+
+
+def test_a_start_after_the_last_word_announces_another_word() -> None:
+    """Options changed in mid-word, and the next connection heard the rest of it and one word."""
+    call = Call("stt", (0.5, 2.1)).at(1.1, SpeechStarted(0.5), Interim("a b", 0.0))
+    call.at(2.4, said("a b", 0.5, 1.9)).at(2.6, SpeechStarted(1.9), SpeechEnded(2.15))
+    assert (call.asked, FINAL in call.take()) == (1, False)
+    call.at(2.7, said("c", 1.9, 2.1)).at(2.8, Final("", 2.1, 2.1, finalize_id=1))
+    assert call.take_texts() == ["a b c"]
 
 
 def test_audio_that_stops_ends_a_server_turn() -> None:

@@ -12,14 +12,7 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.livekit.framework import TurnMode
 from pulse_plugins.livekit.turn_ending import DETECTOR_HOLD, HOLD
-from tests.livekit.speech_call import (
-    END,
-    FINAL,
-    INTERIM,
-    START,
-    Call,
-    said,
-)
+from tests.livekit.speech_call import END, FINAL, INTERIM, START, Call, said
 
 
 def test_a_cut_segment_waits_for_the_flush_and_leaves_with_its_answer() -> None:
@@ -183,10 +176,12 @@ def test_the_answer_to_a_commit_is_never_held(mode: TurnMode | None) -> None:
     assert call.take_texts() == ["a b"]
 
 
-def test_a_noise_after_the_flush_delays_its_answer_and_no_more() -> None:
+def test_a_noise_after_the_flush_may_be_a_word_and_is_asked_about() -> None:
     call = Call("vad", (0.9, 2.0), (2.7, 2.9))
     call.at(1.5, Interim("a", 0.0)).at(2.55).flush()
     call.at(3.0, said("a b", 0.9, 2.0, finalize_id=1)).at(5.0)
+    assert (call.asked, call.take_texts()) == (2, [])
+    call.at(5.1, Final("", 2.0, 2.0, finalize_id=2))
     assert call.take_texts() == ["a b"]
 
 

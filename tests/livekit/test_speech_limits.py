@@ -19,15 +19,8 @@ from pulse_plugins.core.base.events import (
     Word,
 )
 from pulse_plugins.core.base.redaction import REDACTED
-from tests.livekit.speech_call import (
-    END,
-    FINAL,
-    INTERIM,
-    PREFLIGHT,
-    START,
-    Call,
-    said,
-)
+from pulse_plugins.livekit.framework import TurnMode
+from tests.livekit.speech_call import END, FINAL, INTERIM, PREFLIGHT, START, Call, said
 
 
 def test_a_reconnect_in_mid_speech_keeps_the_pair_and_ends_nothing() -> None:
@@ -86,17 +79,26 @@ def test_none_where_finals_are_written_otherwise() -> None:
     assert PREFLIGHT not in call.take()
 
 
-def test_words_that_the_server_ended_begin_a_reply_before_the_flush() -> None:
-    call = Call("vad", (0.9, 1.6))
+@pytest.mark.parametrize("mode", ["vad", "detector"])
+def test_a_voice_detector_flushes_before_a_reply_begins(mode: TurnMode) -> None:
+    """The service reports the end of speech sooner than the detector does, in a pause of 0.4 s."""
+    call = Call(mode, (0.9, 1.6), (2.0, 2.9))
     call.at(1.4, SpeechStarted(0.8), Interim("a b", 0.0))
-    call.at(2.0, said("A b.", 0.9, 1.6), SpeechEnded(1.6))
+    call.at(1.95, said("A b.", 0.9, 1.6), SpeechEnded(1.6))
+    assert PREFLIGHT not in call.take()
+
+
+def test_words_that_the_server_ended_begin_a_reply_after_an_older_flush() -> None:
+    call = Call("vad", (0.9, 1.6))
+    call.at(1.4, SpeechStarted(0.8), Interim("a b", 0.0)).at(2.15).flush()
+    call.at(2.2, said("A b.", 0.9, 1.6), SpeechEnded(1.6))
     assert call.take()[-1] == PREFLIGHT
 
 
 def test_a_preflight_has_times_and_confidence() -> None:
     call = Call("vad", (0.9, 1.6))
-    call.at(1.4, SpeechStarted(0.8), Interim("a b", 0.0))
-    call.at(2.0, said("a b", 0.9, 1.6), SpeechEnded(1.6))
+    call.at(1.4, SpeechStarted(0.8), Interim("a b", 0.0)).at(2.15).flush()
+    call.at(2.2, said("a b", 0.9, 1.6), SpeechEnded(1.6))
     data = call.out[-1].alternatives[0]
     assert (data.start_time, data.end_time) == pytest.approx((0.9, 1.6))
     assert data.confidence == pytest.approx(0.9)

@@ -49,6 +49,24 @@ async def test_what_the_framework_asks_of_every_vendor(vad: bool, flag: bool) ->
         await stream.aclose()
 
 
+@pytest.mark.parametrize("pause", [0.6, 1.0, 1.5])
+@pytest.mark.parametrize("latency", [0.05, 0.4, 0.9, 1.6])
+async def test_the_first_final_after_the_end_of_input_is_the_last(
+    latency: float, pause: float
+) -> None:
+    """The framework's own test of every vendor stops reading there (`test_stt.py`)."""
+    async with peer(latency=latency, max_words=3) as server, STT(base_url=server.url) as stt:
+        stream = stt.stream()
+        heard = Heard(stream)
+        for first, count, tail in ((0, 6, 0.8), (6, 9, pause), (15, 3, 0.3)):
+            await play(stream, frames(speech(first, count, tail=tail)))
+        stream.end_input()
+        before = heard.count(FINAL)
+        await heard.until(lambda: heard.count(FINAL) > before)
+        assert heard.text == words(0, 18)
+        await stream.aclose()
+
+
 async def test_a_flush_brings_the_words_before_the_server_would() -> None:
     async with peer(window=None, vad=False) as server, STT(base_url=server.url) as stt:
         stream = stt.stream()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
 
+from examples.phone_agent import simulate_call
+from examples.phone_agent.bookings import Booking, default_store
 from tests.support.peer import peer
 from tests.support.programs import running
 
@@ -53,3 +56,27 @@ async def test_the_agent_says_what_is_missing_to_listen_beyond_this_machine() ->
     assert program.returncode == 1
     assert b"without TWILIO_AUTH_TOKEN" in errors
     assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize("books", [True, False])
+async def test_the_caller_shows_the_booking_of_its_own_call_only(
+    books: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The call books what an earlier call booked too, so the two bookings are equal."""
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/b.db")
+    booking = Booking(4, date.today() + timedelta(days=1), time(19, 30), "Ann Lee", "5550142")
+    store = default_store()
+    await store.add(booking)
+
+    async def call(*_: object) -> simulate_call.Outcome:
+        if books:
+            await store.add(booking)
+        return simulate_call.Outcome()
+
+    monkeypatch.setattr(simulate_call, "call", call)
+    await simulate_call.make_call("http://127.0.0.1:1/twilio", "book", None)
+    shown = booking.in_words if books else "none"
+    assert capsys.readouterr().out == f"new booking in the database: {shown}\n"

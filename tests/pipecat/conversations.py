@@ -324,6 +324,12 @@ def _server_turns(latencies: Latencies) -> Iterator[Conversation]:
             steps=(Say(8), End(5.0), Say(12), End(5.0)),
             habits=Habits(latency=latency, drop_at=1.65, outage=1.5),
         )
+        yield replace(
+            server,
+            name=f"server turns, outage in a long turn, {latency:g} s",
+            steps=(Say(22), End(5.0), Say(3), End(5.0)),
+            habits=Habits(latency=latency, drop_at=2.56, outage=1.0),
+        )
 
 
 def _ends(latencies: Latencies) -> Iterator[Conversation]:

@@ -61,7 +61,7 @@ def command(
             "-o",
             help="A folder, which gets one file for each recording and mirrors sub-folders; or "
             "for one recording a file that ends in .txt, .json, .srt or .vtt. Transcripts that "
-            "are there already are not made again. Without -o, or with -o -, transcripts are "
+            "exist already are not made again. Without -o, or with -o -, transcripts are "
             "printed.",
             rich_help_panel=_WRITTEN,
         ),
@@ -87,7 +87,7 @@ def command(
         bool,
         typer.Option(
             "--force",
-            help="Transcribe again what is done, and overwrite files that are in the way.",
+            help="Transcribe every recording again, and overwrite files that exist.",
             rich_help_panel=_WRITTEN,
         ),
     ] = False,
@@ -145,7 +145,7 @@ def command(
         typer.Option(
             "--start",
             metavar="TIME",
-            help="Where reading begins: seconds or h:mm:ss. Times in transcripts count from the "
+            help="Where reading begins, as seconds or h:mm:ss. Times in transcripts count from the "
             "start of the recording.",
             rich_help_panel=_READ,
         ),
@@ -155,7 +155,7 @@ def command(
         typer.Option(
             "--duration",
             metavar="TIME",
-            help="How much is read: seconds or h:mm:ss.",
+            help="How much audio is read, as seconds or h:mm:ss.",
             rich_help_panel=_READ,
         ),
     ] = None,
@@ -173,7 +173,7 @@ def command(
             "--rate",
             min=1000,
             max=768_000,
-            help="Hz of recordings without a header; 8000 by default.",
+            help="Sampling rate of recordings without a header, in Hz; 8000 by default.",
             rich_help_panel=_READ,
         ),
     ] = None,
@@ -188,7 +188,7 @@ def command(
             "-j",
             min=1,
             max=100,
-            help="Recordings at the same time; a plan allows a certain number of streams.",
+            help="How many recordings are sent at once. Your plan limits the number of streams.",
         ),
     ] = 4,
     url: target.Url = target.DEFAULT_URL,

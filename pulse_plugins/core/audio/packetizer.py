@@ -67,6 +67,11 @@ class Packetizer:
         waiting = len(self._tail) / self._target.bytes_per_second
         return waiting + self._gathered_bytes / self._per_second
 
+    @property
+    def missing_seconds(self) -> float:
+        """Seconds of audio that complete the next packet."""
+        return (self._enough - self._gathered_bytes) / self._per_second
+
     def add(self, data: bytes) -> list[bytes] | None:
         """Add audio in the source's format; returns the packets that became ready, or None."""
         size = len(data)

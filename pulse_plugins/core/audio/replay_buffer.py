@@ -1,17 +1,22 @@
 """The caller's audio until no server needs to hear it again.
 
-Offsets are bytes in the wire's encoding since the first audio of the stream. One connection after
-the other reads the buffer: `next_offset` is what the present one is sent next, `high_water` the
-furthest that any connection was sent. When a connection is lost, `rewind` moves `next_offset` back
-to `start`; a replay is nothing else. Every byte is in exactly one place: held, acked (a final
-covers it), released (a server heard it and there was no speech in it) or lost.
+The audio is one run of bytes, from `start` to `end`. Offsets are bytes in the wire's encoding since
+the first audio of the stream. One connection after the other reads the buffer: `next_offset` is
+what the present one is sent next, `high_water` the furthest that any connection was sent. When a
+connection is lost, `rewind` moves `next_offset` back to `start`; a replay is nothing else. Every
+byte is in exactly one place: held, acked (a final covers it), released (a server heard it and there
+was no speech in it) or lost.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
-from itertools import chain
+
+from pulse_plugins.core.audio.packetizer import MAX_PACKET_BYTES
+
+# Seconds of audio in a packet of a backlog: the most that the service advises (docs/protocol.md,
+# section 3). Longer packets would cost less, and the pace of a replay would be coarser.
+BACKLOG_PACKET = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +30,14 @@ class AudioCount:
 
 
 class ReplayBuffer:
-    """Packets from `start` to `end`; those before `next_offset` went out on this connection.
+    """The audio from `start` to `end`; what lies before `next_offset` was sent on this connection.
 
     Args:
         bytes_per_second: Of the wire's encoding.
         align: Bytes of one sample.
-        limit: Bytes that are held at most; beyond them the oldest packets go.
+        limit: Bytes that are held at most; beyond them the oldest audio goes.
 
     Attributes:
-        unsent: The packets from `next_offset` on.
         next_offset: The first byte that this connection was not sent.
         start: The oldest byte that is held.
         end: Behind the newest byte.
@@ -44,9 +48,9 @@ class ReplayBuffer:
         self.bytes_per_second = bytes_per_second
         self._align = align
         self._limit = limit
-        # The packets follow each other without a gap, so that none needs its offset beside it.
-        self._sent: deque[bytes | memoryview] = deque()
-        self.unsent: deque[bytes | memoryview] = deque()
+        most = min(MAX_PACKET_BYTES, int(bytes_per_second * BACKLOG_PACKET))
+        self._packet_bytes = max(align, most - most % align)
+        self._audio = bytearray()
         self.start = self.next_offset = self.end = self.high_water = 0
         self._acked = self._released = self._lost = 0
         self._lost_ranges: list[tuple[int, int]] = []
@@ -66,34 +70,40 @@ class ReplayBuffer:
         """The offset of the whole sample nearest to a stream_time."""
         return round(seconds * self.bytes_per_second / self._align) * self._align
 
-    def append(self, packet: bytes) -> None:
-        """Add one packet of whole samples at the end."""
-        self.unsent.append(packet)
-        self.end += len(packet)
+    @property
+    def has_unsent(self) -> bool:
+        """Whether this connection was not sent everything."""
+        return self.next_offset < self.end
+
+    def append(self, audio: bytes) -> None:
+        """Add whole samples at the end."""
+        self._audio += audio
+        self.end += len(audio)
         if self.end - self.start > self._limit:
             self._drop_oldest()
 
-    def append_sent(self, packet: bytes) -> None:
-        """Add one packet that goes out at once; nothing else may be unsent."""
-        self._sent.append(packet)
-        self.end = self.next_offset = self.high_water = self.end + len(packet)
+    def append_sent(self, audio: bytes) -> None:
+        """Add whole samples that go out at once; nothing else may be unsent."""
+        self._audio += audio
+        self.end = self.next_offset = self.high_water = self.end + len(audio)
         if self.end - self.start > self._limit:
             self._drop_oldest()
 
-    def next_packet(self) -> bytes | memoryview:
-        """Take the first unsent packet; `next_offset` moves behind it."""
-        packet = self.unsent.popleft()
-        self._sent.append(packet)
-        self.next_offset += len(packet)
-        if self.next_offset > self.high_water:
-            self.high_water = self.next_offset
-        return packet
+    def next_packet(self, stop: int | None = None) -> bytes:
+        """Take the next packet that is unsent; `next_offset` moves behind it.
+
+        Args:
+            stop: An offset that the packet must not pass.
+        """
+        start = self.next_offset
+        behind = min(start + self._packet_bytes, self.end if stop is None else stop)
+        self.next_offset = behind
+        self.high_water = max(self.high_water, behind)
+        return self.read(start, behind)
 
     def rewind(self) -> None:
         """A new connection has heard nothing: it is sent everything from `start` on."""
         self._lose_awaited()
-        self.unsent.extendleft(reversed(self._sent))
-        self._sent.clear()
         self.next_offset = self.start
 
     def ack(self, offset: int) -> None:
@@ -122,28 +132,13 @@ class ReplayBuffer:
         return [(self.seconds(start), self.seconds(end - start)) for start, end in taken]
 
     def read(self, start: int, end: int) -> bytes:
-        """Held audio between two offsets; mostly the newest, so that the search begins there."""
-        pieces: list[bytes | memoryview] = []
-        at = self.end
-        for packet in chain(reversed(self.unsent), reversed(self._sent)):
-            if at <= start:
-                break
-            behind, at = at, at - len(packet)
-            if start <= at and behind <= end:
-                pieces.append(packet)
-            elif at < end:
-                pieces.append(packet[max(0, start - at) : end - at])
-        pieces.reverse()
-        return b"".join(pieces)
+        """The audio between two offsets, as far as it is held."""
+        return bytes(self._audio[max(0, start - self.start) : max(0, end - self.start)])
 
     def _drop_oldest(self) -> None:
-        """Drop whole packets until no more than the limit is held."""
-        behind, target = self.start, self.end - self._limit
-        # No branch: the last packet ends at `end`, which is not before the target.
-        for packet in chain(self._sent, self.unsent):  # pragma: no branch
-            behind += len(packet)
-            if behind >= target:
-                break
+        """Drop whole samples until no more than the limit is held."""
+        surplus = self.end - self._limit - self.start
+        behind = self.start + -(-surplus // self._align) * self._align
         # The present connection was sent a part of this. Its words may still come, so that this
         # part is lost only when the connection is.
         start, end = self._awaited
@@ -172,18 +167,10 @@ class ReplayBuffer:
         self._awaited = (end, end)
 
     def _drop_until(self, offset: int) -> int:
-        if offset <= self.start:
-            return 0
-        at = self.start
-        for packets in (self._sent, self.unsent):
-            while packets and at < offset:
-                behind = at + len(packets[0])
-                if behind <= offset:
-                    packets.popleft()
-                else:
-                    packets[0] = memoryview(packets[0])[offset - at :]
-                at = min(behind, offset)
         dropped = offset - self.start
+        if dropped <= 0:
+            return 0
+        del self._audio[:dropped]
         self.start = offset
         self.next_offset = max(self.next_offset, offset)
         return dropped

@@ -17,7 +17,7 @@ from pulse_plugins.core.base.errors import PulseError
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One recognized word and its place in the audio."""
+    """One recognized word and its position in the audio."""
 
     text: str
     start: float  # seconds, stream_time

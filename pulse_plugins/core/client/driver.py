@@ -85,18 +85,19 @@ class Driver:
             self._attach()
         now = self._time()
         session, socket = self.session, self._newest
-        live = session.outgoing.live
+        all_sent = True
         for packet in packets:
             if (
                 socket is not None
                 and socket.writer is None
                 and socket.web.is_free()
-                and live(packet, socket.connection, now)
+                and session.outgoing.live(packet, socket.connection, now)
             ):
                 socket.web.send(packet)
             else:
                 session.audio(packet, now)
-        if session.has_work:
+                all_sent = False
+        if not all_sent:
             self.step()
 
     def flush(self) -> None:

@@ -42,7 +42,7 @@ of one-letter words occupies the event loop, and with it all calls of the proces
 seconds on a slow machine."""
 _MOST_HEAD = 64 * 1024  # bytes; a longer response head is left to the library, which refuses it
 
-Message = bytes | memoryview | str
+Message = bytes | str
 
 
 class _Phase(enum.Enum):

@@ -243,6 +243,11 @@ class PulseStream:
         return self._packetizer.packet_seconds
 
     @property
+    def missing_seconds(self) -> float:
+        """Seconds of audio that complete the next packet; at most a packet, more than none."""
+        return self._packetizer.missing_seconds
+
+    @property
     def close_seconds(self) -> float:
         """Seconds that the stream may take to end after `end`; more while much is not sent."""
         return self._session.closing.seconds

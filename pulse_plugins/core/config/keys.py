@@ -33,7 +33,7 @@ def clean_key(key: str | None) -> str | None:
     key = (key or "").strip()
     if not is_header_text(key):
         raise ConfigurationError(
-            "api_key holds characters that no key has, such as a line break: copy it anew"
+            "api_key holds characters that no key has, such as a line break: copy the key again"
         )
     return key or None
 

@@ -206,12 +206,9 @@ class PulseOptions:
         object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def _check_ranges(self) -> None:
-        if self.packet_ms is not None:
-            check_range("packet_ms", self.packet_ms, 10, 1000, None)
-        for each in wire_fields():
-            limits = each.metadata
-            value = getattr(self, each.name)
-            check_range(each.name, value, limits["low"], limits["high"], limits["choices"])
+        check_range("packet_ms", self.packet_ms, 10, 1000, None)
+        for name, low, high, choices in _limits():
+            check_range(name, getattr(self, name), low, high, choices)
 
     def _endpoint(self) -> DialectName:
         """The dialect: that of the caller, or `live` where `pulse` cannot do what is asked.
@@ -329,7 +326,7 @@ class PulseOptions:
         unknown = changes.keys() - _given_fields()
         if unknown:
             raise ConfigurationError(f"no such option: {', '.join(sorted(unknown))}")
-        if all(getattr(self, name) is value for name, value in changes.items()):
+        if all(_is_same(getattr(self, name), value) for name, value in changes.items()):
             return self
         return replace(self, **changes)
 
@@ -353,6 +350,20 @@ def _given_fields() -> frozenset[str]:
 def wire_fields() -> tuple[Field[Any], ...]:
     """The fields of `PulseOptions` that are query parameters, in order, with their metadata."""
     return tuple(each for each in fields(PulseOptions) if "wire" in each.metadata)
+
+
+@lru_cache(maxsize=1)
+def _limits() -> list[tuple[str, float | None, float | None, tuple[str, ...] | None]]:
+    """Of each option whose values are limited: its name, least, most, and choices."""
+    found = [(each.name, each.metadata) for each in wire_fields()]
+    limited = [
+        (name, *(limits[each] for each in ("low", "high", "choices"))) for name, limits in found
+    ]
+    return [each for each in limited if any(limit is not None for limit in each[1:])]
+
+
+def _is_same(value: object, other: object) -> bool:
+    return value is other or (type(value) is type(other) and value == other)
 
 
 def _language(code: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import fields
 from functools import lru_cache
 from math import isfinite, isnan
 from numbers import Integral, Real
+from operator import attrgetter
 from typing import Any
 
 from pulse_plugins.core.base.errors import ConfigurationError
@@ -39,11 +40,14 @@ def check_types(options: Any, *, endless: bool = False) -> None:
     Raises:
         ConfigurationError: A value has another type, is not a number, or cannot be encoded.
     """
-    for field, names, exact in _plain_fields(type(options)):  # type: ignore[arg-type]
-        value = getattr(options, field)
-        if type(value) not in exact and not any(_is(value, name) for name in names):
-            wanted = " or ".join(_PLAIN[name][0] for name in names)
-            raise ConfigurationError(f"{field} takes {wanted}, not {type(value).__name__}")
+    names, values_of = _plain_fields(type(options))  # type: ignore[arg-type]
+    for (field, kinds, exact), value in zip(names, values_of(options), strict=True):
+        kind = type(value)
+        if kind not in exact and not any(_is(value, name) for name in kinds):
+            wanted = " or ".join(_PLAIN[name][0] for name in kinds)
+            raise ConfigurationError(f"{field} takes {wanted}, not {kind.__name__}")
+        if value is None or kind is bool:
+            continue
         if isinstance(value, float) and (isnan(value) or not (endless or isfinite(value))):
             raise ConfigurationError(f"{field}={value!r} is not a usable number")
         if isinstance(value, str) and not is_encodable(value):
@@ -51,19 +55,23 @@ def check_types(options: Any, *, endless: bool = False) -> None:
 
 
 @lru_cache
-def _plain_fields(kind: type) -> list[tuple[str, list[str], frozenset[type]]]:
+def _plain_fields(
+    kind: type[Any],
+) -> tuple[list[tuple[str, list[str], frozenset[type]]], Callable[[Any], tuple[Any, ...]]]:
     """The fields of a dataclass whose annotations consist of plain types.
 
     Returns:
-        Of each its name, the names of its types, and the types that nearly all values have.
+        Of each field its name, the names of its types, and the types that nearly all values have;
+        and a function that reads the values of all these fields.
     """
     exact = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
     found = [(each.name, str(each.type).split(" | ")) for each in fields(kind)]
-    return [
+    plain = [
         (name, names, frozenset(exact[each] for each in names))
         for name, names in found
         if all(each in _PLAIN for each in names)
     ]
+    return plain, attrgetter(*(name for name, _, _ in plain))
 
 
 def _is(value: object, name: str) -> bool:

@@ -12,6 +12,10 @@ from pulse_plugins.core.session.connection import REPLAY_SPEED
 # Seconds to wait for `is_last` when no words are owed. The service was seen to leave the socket
 # open without `is_last` after silence; other clients wait 2 s (docs/protocol.md, section 5).
 _QUIET = 2.0
+# Seconds that the handshake of a new connection takes: 0.2 to 0.8 (docs/protocol.md, section 5,
+# point 6). Shorter: a handshake that works is given up, when less than twice this is left. Longer:
+# no other attempt is made, when more than this and less than twice this is left.
+_HANDSHAKE = 0.8
 
 
 class Closing:
@@ -48,6 +52,13 @@ class Closing:
         """Something went out: its words need time too."""
         ends_at = now + self._in_force.options.timeouts.close
         self._ends_at = min(max(self._ends_at, ends_at), self._latest)
+
+    def handshake_ends_at(self, now: float) -> float:
+        """When to give up a handshake that is under way, so that another one can be made in time.
+
+        Half of what is left is its share. A handshake that hangs would else take all the time.
+        """
+        return now + max((self._ends_at - now) / 2, _HANDSHAKE)
 
     def said_goodbye(self) -> bool:
         """A connection closed with 1000 after the closing word; whether it is not the first.

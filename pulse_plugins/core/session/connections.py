@@ -1,13 +1,13 @@
 """The life of a stream's connections: made, lost, replaced, and changed to other options.
 
-`Connections` notes facts and carries verdicts out. Whether to try again, when and where is decided
-by `verdicts`, `reconnect` and `endpoint_health`; how options change by `option_switch`.
+`Connections` notes facts and carries verdicts out. What follows when a connection is gone is
+decided by `verdicts`; when and where to try again by `attempts`; how options change by
+`option_switch`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from random import Random
 
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.errors import ConnectTimeoutError, PulseError, from_close
@@ -17,19 +17,17 @@ from pulse_plugins.core.base.events import (
     Event,
     OptionsApplied,
     OptionsRefused,
-    Reconnecting,
-    Recovered,
 )
 from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.session.attempts import Attempts
 from pulse_plugins.core.session.closing import Closing
 from pulse_plugins.core.session.commands import CloseConnection, Command, OpenConnection
 from pulse_plugins.core.session.connection import Connection
 from pulse_plugins.core.session.deadlines import Deadlines, Timer
-from pulse_plugins.core.session.endpoint_health import EndpointHealth
 from pulse_plugins.core.session.option_history import OptionHistory
 from pulse_plugins.core.session.option_switch import DRAIN_SECONDS, OptionSwitch
-from pulse_plugins.core.session.reconnect import Outage, RetryBudget
+from pulse_plugins.core.session.outage import Outage
 from pulse_plugins.core.session.state import State
 from pulse_plugins.core.session.verdicts import (
     Achieved,
@@ -52,8 +50,8 @@ class Connections:
         closing: The end of the stream.
         deadlines: Where the timers of this class are kept.
         events: Where what happens is written.
-        random: For the jitter of delays.
-        health: What is known of the base URLs.
+        attempts: When and where to connect.
+        outage: Is told when it begins and when a connection is open.
 
     Attributes:
         state: Where the stream is.
@@ -72,8 +70,8 @@ class Connections:
         closing: Closing,
         deadlines: Deadlines,
         events: deque[Event],
-        random: Random,
-        health: EndpointHealth,
+        attempts: Attempts,
+        outage: Outage,
     ) -> None:
         self.state = State.IDLE
         self.current: Connection | None = None
@@ -88,23 +86,20 @@ class Connections:
         self._closing = closing
         self._deadlines = deadlines
         self._events = events
-        self._budget = RetryBudget(in_force, random)
-        self._outage = Outage()
-        self._health = health
-        self._last_id = 0
-        self._refused_regions: set[str] = set()  # base URLs that do not serve the language
-        self._failed_url: str | None = None  # of the last try, until a connection is open
+        self._attempts = attempts
+        self._outage = outage
 
     # Connections are made.
 
     def connect(self, now: float) -> None:
         """Open a connection, or wait until a handshake is allowed."""
-        wait = self._budget.wait_for_token(now)
+        wait = self._attempts.wait(now)
         if wait:
             self.state = State.WAITING
             self._deadlines.set(Timer.RETRY, now + wait)
         else:
             self._deadlines.set(Timer.RETRY, None)
+            self._deadlines.set(Timer.HANDSHAKE, self._attempts.handshake_ends_at(now))
             self.state = State.CONNECTING
             self.current = self._open(self._in_force.options, now)
 
@@ -120,10 +115,11 @@ class Connections:
         connection.open(now)
         if connection is not self.current:
             return self._drain(now)
-        failed_over = self._failed_url not in (None, connection.url)
-        self._failed_url = self.failure = None
-        attempt = self._budget.failures + 1
-        self._events.append(Connected(attempt, seconds, connection.url, failed_over))
+        self.failure = None
+        self._deadlines.set(Timer.HANDSHAKE, None)
+        failed_over = self._attempts.is_fail_over(connection)
+        number = self._attempts.number
+        self._events.append(Connected(number, seconds, connection.url, failed_over))
         self._begin(connection, now)
         return True
 
@@ -137,23 +133,31 @@ class Connections:
         if (current := self.current) is not None:
             current.acked = True
             self.history.ack_came()
-            self._budget.progress()
-            self._health.worked(current.url, current.options.account_for(current.url))
-
-    @property
-    def is_replaying(self) -> bool:
-        """Whether audio that was held through an outage is not sent yet."""
-        return self._outage.is_on
-
-    def packet_sent(self, now: float) -> None:
-        """Audio went out: perhaps all that was held is sent again."""
-        if self._outage.is_on:
-            self._report_recovery(now)
+            self._attempts.ack_came(current)
 
     def hurry(self, now: float) -> None:
-        """The input ended while no connection is open: the next try is soon."""
-        if (at := self._deadlines.at(Timer.RETRY)) is not None:
-            self._deadlines.set(Timer.RETRY, now + self._budget.hurried(at - now))
+        """The input ended while no connection is open: the next attempt is soon.
+
+        The handshake of an attempt that is under way leaves time for another one.
+        """
+        if self.state is State.CONNECTING:
+            self._deadlines.set(Timer.HANDSHAKE, self._attempts.handshake_ends_at(now))
+        elif (at := self._deadlines.at(Timer.RETRY)) is not None:
+            self._deadlines.set(Timer.RETRY, now + self._attempts.hurried(at - now))
+
+    def due(self, timer: Timer, now: float) -> None:
+        """A timer of this class went off."""
+        match timer:
+            case Timer.RETRY:
+                self.connect(now)
+            case Timer.HANDSHAKE:
+                self._give_handshake_up(now)
+            case Timer.OUTAGE:
+                self.give_up()
+            case Timer.SWITCH_RETRY:
+                self.open_standby(now)
+            case Timer.TAKE_OVER:
+                self.take_over(now)
 
     # Connections are lost.
 
@@ -169,9 +173,7 @@ class Connections:
         # A connection that reported an error and then went down says with it why.
         if connection.reported is not None and (error is None or error.retryable):
             error = self.history.believed(connection.reported)
-        if error is not None and error.retryable:  # another base URL may do better
-            account = connection.options.account_for(connection.url)
-            self._health.failed(connection.url, account, now, retry_after=error.retry_after)
+        self._attempts.lost(connection, error, now)
         if connection is not self.current:
             self._standby_lost(error or from_close(1000), now)
             return
@@ -179,10 +181,10 @@ class Connections:
         achieved = self._achieved(connection, ended, was_open, now)
         if was_open:
             self._events.append(Disconnected(error))
-        self._let_go()
-        if was_open and achieved in (Achieved.SOME, Achieved.ALL):
-            self._budget.progress()
-        self._failed_url, self.failure = connection.url, error or from_close(1000)
+        self._let_go(now)
+        was_good = was_open and achieved in (Achieved.SOME, Achieved.ALL)
+        self._attempts.ended(connection, progress=was_good)
+        self.failure = error or from_close(1000)
         phase = Phase.LIVE if self.switch is None else Phase.SWITCHING
         decided = verdict(Phase.ENDING if self._closing.began else phase, ended, achieved)
         self._carry_out(decided, self.failure, connection, now)
@@ -191,7 +193,7 @@ class Connections:
     def trouble_ends_at(self) -> float | None:
         """When trouble without progress has lasted too long, while there is no connection."""
         is_down = self.state in (State.WAITING, State.CONNECTING)
-        return self._budget.ends_at if is_down else None
+        return self._attempts.trouble_ends_at if is_down else None
 
     def give_up(self) -> None:
         """Trouble without progress has lasted for `max_outage`."""
@@ -225,7 +227,7 @@ class Connections:
     def open_standby(self, now: float) -> None:
         """Open the second connection, or wait until a handshake is allowed."""
         assert self.switch is not None
-        wait = self._budget.wait_for_token(now)
+        wait = self._attempts.wait(now)
         if wait:
             self._deadlines.set(Timer.SWITCH_RETRY, now + wait)
         else:
@@ -249,7 +251,7 @@ class Connections:
             self.close(old)
             if switch.connection is None:
                 self._events.append(Disconnected())
-            self._let_go()
+            self._let_go(now)
         self._adopt(switch.options, revertible=True)
         self.current = switch.connection
         if self.current is None:
@@ -258,7 +260,7 @@ class Connections:
             self.state = State.CONNECTING
         else:
             if old is None:
-                self._events.append(Connected(self._budget.failures + 1, 0.0, self.current.url))
+                self._events.append(Connected(self._attempts.number, 0.0, self.current.url))
             self._begin(self.current, now)
 
     def drop_switch(self) -> None:
@@ -281,31 +283,30 @@ class Connections:
     # Parts.
 
     def _open(self, options: PulseOptions, now: float) -> Connection:
-        self._last_id += 1
-        urls = [url for url in options.urls if url not in self._refused_regions] or options.urls
-        url = self._health.choose(urls, options.account_for, now)
-        self.commands.append(OpenConnection(self._last_id, options, url))
-        return Connection(self._last_id, options, url)
+        connection = self._attempts.connection(options, now)
+        self.commands.append(OpenConnection(connection.id, options, connection.url))
+        return connection
+
+    def _give_handshake_up(self, now: float) -> None:
+        connection = self.current
+        assert connection is not None
+        self.close(connection)
+        self.lost(connection, ConnectTimeoutError("the handshake was not answered in time"), now)
 
     def _begin(self, connection: Connection, now: float) -> None:
         """This connection is the one that is heard, from the start of the buffer on."""
         buffer = self._buffer
         self.state = State.OPEN
         connection.begin(buffer.seconds(buffer.start))
-        self._assembler.connection_changed(connection.options.language)
-        self._outage.replays(buffer.start, buffer.high_water)
-        self._report_recovery(now)
+        self._assembler.connection_changed(connection.options.language, now)
+        self._outage.connected(now)
 
-    def _let_go(self) -> None:
+    def _let_go(self, now: float) -> None:
         """No connection is heard: the next one hears everything that no final covers."""
         self.current = None
+        self._deadlines.set(Timer.HANDSHAKE, None)
         self._buffer.rewind()
-        self._assembler.connection_changed(self._in_force.options.language)
-
-    def _report_recovery(self, now: float) -> None:
-        if (recovered := self._outage.recovered(self._buffer.next_offset, now)) is not None:
-            outage, replayed = recovered
-            self._events.append(Recovered(outage, self._buffer.seconds(replayed)))
+        self._assembler.connection_changed(self._in_force.options.language, now)
 
     def _achieved(self, connection: Connection, ended: Ended, open_: bool, now: float) -> Achieved:
         assembler = self._assembler
@@ -335,11 +336,11 @@ class Connections:
             case Verdict.TAKE_OVER:
                 self._outage.began(now)
                 self.take_over(now)
-            case Verdict.OTHER_URL if self._other_region(connection.url):
+            case Verdict.OTHER_URL if self._attempts.other_region(connection.url):
                 self._wait(error, 0.0, now)
             case Verdict.REVERT_OPTIONS if self.history.can_revert:
                 self.history.revert()
-                self._refused_regions.clear()
+                self._attempts.options_changed()
                 self._events.append(OptionsRefused(error))
                 self.connect(now)
             case Verdict.FINISH:
@@ -348,27 +349,20 @@ class Connections:
                 self.verdict = Verdict.FAIL
 
     def _retry(self, error: PulseError, slow: bool, now: float) -> None:
-        self._budget.failed(now)
-        if self._budget.is_spent(now):
+        delay = self._attempts.retry(error, now, slow=slow)
+        if delay is None:
             self.verdict = Verdict.FAIL
-            return
-        delay = self._budget.delay(slow=slow, retry_after=error.retry_after)
-        self._wait(error, self._budget.hurried(delay) if self._closing.began else delay, now)
+        else:
+            self._wait(error, delay, now)
 
     def _wait(self, error: PulseError, delay: float, now: float) -> None:
-        self._outage.began(now)
         self.state = State.WAITING
         self._deadlines.set(Timer.RETRY, now + delay)
-        self._events.append(Reconnecting(self._budget.failures, error.code, delay, error))
-
-    def _other_region(self, url: str) -> bool:
-        """Whether a base URL is left that has not refused the language; this one has."""
-        self._refused_regions.add(url)
-        return not self._refused_regions.issuperset(self._in_force.options.urls)
+        self._outage.goes_on(self._attempts.failures, error, delay, now)
 
     def _adopt(self, options: PulseOptions, *, revertible: bool) -> None:
         self.history.adopt(options, revertible=revertible)
-        self._refused_regions.clear()
+        self._attempts.options_changed()
         sent = self._buffer.seconds(self._buffer.next_offset)
         self._events.append(OptionsApplied(sent))
 

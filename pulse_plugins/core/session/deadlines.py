@@ -8,22 +8,24 @@ from __future__ import annotations
 import enum
 
 
-class Timer(enum.Enum):
-    """What may be due."""
+class Timer(enum.IntEnum):
+    """What may be due, in the order in which it happens; a number is quick to look up."""
 
-    RETRY = "retry"
-    OUTAGE = "outage"
-    ANSWER = "answer"
-    SWITCH_RETRY = "switch_retry"
-    TAKE_OVER = "take_over"
-    CLOSE = "close"
-    STALL = "stall"
-    KEEPALIVE = "keepalive"
-    PACE = "pace"
+    RETRY = enum.auto()
+    HANDSHAKE = enum.auto()
+    OUTAGE = enum.auto()
+    ANSWER = enum.auto()
+    SWITCH_RETRY = enum.auto()
+    TAKE_OVER = enum.auto()
+    CLOSE = enum.auto()
+    STALL = enum.auto()
+    KEEPALIVE = enum.auto()
+    PACE = enum.auto()
 
 
 TIMERS: dict[Timer, tuple[str, str]] = {
     Timer.RETRY: ("a connection is wanted and none is open", "open the next one"),
+    Timer.HANDSHAKE: ("a handshake is under way, and the input has ended", "try another one"),
     Timer.OUTAGE: ("trouble without progress began", "fail with the newest error"),
     Timer.ANSWER: ("a finalize request was sent", "answer it with the newest interim, or empty"),
     Timer.SWITCH_RETRY: ("a connection with changed options was refused", "try it again"),

@@ -56,9 +56,7 @@ class Outgoing:
         self.live_connection: Connection | None = None
         self.sent_bytes = self.replayed_bytes = self.silence_bytes = 0
 
-    def next(
-        self, connection: Connection, now: float, *, draining: bool
-    ) -> bytes | memoryview | str | None:
+    def next(self, connection: Connection, now: float, *, draining: bool) -> bytes | str | None:
         """The next message, or None: nothing, or not yet.
 
         Args:
@@ -73,7 +71,7 @@ class Outgoing:
                 return message
         if draining:
             return None
-        if buffer.unsent:
+        if buffer.has_unsent:
             if now >= connection.free_at:
                 return self._packet(connection, now)
             self._deadlines.set(Timer.PACE, connection.free_at)
@@ -92,7 +90,7 @@ class Outgoing:
         if (
             connection is None
             or connection.id != connection_id
-            or buffer.unsent
+            or buffer.next_offset < buffer.end
             or now < connection.free_at
             or self.keepalive_due
         ):
@@ -131,10 +129,10 @@ class Outgoing:
                 return message
         return None
 
-    def _packet(self, connection: Connection, now: float) -> bytes | memoryview:
+    def _packet(self, connection: Connection, now: float) -> bytes:
         buffer = self._buffer
         at, high_water = buffer.next_offset, buffer.high_water
-        packet = buffer.next_packet()
+        packet = buffer.next_packet(self._assembler.requests.next_mark)
         size = len(packet)
         connection.spend(now, size, size / buffer.bytes_per_second)
         self.sent_bytes += size

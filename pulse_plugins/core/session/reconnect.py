@@ -100,37 +100,3 @@ class RetryBudget:
             self._tokens -= 1.0
             return 0.0
         return (1.0 - self._tokens) / _REFILL
-
-
-class Outage:
-    """The time without a connection, for `Recovered`: it ends when all that was held is sent."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self._replay = (0, 0)
-
-    @property
-    def is_on(self) -> bool:
-        """Whether an outage is not over."""
-        return self._since is not None
-
-    def began(self, now: float) -> None:
-        """There is no connection although one is wanted."""
-        if self._since is None:
-            self._since = now
-
-    def forget(self) -> None:
-        """No connection is wanted."""
-        self._since = None
-
-    def replays(self, start: int, end: int) -> None:
-        """A connection is open and is sent again what lies between two offsets."""
-        self._replay = (start, end)
-
-    def recovered(self, next_offset: int, now: float) -> tuple[float, int] | None:
-        """Seconds of the outage and bytes that were sent again, once, when all of them are out."""
-        start, end = self._replay
-        if self._since is None or next_offset < end:
-            return None
-        length, self._since = now - self._since, None
-        return length, max(0, end - start)

@@ -14,7 +14,7 @@ The session has no rule of its own. It asks the part that owns the rule: `assemb
     IDLE ─start→ CONNECTING ─connected→ OPEN ─disconnected→ WAITING ─RETRY→ CONNECTING
                      └─────disconnected────────────────────────┘
                  OPEN ─closed with 1000, nothing owed→ DORMANT ─audio→ CONNECTING
-                 any  ─every word is here, or no way on→ CLOSED
+                 any  ─all words have arrived, or no retry helps→ CLOSED
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from pulse_plugins.core.base.events import (
 from pulse_plugins.core.config.encodings import buffer_rate
 from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.session.attempts import Attempts
 from pulse_plugins.core.session.closing import Closing
 from pulse_plugins.core.session.commands import CloseConnection, Command
 from pulse_plugins.core.session.connection import Connection
 from pulse_plugins.core.session.connections import Connections
 from pulse_plugins.core.session.deadlines import Deadlines, Timer
 from pulse_plugins.core.session.endpoint_health import EndpointHealth
+from pulse_plugins.core.session.outage import Outage
 from pulse_plugins.core.session.outgoing import Outgoing
 from pulse_plugins.core.session.stall import LOOK_EVERY, SentHistory, StallDetector
 from pulse_plugins.core.session.state import State
@@ -89,9 +91,11 @@ class Session:
         self.buffer = buffer = ReplayBuffer(bytes_per_second=rate, align=align, limit=limit)
         self._assembler = assembler = TranscriptAssembler(in_force, buffer, self.encoding)
         self.closing = closing = Closing(in_force)
-        deadlines, encoding, health = self.deadlines, self.encoding, health or EndpointHealth()
+        deadlines, encoding = self.deadlines, self.encoding
+        attempts = Attempts(in_force, closing, random, health or EndpointHealth())
+        self._outage = outage = Outage(buffer, self.events)
         self._connections = Connections(
-            in_force, buffer, assembler, closing, deadlines, self.events, random, health
+            in_force, buffer, assembler, closing, deadlines, self.events, attempts, outage
         )
         self.outgoing = Outgoing(in_force, buffer, assembler, closing, deadlines, encoding)
         self._stall = StallDetector(in_force, assembler.energy)
@@ -154,7 +158,7 @@ class Session:
             self._finish(None)
         elif self.state in (State.IDLE, State.DORMANT):
             self._connections.connect(now)
-        elif self.state is State.WAITING:
+        else:
             self._connections.hurry(now)
         self._settle(now)
 
@@ -210,31 +214,24 @@ class Session:
             self._connections.lost(connection, error, now)
             self._settle(now)
 
-    def advance(self, now: float) -> None:  # noqa: C901 - one case for each timer
+    def advance(self, now: float) -> None:
         """Time has passed: whatever was due by `now` happens."""
-        connections = self._connections
         for timer in self.deadlines.take_due(now):
+            if self.state is _CLOSED:
+                return
             match timer:
-                case _ if self.state is _CLOSED:
-                    return
-                case Timer.RETRY:
-                    connections.connect(now)
-                case Timer.OUTAGE:
-                    connections.give_up()
                 case Timer.ANSWER:
                     self._apply(self._assembler.expire(now))
-                case Timer.SWITCH_RETRY:
-                    connections.open_standby(now)
-                case Timer.TAKE_OVER:
-                    connections.take_over(now)
                 case Timer.CLOSE:
                     self._run_out()
                 case Timer.STALL:
                     self._look(now)
                 case Timer.KEEPALIVE:
-                    self.outgoing.look_whether_idle(connections.current, now)
+                    self.outgoing.look_whether_idle(self._connections.current, now)
                 case Timer.PACE:
                     pass  # `next_outgoing` sends what waits
+                case _:
+                    self._connections.due(timer, now)
         self._settle(now)
 
     # Outputs.
@@ -244,12 +241,7 @@ class Session:
         taken, self._connections.commands = self._connections.commands, []
         return taken
 
-    @property
-    def has_work(self) -> bool:
-        """Whether the driver has more to do than to write live audio."""
-        return bool(self.buffer.unsent or self._connections.commands or self.events)
-
-    def next_outgoing(self, connection_id: int, now: float) -> bytes | memoryview | str | None:
+    def next_outgoing(self, connection_id: int, now: float) -> bytes | str | None:
         """What goes out on this connection next, or None: nothing, or not yet."""
         connections = self._connections
         connection = connections.current
@@ -257,7 +249,8 @@ class Session:
             return None
         message = self.outgoing.next(connection, now, draining=connections.is_draining)
         if message is not None:
-            connections.packet_sent(now)
+            if self._outage.is_on:
+                self._outage.audio_sent(now)
             self._set_deadlines()
             self._set_live()
         return message
@@ -331,9 +324,8 @@ class Session:
     def _finish(self, error: PulseError | None) -> None:
         """Answer what is asked, account for every byte, and close."""
         self.error = error
-        unsaid = self._assembler.unsaid_from()
         self.events.extend(self._assembler.end())
-        self._shut(self.buffer.next_offset if unsaid is None else unsaid)
+        self._shut(self._assembler.words_end())
 
     def _shut(self, understood: int) -> None:
         """End; speech behind the offset `understood` has no words and is lost."""
@@ -378,7 +370,7 @@ class Session:
 
     def _set_live(self) -> None:
         """Whether new audio is the next thing to send, or something else comes first."""
-        is_live = self._is_calm and not self._connections.is_replaying
+        is_live = self._is_calm and not self._outage.is_on
         self.outgoing.live_connection = self._connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:

@@ -29,8 +29,8 @@ TRANSITIONS: dict[tuple[State, State], str] = {
     (State.DORMANT, State.CONNECTING): "audio or a finalize request comes",
     (State.DORMANT, State.WAITING): "the same, and no handshake is allowed yet",
     (State.IDLE, State.CLOSED): "end without audio, or abort",
-    (State.CONNECTING, State.CLOSED): "no way on, or the end",
-    (State.OPEN, State.CLOSED): "every word is here, or abort",
-    (State.WAITING, State.CLOSED): "no way on, or the end",
+    (State.CONNECTING, State.CLOSED): "an error that no retry fixes, or the end",
+    (State.OPEN, State.CLOSED): "all words have arrived, or abort",
+    (State.WAITING, State.CLOSED): "an error that no retry fixes, or the end",
     (State.DORMANT, State.CLOSED): "end or abort",
 }

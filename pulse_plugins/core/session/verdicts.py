@@ -61,7 +61,7 @@ class Verdict(enum.Enum):
     TAKE_OVER = "go on with the changed options"
     OTHER_URL = "try the next base URL, or fail"
     REVERT_OPTIONS = "go back to the options before, or fail"
-    FINISH = "every word is here: end"
+    FINISH = "all words have arrived: end the stream"
     FAIL = "end with the error"
 
 

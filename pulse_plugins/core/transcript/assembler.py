@@ -22,11 +22,15 @@ from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
-from pulse_plugins.core.base.text import plain
 from pulse_plugins.core.config.in_force import OptionsInForce
-from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
+from pulse_plugins.core.transcript.coverage import (
+    EARLY_END,
+    SHORTEST_SPEECH,
+    SHORTEST_WORD,
+    Coverage,
+)
 from pulse_plugins.core.transcript.cut_word import CutWord
-from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
+from pulse_plugins.core.transcript.delivered import DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
     GRACE,
     Answer,
@@ -34,8 +38,10 @@ from pulse_plugins.core.transcript.finalize_requests import (
     FinalizeRequests,
 )
 from pulse_plugins.core.transcript.finals import FinalBuilder
+from pulse_plugins.core.transcript.heard import HeardAudio
 from pulse_plugins.core.transcript.placement import Placed, TimedPlacement
-from pulse_plugins.core.transcript.untimed import RACE, UntimedPlacement, keys_of, tokens
+from pulse_plugins.core.transcript.repetitions import Repetitions
+from pulse_plugins.core.transcript.untimed import UntimedPlacement, keys_of
 from pulse_plugins.core.wire.stream_messages import Transcript
 
 _HAS_WORD = re.compile(r"\w")
@@ -80,25 +86,33 @@ class TranscriptAssembler:
         self._timed = TimedPlacement(self._delivered)
         self._untimed = UntimedPlacement(self._delivered)
         self._open_sent = 0.0  # stream_time up to which audio was sent when the interim came
-        self._last_timed = False  # the newest final had word times
-        self._is_fresh = False  # no interim of the open segment came yet
+        self._open_shown = 0.0  # stream_time before which the words began that it shows
+        self._promoted_until = 0.0  # stream_time up to which promoted interims tell what was said
         self._words_since_answer = False
-        self._answered_at = -inf  # on the session's clock
-        self._last_answer = ""  # the text of the newest marked final
+        self._heard = HeardAudio(buffer)
         self._cut = CutWord(buffer, self.energy, self.requests, self._delivered)
+        self._repetitions = Repetitions(
+            buffer,
+            self.energy,
+            self._coverage,
+            self.requests,
+            self._delivered,
+            self._cut,
+            self._finals,
+        )
 
     # Messages.
 
     def interim(self, message: Transcript, now: float) -> Interim | None:
         """The open segment as the server hears it now, or None when it says nothing new."""
-        text = message.text
-        if not _HAS_WORD.search(text) or (self._is_fresh and self._is_overtaken(text)):
+        if not _HAS_WORD.search(message.text):
             return None
-        self._is_fresh = False
-        may_repeat = self._delivered.may_repeat or self._cut.mark is not None
-        if may_repeat and not (text := self._without_known(text)):
+        if not (text := self._repetitions.new_in_interim(message.text)):
             return None
-        self.open_text, self._open_sent = text, self._sent
+        if not self.open_text and " " not in text.strip():
+            self._look_for_word(now)
+        self.open_text = text
+        self._open_sent, self._open_shown = self._sent, self._heard.shown_by(now)
         self._untimed.message_came(self._open_sent, now)
         if self.requests.waiting:
             self._reconsider(now)
@@ -119,15 +133,16 @@ class TranscriptAssembler:
         words = self._timed.words(message.words, clock, sent) if text else None
         placed = self._place(message, text, words, now)
         if text:
-            self._is_fresh, self.open_text = True, ""
-            self._last_timed = placed.timed
-            self._untimed.note(keys_of(text, self._finals.language), sent, now)
+            self.open_text = ""
+            self._repetitions.final_came(text, timed=placed.timed, now=now)
+        if placed.timed:
+            self._heard.reaches(placed.end, now)
         if placed.text:
             self._words_since_answer = True
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
         facts = FinalFacts(
-            marked=message.from_finalize and not self._is_answer_again(message, placed),
+            marked=message.from_finalize and not self._repetitions.is_answer_again(message, placed),
             last=message.is_last,
             empty=not text,
             repeated=placed.repeated,
@@ -139,8 +154,10 @@ class TranscriptAssembler:
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
         ack = self._ack(placed, answer, words, sure)
-        if answer is not None:
-            self._answered_at = now
+        if answer is not None and sure:
+            self._heard.reaches(self._buffer.seconds(answer.mark), now)
+        if answer is not None or facts.marked:  # a marked one may answer a request that is given up
+            self._repetitions.answered(now)
         if self.requests.waiting:
             self._reconsider(now, facts)
         request_id = None if answer is None else answer.request_id
@@ -179,11 +196,12 @@ class TranscriptAssembler:
 
     # The life of connections.
 
-    def connection_changed(self, language: str) -> None:
+    def connection_changed(self, language: str, now: float) -> None:
         """Another connection hears the audio again, from the start of the buffer on.
 
         Args:
             language: The code that the connection was asked for.
+            now: The session's clock.
         """
         start = self._buffer.seconds(self._buffer.start)
         self._finals.language = language
@@ -191,14 +209,19 @@ class TranscriptAssembler:
         self._delivered.connection_changed(start, language)
         self._timed.connection_changed(start)
         self._untimed.connection_changed()
-        self._is_fresh = True
+        self._repetitions.connection_changed()
+        self._heard.connection_changed(now)
 
     def end(self) -> tuple[Event, ...]:
         """Nothing more will be heard: answer every request with what there is."""
         answer = self.requests.answer_all()
+        events: tuple[Event, ...] = ()
         if self.open_text:
-            return (self._promoted(answer or Answer(None, self._buffer.end)),)
-        return () if answer is None or answer.request_id is None else (self._empty(answer),)
+            events = (self._promoted(answer or Answer(None, self._buffer.end)),)
+        elif answer is not None and answer.request_id is not None:
+            events = (self._empty(answer),)
+        self._coverage.reaches(self._promoted_until)  # no final will come in their place
+        return events
 
     # Questions.
 
@@ -243,21 +266,27 @@ class TranscriptAssembler:
             return noisy
         return start
 
-    def unsaid_from(self) -> int | None:
-        """Where speech begins that was sent and whose words did not come, if there is any."""
-        start, end = self._coverage.start, self._sent
-        if self.open_text:  # it tells what was said before it
-            start = max(start, self.energy.word_end(self._open_sent))
-        if self.energy.certain(start, end) < SHORTEST_WORD:
-            return None
-        onset = self.energy.certain_from(start, end)
-        return None if onset is None else self._buffer.offset(onset)
+    def words_end(self) -> int:
+        """Offset before which no speech is without words, in the audio that any server was sent."""
+        buffer = self._buffer
+        start, sent = self._coverage.start, buffer.seconds(buffer.high_water)
+        if self.energy.certain(start, sent) >= SHORTEST_WORD:
+            onset = self.energy.certain_from(start, sent)
+            assert onset is not None
+            return buffer.offset(onset)
+        return max(buffer.next_offset, buffer.offset(start))
 
     # Parts.
 
     @property
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
+
+    def _look_for_word(self, now: float) -> None:
+        """The first interim of a segment shows a single word: look when that word began."""
+        onset = self.energy.certain_from(self._repetitions.after_last(), self._sent)
+        if onset is not None:
+            self._heard.shows(onset, now)
 
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words.
@@ -310,56 +339,13 @@ class TranscriptAssembler:
         until, sent = self._delivered.until, self._sent
         if not text:
             return Placed("", (), until, until, 0.0)
-        if self._is_repetition(message, text, now):
+        if self._repetitions.is_repeated(text, now, last=message.is_last):
             return Placed("", (), until, until, 0.0, repeated=True)
         held, mark = self._buffer.seconds(self._buffer.start), inf
         request = self.requests.oldest()
         if request is not None and message.from_finalize and self.requests.is_only_one:
             mark = self._buffer.seconds(request.mark)
         return self._untimed.place(text, self._finals.language, held, sent, mark, now)
-
-    def _is_repetition(self, message: Transcript, text: str, now: float) -> bool:
-        """Whether a final without word times says again what the final before it said.
-
-        Seen where endpointing races a finalize, and on `is_last` (docs/protocol.md, section 10,
-        N4). An interim in between shows that the words are new.
-        """
-        if not self._is_fresh:
-            return False
-        keys = keys_of(text, self._finals.language)
-        if message.is_last:
-            return self._untimed.says_again(keys) and not self._can_hold(keys)
-        may_race = self.requests.expects_answer or now - self._answered_at < RACE
-        return may_race and self._untimed.is_duplicate(keys, self._sent, now)
-
-    def _is_answer_again(self, message: Transcript, placed: Placed) -> bool:
-        """Whether a marked final is only the last marked one, sent twice; notes the present one."""
-        before, self._last_answer = self._last_answer, message.text
-        return placed.repeated and message.text == before
-
-    def _is_overtaken(self, text: str) -> bool:
-        """Whether the first interim after a final only repeats that final.
-
-        It left the server first. It is new when the audio since then has room for its words.
-        """
-        keys = keys_of(text, self._finals.language)
-        return self._untimed.says_again(keys) and not self._can_hold(keys)
-
-    def _can_hold(self, keys: list[str]) -> bool:
-        """Whether the certain speech since the newest final is long enough for these words."""
-        start = self._coverage.start
-        if not self._last_timed:
-            start = max(start, self._untimed.last_sent)
-        rate = FASTEST * (1 if self._finals.gap else 3)
-        return self.energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)
-
-    def _without_known(self, text: str) -> str:
-        """An interim without the words that were delivered before."""
-        words = tokens(text, self._finals.language)
-        keys = [plain(word) for word in words] if self._delivered.may_repeat else []
-        known, _ = self._delivered.overlap_of_text(keys, self._buffer.seconds(self._buffer.start))
-        known = known or int(self._cut.begins(words[0]))
-        return self._finals.gap.join(words[known:]) if known else text
 
     def _ack(
         self, placed: Placed, answer: Answer | None, words: list[Word] | None, sure: bool
@@ -382,7 +368,11 @@ class TranscriptAssembler:
                 return self._buffer.offset(acked)
             word_start = self.energy.word_start(mark)
             self._coverage.reaches(word_start)
-            acked = max(acked, word_start)
+            # The audio of words that the final leaves out is kept: a server may mark a final that
+            # it cut before the request came.
+            left_out = self.energy.certain(acked + EARLY_END, word_start) if words else 0.0
+            if left_out < SHORTEST_WORD:
+                acked = max(acked, word_start)
         return self._buffer.offset(acked)
 
     def _promoted(self, answer: Answer) -> Final:
@@ -392,6 +382,9 @@ class TranscriptAssembler:
         end = max(start, self._buffer.seconds(answer.mark))
         keys = keys_of(text, self._finals.language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
+        # An answer tells what was said before its mark, even if its interim came much later.
+        told = self.energy.word_end(min(self._open_shown, end))
+        self._promoted_until = max(self._promoted_until, told)
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 
     def _empty(self, answer: Answer) -> Final:

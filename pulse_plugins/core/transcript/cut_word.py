@@ -10,25 +10,25 @@ from __future__ import annotations
 
 from math import inf
 
-from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.energy import FRAME, Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.text import plain
 from pulse_plugins.core.transcript.coverage import WORD_END
-from pulse_plugins.core.transcript.delivered import DeliveredWords
+from pulse_plugins.core.transcript.delivered import DeliveredWord, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import FinalizeRequests
 
 
 class CutWord:
-    """Remembers the last delivered word while a finalize has cut it.
+    """Remembers the last word of a final while a finalize has cut it.
 
     Args:
         buffer: The audio.
         energy: Its loudness.
         requests: Their marks are where words may be cut.
-        delivered: The memory whose last word is meant.
+        delivered: The memory that holds the word.
 
     Attributes:
-        mark: stream_time of the request that cut the last word, or None.
+        mark: stream_time of the request that cut the last word of a final, or None.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class CutWord:
         delivered: DeliveredWords,
     ) -> None:
         self.mark: float | None = None
+        self._word = DeliveredWord("", 0.0, 0.0)  # an interim may be promoted behind it
         self._start = 0.0  # stream_time at which that word began
         self._buffer = buffer
         self._energy = energy
@@ -64,17 +65,29 @@ class CutWord:
         self.mark = None
         for offset in self._requests.sent_marks:
             mark = self._buffer.seconds(offset)
-            if abs(end - mark) <= WORD_END and (start := self._energy.word_start(mark)) < mark:
-                self.mark, self._start = mark, start
+            if abs(end - mark) <= WORD_END and self._goes_on(end, mark):
+                self.mark, self._word = mark, self._delivered.last
+                self._start = self._energy.word_start(mark)
                 return
+
+    def _goes_on(self, end: float, mark: float) -> bool:
+        """Whether the word that ended by then is under way at the mark, without a break before."""
+        if self._energy.word_start(mark) >= mark:
+            return False
+        return self._energy.word_end(end) > mark - FRAME
 
     def stretch(self) -> None:
         """Note how far the sound of the word went, before the next final is placed."""
-        if self.mark is not None:
-            self._delivered.stretch_last(self._energy.word_end(self.mark))
+        if self.mark is None:
+            return
+        until = self._energy.word_end(self.mark)
+        if until >= self.mark + FRAME:  # less is where the frames lie
+            # The rest lasts a frame at least, and word times may be late by WORD_END.
+            until += WORD_END - FRAME
+        self._word.latest = max(self._word.latest, until)
 
     def begins(self, first_word: str) -> bool:
         """Whether this first word of a text without times is the rest of the cut word."""
-        if self.mark is None or plain(first_word) != self._delivered.last_key:
+        if self.mark is None or plain(first_word) != self._word.key:
             return False
         return self._energy.word_end(self.mark) > self.mark

@@ -76,9 +76,9 @@ class DeliveredWords:
         return bool(self._promoted or self._replayable)
 
     @property
-    def last_key(self) -> str:
-        """The key of the last delivered word, or ""."""
-        return self._words[-1].key if self._words else ""
+    def last(self) -> DeliveredWord:
+        """The last delivered word; there must be one."""
+        return self._words[-1]
 
     def add(self, words: Iterable[DeliveredWord], until: float) -> None:
         """Words were delivered; the last of them ended at `until`."""
@@ -97,11 +97,6 @@ class DeliveredWords:
         self._words.extend(words)
         self._promoted += words
         self._promoted_until = max(self._promoted_until, until)
-
-    def stretch_last(self, until: float) -> None:
-        """The last word was cut by a finalize request: it really went on until this stream_time."""
-        if self._words:
-            self._words[-1].latest = max(self._words[-1].latest, until)
 
     def connection_changed(self, start: float, language: str) -> None:
         """The next connection hears the audio again from this stream_time on."""

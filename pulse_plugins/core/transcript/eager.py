@@ -24,7 +24,6 @@ Nothing here reads a clock: `now` is any steady clock in seconds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Reversible
 
 from pulse_plugins.core.audio.formats import loudness
 from pulse_plugins.core.base.text import plain_words
@@ -54,11 +53,11 @@ class EagerText:
         self.sent = 0
         self.kept = 0
         self._shares: list[float | None] = [None, None]  # of equal words, of equal characters
-        self._audio: deque[tuple[float, bytes]] = deque()
-        self._seconds = 0.0
+        self._audio = bytearray()  # the newest, at most `_KEPT`
+        self._per_second = 0  # bytes of this audio
         self._speech = 0.0  # loudness, 0 to 1
         # The audio in which words came, newest last. Its loudness is computed when it matters.
-        self._spoken: deque[list[tuple[float, bytes]]] = deque(maxlen=_SPOKEN)
+        self._spoken: deque[bytes] = deque(maxlen=_SPOKEN)
         self._text = self._passed_on = ""
         self._is_closed = False  # the text is made of finals only
         self._changed_at = 0.0
@@ -75,10 +74,12 @@ class EagerText:
             seconds: Its length.
         """
         self._heard += seconds
-        self._audio.append((seconds, data))
-        self._seconds += seconds
-        while self._seconds - self._audio[0][0] >= _KEPT:
-            self._seconds -= self._audio.popleft()[0]
+        per_second = round(len(data) / seconds)
+        if per_second != self._per_second:  # of another sample rate
+            self._audio, self._per_second = bytearray(), per_second
+        self._audio += data
+        if (surplus := len(self._audio) - self._bytes(_KEPT)) > 0:
+            del self._audio[:surplus]
 
     def reads(self, text: str, now: float, *, closed: bool) -> None:
         """The open utterance reads like this now.
@@ -92,7 +93,7 @@ class EagerText:
         if text != self._text:
             if not closed:  # a final adds no word that was not heard before
                 self._shown_at = self._heard
-                self._spoken.append(list(self._audio))
+                self._spoken.append(self._newest(STABLE))
             self._text, self._changed_at = text, now
 
     def compare(self, interim: str, final: str, last_word_end: float | None) -> None:
@@ -164,13 +165,18 @@ class EagerText:
             before: Seconds from its end to the newest audio; both together at most 1.5.
         """
         while self._spoken:
-            spoken = _newest(self._spoken.popleft(), STABLE)
-            self._speech = max(loudness(spoken, "linear16"), self._speech * 0.8)
-        stretch = _newest(self._audio, seconds + before)
-        if before and self._seconds:
-            per_second = sum(len(data) for _, data in self._audio) / self._seconds
-            stretch = stretch[: max(0, len(stretch) - 2 * round(before * per_second / 2))]
-        return loudness(stretch, "linear16") <= QUIET * self._speech
+            spoken = loudness(self._spoken.popleft(), "linear16")
+            self._speech = max(spoken, self._speech * 0.8)
+        return loudness(self._newest(seconds, before), "linear16") <= QUIET * self._speech
+
+    def _newest(self, seconds: float, before: float = 0.0) -> bytes:
+        """The stretch of this length that ended `before` seconds ago, as far as it is kept."""
+        end = max(0, len(self._audio) - self._bytes(before))
+        return bytes(self._audio[max(0, end - self._bytes(seconds)) : end])
+
+    def _bytes(self, seconds: float) -> int:
+        """Bytes of whole samples in so many seconds of the newest audio."""
+        return 2 * round(seconds * self._per_second / 2)
 
     @property
     def _is_new(self) -> bool:
@@ -184,16 +190,3 @@ class EagerText:
             return self._is_new and self._lag is not None
         share = self._shares[self.exact]
         return self._is_new and share is not None and share >= WORTH
-
-
-def _newest(audio: Reversible[tuple[float, bytes]], seconds: float) -> bytes:
-    """The newest part of audio, of this length."""
-    pieces: list[bytes] = []
-    for length, data in reversed(audio):
-        if seconds <= 1e-6:
-            break
-        if length > seconds:  # a part of it, in whole samples
-            data = data[-2 * max(1, round(len(data) / 2 * seconds / length)) :]
-        pieces.append(data)
-        seconds -= length
-    return b"".join(reversed(pieces))

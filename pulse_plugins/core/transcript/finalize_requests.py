@@ -139,10 +139,18 @@ class FinalizeRequests:
 
     def due(self, next_offset: int) -> Request | None:
         """The next request to send, if all audio before its mark was sent."""
-        for request in (*self._flushes, *self.waiting):
-            if request.sent_at is None:
-                return request if request.mark <= next_offset else None
-        return None
+        request = self._next_to_send()
+        return None if request is None or request.mark > next_offset else request
+
+    @property
+    def next_mark(self) -> int | None:
+        """The mark of the next request to send; audio behind it goes out after the request."""
+        request = self._next_to_send()
+        return None if request is None else request.mark
+
+    def _next_to_send(self) -> Request | None:
+        unsent = (each for each in (*self._flushes, *self.waiting) if each.sent_at is None)
+        return next(unsent, None)
 
     def connection_changed(self) -> None:
         """A new connection was asked nothing yet; wishes of the session itself are void."""

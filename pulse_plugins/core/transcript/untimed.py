@@ -20,10 +20,6 @@ from pulse_plugins.core.transcript.placement import Placed
 # loses words that were said while a final was on its way, when a drop follows; a larger one only
 # replays more.
 MAX_LATENCY = 1.0
-# Seconds within which two equal finals are one utterance that the server reported twice: its
-# endpointing raced a finalize. The vendor's cookbook removes such duplicates within 0.2 s. Nobody
-# says a sentence again in a third of a second.
-RACE = 0.35
 _LOOK_EVERY = 0.1  # seconds between two notes of how much audio was sent
 
 
@@ -42,22 +38,14 @@ class UntimedPlacement:
 
     Args:
         delivered: The memory of the stream.
-
-    Attributes:
-        last_sent: stream_time up to which audio was sent when the newest final came.
     """
 
     def __init__(self, delivered: DeliveredWords) -> None:
         self._delivered = delivered
-        self._last_keys: list[str] = []  # of the newest final on this connection
-        self.last_sent = -inf  # stream_time up to which the connection was sent audio by then
-        self._last_at = -inf
         self._looks: deque[tuple[float, float]] = deque()  # when, and the audio sent by then
 
     def connection_changed(self) -> None:
-        """A connection never repeats the finals of another one by itself."""
-        self.last_sent = self._last_at = -inf
-        self._last_keys = []
+        """Another connection was sent nothing yet."""
         self._looks.clear()
 
     def message_came(self, sent: float, now: float) -> None:
@@ -67,20 +55,6 @@ class UntimedPlacement:
             looks.append((now, sent))
             while len(looks) > 1 and looks[1][0] <= now - MAX_LATENCY:
                 looks.popleft()
-
-    def note(self, keys: list[str], sent: float, now: float) -> None:
-        """A final with these words came, with times or without."""
-        self._last_keys, self.last_sent, self._last_at = keys, sent, now
-
-    def says_again(self, keys: list[str]) -> bool:
-        """Whether these are the words of the newest final, or its first or last ones."""
-        last = self._last_keys
-        return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
-
-    def is_duplicate(self, keys: list[str], sent: float, now: float) -> bool:
-        """Whether a final came at the same moment as an equal one."""
-        soon = sent - self.last_sent < RACE and now - self._last_at < RACE
-        return soon and keys == self._last_keys
 
     def place(
         self, text: str, language: str, ack: float, sent: float, mark: float, now: float

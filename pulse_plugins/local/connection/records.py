@@ -77,7 +77,7 @@ class ConnectionRecord:
         return sum(each.type == control for each in self.controls)
 
     def to_json(self) -> dict[str, object]:
-        """All of it, for the control endpoint."""
+        """The record as JSON values, for the control endpoint."""
         return asdict(self) | {"controls": [asdict(each) for each in self.controls]}
 
 

@@ -20,7 +20,7 @@ from pulse_plugins.core.base.errors import ConfigurationError, PulseError
 
 @dataclass(frozen=True, slots=True)
 class RecognizedWord:
-    """One word and where in the connection's audio it was said.
+    """One recognized word and its position in the audio of the connection.
 
     Attributes:
         text: The word as the recognizer spells it; formatting is the server's.

@@ -24,7 +24,7 @@ def heard(*parts: bytes) -> Energy:
     buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
     for part in parts:
         buffer.append(part)
-    while buffer.unsent:
+    while buffer.has_unsent:
         buffer.next_packet()
     return Energy(buffer, "linear16")
 

@@ -22,14 +22,20 @@ def filled(*packets: bytes, limit: int = 1000) -> ReplayBuffer:
 
 def sent(buffer: ReplayBuffer) -> bytes:
     packets = []
-    while buffer.unsent:
-        packets.append(bytes(buffer.next_packet()))
+    while buffer.has_unsent:
+        packets.append(buffer.next_packet())
     return b"".join(packets)
 
 
-def test_a_packet_is_not_copied() -> None:
-    packet = b"abcd"
-    assert filled(packet).next_packet() is packet
+def test_a_backlog_is_sent_in_packets_of_a_tenth_of_a_second() -> None:
+    buffer = filled(b"abcd", b"efgh", b"ijkl")
+    assert [buffer.next_packet(), buffer.next_packet()] == [b"abcdefghij", b"kl"]
+    assert not buffer.has_unsent
+
+
+def test_a_packet_ends_at_the_offset_that_it_must_not_pass() -> None:
+    buffer = filled(b"abcdefgh")
+    assert [buffer.next_packet(stop=6), buffer.next_packet()] == [b"abcdef", b"gh"]
 
 
 def test_held_audio_is_no_work_for_the_garbage_collector() -> None:
@@ -54,7 +60,7 @@ def test_a_rewind_sends_everything_that_is_not_acked() -> None:
 
 def test_an_ack_never_passes_what_was_sent() -> None:
     buffer = filled(b"abcd", b"efgh")
-    buffer.next_packet()
+    buffer.next_packet(stop=4)
     buffer.ack(8)
     assert buffer.start == 4
     assert sent(buffer) == b"efgh"
@@ -144,7 +150,7 @@ def test_every_byte_is_in_exactly_one_place(limit: int, steps: list[tuple[str, i
                 buffer.append(bytes(size))
                 appended += size
             case "send":
-                if buffer.unsent:
+                if buffer.has_unsent:
                     buffer.next_packet()
             case "rewind":
                 buffer.rewind()

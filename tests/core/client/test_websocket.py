@@ -180,7 +180,7 @@ async def test_the_log_of_the_wire_shows_no_key_and_no_audio(
 async def test_opus_is_encoded_as_it_is_sent(encoding: str) -> None:
     async with serving(echo) as url:
         web = await open_websocket(options(url, encoding=encoding), url, "a.1")
-        web.send(memoryview(bytes(16_000 * 2)))  # a second
+        web.send(bytes(16_000 * 2))  # a second
         web.send("question")
         web.send(options(url).row.close)
         heard = await talk(web, 4)

@@ -208,3 +208,91 @@ def test_the_stream_ends_while_a_change_is_being_made() -> None:
     assert call.session.state is State.CLOSED
     call.session.abort()
     assert call.session.state is State.CLOSED
+
+
+def lost_at_the_end(close: float) -> Call:
+    """A call whose connection was lost before its last words were final, and whose input ended."""
+    call = Call(timeouts=Timeouts(close=close), retry=RetryPolicy(base=0.0))
+    call.connect()
+    call.say(1)
+    call.drop()
+    call.pass_time(0.0)
+    call.end()
+    return call
+
+
+def test_a_handshake_that_hangs_at_the_end_leaves_time_for_another_one() -> None:
+    call = lost_at_the_end(close=5.0)
+    [hanging] = call.opening
+    call.pass_time(2.6)
+    [other] = call.opening
+    assert other.id != hanging.id
+    server = call.connect()
+    call.pass_time(0.2)
+    call.hear(server.final(is_last=True))
+    assert call.words == ["w1"]
+    assert call.session.error is None
+    assert call.lost == 0
+
+
+def test_a_handshake_that_begins_after_the_end_leaves_time_for_another_one() -> None:
+    call = Call(retry=RetryPolicy(base=0.0))
+    call.connect()
+    call.say(1)
+    call.end()
+    call.drop()
+    call.pass_time(0.0)
+    [hanging] = call.opening
+    call.pass_time(2.6)
+    [other] = call.opening
+    assert other.id != hanging.id
+
+
+def test_a_handshake_at_the_end_has_half_of_the_time_that_is_left() -> None:
+    call = lost_at_the_end(close=5.0)
+    [slow] = call.opening
+    call.pass_time(2.4)
+    assert call.opening == [slow]
+    server = call.connect()
+    call.pass_time(0.2)
+    call.hear(server.final(is_last=True))
+    assert call.words == ["w1"]
+
+
+def test_a_handshake_at_the_end_has_the_time_that_a_handshake_takes() -> None:
+    call = lost_at_the_end(close=1.2)
+    [first] = call.opening
+    call.pass_time(0.78)
+    assert call.opening == [first]
+    call.pass_time(0.05)
+    [second] = call.opening
+    assert second.id != first.id
+
+
+def test_handshakes_that_hang_at_the_end_are_few() -> None:
+    call = lost_at_the_end(close=40.0)
+    asked: set[int] = set()
+    for _ in range(410):
+        call.pass_time(0.1)
+        asked |= {each.id for each in call.opening}
+    assert call.session.state is State.CLOSED
+    assert 5 <= len(asked) <= 8
+
+
+def test_a_handshake_before_the_end_has_all_the_time_of_the_driver() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    call.drop()
+    call.pass_time(0.0)
+    [first] = call.opening
+    call.pass_time(9.9)
+    assert call.opening == [first]
+
+
+def test_a_handshake_that_is_refused_at_the_end_is_not_given_up_later() -> None:
+    call = lost_at_the_end(close=5.0)
+    call.refuse(from_status(429, retry_after=4.0))
+    call.pass_time(3.0)
+    assert call.session.state is State.WAITING
+    assert call.opening == []

@@ -29,6 +29,16 @@ def test_a_request_stands_between_the_audio_before_and_after_it() -> None:
     assert server.take_wire() == [0.2, "finalize", 0.2]
 
 
+def test_a_packet_of_waiting_audio_ends_where_a_request_stands() -> None:
+    call = Call()
+    call.session.audio(PACKET, call.now)
+    call.finalize()
+    call.session.audio(PACKET, call.now)
+    server = call.connect()
+    call.pass_time(0.5)
+    assert server.take_wire() == [0.04, "finalize", 0.04]
+
+
 def test_live_audio_does_not_overtake_what_waits() -> None:
     call = Call()
     call.connect()

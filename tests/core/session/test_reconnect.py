@@ -10,7 +10,7 @@ from pulse_plugins.core.config.in_force import OptionsInForce
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Timeouts
-from pulse_plugins.core.session.reconnect import Outage, RetryBudget
+from pulse_plugins.core.session.reconnect import RetryBudget
 
 pytestmark = pytest.mark.unit
 
@@ -112,18 +112,3 @@ def test_a_long_rest_saves_up_no_more_than_the_burst() -> None:
     assert made.wait_for_token(100.0) == pytest.approx(1.0)
     assert [made.wait_for_token(10_000.0) for _ in range(4)] == [0.0] * 4
     assert made.wait_for_token(10_000.0) > 0.0
-
-
-def test_an_outage_ends_once_when_all_that_was_held_is_sent() -> None:
-    outage = Outage()
-    assert outage.recovered(100, 50.0) is None
-    outage.began(10.0)
-    outage.began(11.0)
-    outage.replays(20, 80)
-    assert outage.is_on
-    assert outage.recovered(79, 12.0) is None
-    assert outage.recovered(80, 13.0) == (3.0, 60)
-    assert outage.recovered(80, 13.0) is None
-    outage.began(20.0)
-    outage.forget()
-    assert not outage.is_on

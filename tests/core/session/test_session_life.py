@@ -212,7 +212,71 @@ def test_the_end_of_the_last_word_of_a_promoted_interim_is_not_lost() -> None:
     call.connect()
     call.feed(spoken(1)[: RATE // 20 * 2])
     call.hear({"transcript": "w1", "is_final": False})
-    call.feed(spoken(1)[: RATE // 20 * 6])
+    call.feed((spoken(1) * 2)[: RATE // 20 * 14])
     call.end()
     call.pass_time(3.0)
     assert call.lost == 0
+
+
+def test_a_silent_caller_is_not_given_up_by_a_server_that_closes_idle_connections() -> None:
+    call = Call(timeouts=Timeouts(max_outage=20.0))
+    for _ in range(20):
+        call.connect()
+        call.say(*[0] * 15)
+        call.drop(None)
+        call.say(0)
+    assert call.session.state is not State.CLOSED
+    assert call.all(Reconnecting) == []
+
+
+def test_an_idle_close_waits_for_audio() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.drop(None)
+    call.pass_time(3600.0)
+    assert call.session.state is State.DORMANT
+    assert call.opening == []
+    assert call.all(Reconnecting) == []
+    call.say(2)
+    again = call.connect()
+    call.pass_time(0.5)
+    call.hear(again.final())
+    assert call.words == ["w1", "w2"]
+
+
+def test_a_server_that_accepts_speech_and_says_nothing_is_left() -> None:
+    call = Call(timeouts=Timeouts(stall=4.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(*range(2, 40))
+    assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
+    again = call.connect()
+    call.pass_time(2.0)
+    call.hear(again.final())
+    assert call.words == [f"w{number}" for number in range(1, 40)]
+
+
+def test_a_silent_caller_is_no_reason_to_leave() -> None:
+    call = Call(timeouts=Timeouts(stall=4.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(*[0] * 200)
+    assert call.all(Reconnecting) == []
+
+
+def test_a_keepalive_goes_out_where_the_dialect_has_one() -> None:
+    call = Call(dialect="live", timeouts=Timeouts(keepalive=2.0))
+    server = call.connect()
+    call.pass_time(4.5)
+    assert server.take_wire() == ["keepalive", "keepalive"]
+
+
+def test_a_keepalive_goes_out_when_it_is_due_whatever_the_rounding() -> None:
+    call = Call(dialect="live", timeouts=Timeouts(keepalive=4.9))  # sums of it are not exact
+    server = call.connect()
+    call.pass_time(49 * 4.9 + 1.0)
+    assert server.take_wire() == ["keepalive"] * 49

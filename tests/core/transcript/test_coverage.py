@@ -17,7 +17,7 @@ def heard(*numbers: int) -> Coverage:
     buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
     for number in numbers:
         buffer.append(spoken(number))
-    while buffer.unsent:
+    while buffer.has_unsent:
         buffer.next_packet()
     return Coverage(buffer, Energy(buffer, "linear16"))
 

@@ -25,6 +25,10 @@ def asked_at(mark: float, *numbers: int) -> CutWord:
     for number in numbers:
         buffer.append(spoken(number))
         buffer.next_packet()
+    return cut_word(buffer, mark)
+
+
+def cut_word(buffer: ReplayBuffer, mark: float) -> CutWord:
     requests, delivered = FinalizeRequests(), DeliveredWords()
     requests.sent_marks.append(buffer.offset(mark))
     delivered.add([timed_word("two", 0.2, mark)], mark)
@@ -81,10 +85,40 @@ def test_a_cut_word_goes_on_to_the_end_of_its_sound() -> None:
     word.keep_from(0.3, new=True)
     word.stretch()
     assert word._delivered.overlap([timed_word("two", 0.36, 0.4)]) == 1
-    assert word._delivered.overlap([timed_word("two", 0.42, 0.6)]) == 0
+
+
+@pytest.mark.parametrize(("start", "same"), [(0.425, 1), (0.44, 0)])
+def test_the_rest_of_a_cut_word_may_be_reported_late(start: float, same: int) -> None:
+    word = asked_at(0.3, 0, 2, 0)
+    word.keep_from(0.3, new=True)
+    word.stretch()
+    assert word._delivered.overlap([timed_word("two", start, 0.6)]) == same
 
 
 def test_a_word_that_was_not_cut_does_not_go_on() -> None:
     word = asked_at(0.3, 0, 2, 0)
     word.stretch()
     assert word._delivered.overlap([timed_word("two", 0.36, 0.4)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("pause", "mark", "cut"), [(0.0, 0.25, True), (0.04, 0.21, True), (0.04, 0.25, False)]
+)
+def test_a_word_that_begins_at_the_mark_is_not_the_rest_of_the_word_before(
+    pause: float, mark: float, cut: bool
+) -> None:
+    buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
+    buffer.append_sent(spoken(2) + bytes(round(RATE * pause) * 2) + spoken(2))
+    word = cut_word(buffer, mark)
+    word.keep_from(0.2, new=True)
+    assert (word.mark is not None) is cut
+
+
+@pytest.mark.parametrize("mark", [0.385, 0.4])
+def test_an_equal_word_soon_after_a_word_that_ended_at_the_mark_is_another_one(
+    mark: float,
+) -> None:
+    word = asked_at(mark, 0, 2, 0)
+    word.keep_from(0.4, new=True)
+    word.stretch()
+    assert word._delivered.overlap([timed_word("two", 0.44, 0.6)]) == 0

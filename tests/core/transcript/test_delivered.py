@@ -50,7 +50,7 @@ def test_an_older_final_that_comes_again_is_known() -> None:
 def test_a_word_that_was_cut_is_known_while_its_sound_goes_on() -> None:
     delivered = memory(("recent", 1.0, 1.2))
     assert overlap(delivered, ("recent", 1.25, 1.5)) == 0
-    delivered.stretch_last(1.5)
+    delivered.last.latest = 1.5
     assert overlap(delivered, ("recent", 1.25, 1.5), ("order", 1.5, 1.9)) == 1
 
 

@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from pulse_plugins.core.transcript.delivered import DeliveredWords
-from pulse_plugins.core.transcript.untimed import MAX_LATENCY, UntimedPlacement, keys_of, tokens
+from pulse_plugins.core.transcript.untimed import MAX_LATENCY, UntimedPlacement, tokens
 
 pytestmark = pytest.mark.unit
 
@@ -57,37 +57,11 @@ def test_a_script_without_spaces_is_cut_into_characters() -> None:
     assert tokens("hello you", "en") == ["hello", "you"]
 
 
-@pytest.mark.parametrize(("seconds", "duplicate"), [(0.3, True), (0.4, False)])
-def test_equal_finals_within_a_third_of_a_second_are_one(seconds: float, duplicate: bool) -> None:
-    placement = UntimedPlacement(DeliveredWords())
-    placement.note(["hello"], 5.0, 100.0)
-    assert placement.is_duplicate(["hello"], 5.0 + seconds, 100.0 + seconds) is duplicate
-    assert not placement.is_duplicate(["you"], 5.0, 100.0)
-
-
-def test_a_text_says_again_the_final_before_or_an_end_of_it() -> None:
-    placement = UntimedPlacement(DeliveredWords())
-    placement.note(keys_of("One, two, three.", "en"), 5.0, 100.0)
-    assert placement.says_again(["one", "two"])
-    assert placement.says_again(["three"])
-    assert not placement.says_again(["two"])
-    assert not placement.says_again([])
-    placement.connection_changed()
-    assert not placement.says_again(["three"])
-
-
 def test_what_was_sent_is_noted_ten_times_a_second_and_for_one_second() -> None:
     placement = UntimedPlacement(DeliveredWords())
     for hundredth in range(1000):
         placement.message_came(hundredth / 100, 100.0 + hundredth / 100)
     assert 9 <= len(placement._looks) <= 13
-
-
-def test_equal_finals_with_audio_or_time_between_them_are_two() -> None:
-    placement = UntimedPlacement(DeliveredWords())
-    placement.note(["hello"], 5.0, 100.0)
-    assert not placement.is_duplicate(["hello"], 5.4, 100.0)
-    assert not placement.is_duplicate(["hello"], 5.0, 100.4)
 
 
 def test_what_another_connection_was_sent_is_not_acked_by_this_one() -> None:

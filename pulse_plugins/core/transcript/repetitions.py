@@ -1,0 +1,161 @@
+"""Text without word times that only says again what was delivered.
+
+Such text has four sources: a stale interim that a final overtook, endpointing that races a finalize
+(docs/protocol.md, section 5, item 3), `is_last` that repeats the last final (section 10, N4), and
+a replay. People do say the same words twice, so equal words alone are never enough: they are new
+where later audio has room for them.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.base.text import plain
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, Coverage
+from pulse_plugins.core.transcript.cut_word import CutWord
+from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
+from pulse_plugins.core.transcript.finalize_requests import FinalizeRequests
+from pulse_plugins.core.transcript.finals import FinalBuilder
+from pulse_plugins.core.transcript.placement import Placed
+from pulse_plugins.core.transcript.untimed import keys_of, tokens
+from pulse_plugins.core.wire.stream_messages import Transcript
+
+# Seconds within which two equal finals are one utterance that the server reported twice: its
+# endpointing raced a finalize. The vendor's cookbook removes such duplicates within 0.2 s. Nobody
+# says a sentence again in a third of a second.
+RACE = 0.35
+
+
+class Repetitions:
+    """Compares text with the newest final of the connection, and with the delivered words.
+
+    Args:
+        buffer: The audio.
+        energy: Its loudness.
+        coverage: Which audio has words.
+        requests: Their answers may come twice.
+        delivered: The delivered words.
+        cut: The word that a finalize request cut.
+        finals: Knows the language.
+    """
+
+    def __init__(
+        self,
+        buffer: ReplayBuffer,
+        energy: Energy,
+        coverage: Coverage,
+        requests: FinalizeRequests,
+        delivered: DeliveredWords,
+        cut: CutWord,
+        finals: FinalBuilder,
+    ) -> None:
+        self._buffer = buffer
+        self._energy = energy
+        self._coverage = coverage
+        self._requests = requests
+        self._delivered = delivered
+        self._cut = cut
+        self._finals = finals
+        self._is_fresh = False  # no interim of the open segment came yet
+        self._last_keys: list[str] = []  # of the newest final on this connection
+        self._last_timed = False
+        self._last_at = self._last_sent = -inf
+        self._answered_at = -inf  # on the session's clock
+        self._last_answer = ""  # the text of the newest marked final
+
+    # What came.
+
+    def connection_changed(self) -> None:
+        """A connection never repeats the finals of another one by itself."""
+        self._is_fresh = True
+        self._last_keys = []
+        self._last_at = self._last_sent = -inf
+
+    def final_came(self, text: str, *, timed: bool, now: float) -> None:
+        """A final with text came."""
+        self._is_fresh = True
+        self._last_keys, self._last_timed = self._keys(text), timed
+        self._last_at, self._last_sent = now, self._sent
+
+    def answered(self, now: float) -> None:
+        """A final answered a request."""
+        self._answered_at = now
+
+    # Questions.
+
+    def new_in_interim(self, text: str) -> str:
+        """What an interim says that was not delivered, or "".
+
+        The first interim after a final may have left the server before it, and then says nothing
+        new. Another one shows that equal words in the next final are new.
+        """
+        if self._is_fresh:
+            keys = self._keys(text)
+            if self._says_again(keys) and not self._has_room(keys, self.after_last()):
+                return ""
+            self._is_fresh = False
+        if self._delivered.may_repeat or self._cut.mark is not None:
+            return self._without_known(text)
+        return text
+
+    def is_repeated(self, text: str, now: float, *, last: bool) -> bool:
+        """Whether a final without word times says again what the final before it said.
+
+        An interim in between shows that the words are new.
+
+        Args:
+            text: Of the final.
+            now: The session's clock.
+            last: The final has `is_last`.
+        """
+        if not self._is_fresh:
+            return False
+        keys = self._keys(text)
+        if last:
+            return self._says_again(keys) and not self._has_room(keys, self.after_last())
+        may_race = self._requests.expects_answer or now - self._answered_at < RACE
+        if not may_race or keys != self._last_keys or now - self._last_at >= RACE:
+            return False
+        # In a replay much audio is sent in that time, and the words may lie anywhere in the audio
+        # that has no words yet: none is left behind the mark of an answered request.
+        no_time = self._sent - self._last_sent < RACE
+        return no_time or not self._has_room(keys, self._coverage.start)
+
+    def is_answer_again(self, message: Transcript, placed: Placed) -> bool:
+        """Whether a marked final is only the last marked one, sent twice; notes the present one."""
+        before, self._last_answer = self._last_answer, message.text
+        return placed.repeated and message.text == before
+
+    def after_last(self) -> float:
+        """stream_time at which the audio begins that the newest final hardly tells of."""
+        start = self._coverage.start
+        return start if self._last_timed else max(start, self._last_sent)
+
+    # Parts.
+
+    @property
+    def _sent(self) -> float:
+        return self._buffer.seconds(self._buffer.next_offset)
+
+    def _without_known(self, text: str) -> str:
+        """A text without its leading words that were delivered before."""
+        words = tokens(text, self._finals.language)
+        keys = [plain(word) for word in words] if self._delivered.may_repeat else []
+        known, _ = self._delivered.overlap_of_text(keys, self._buffer.seconds(self._buffer.start))
+        known = known or int(self._cut.begins(words[0]))
+        return self._finals.gap.join(words[known:]) if known else text
+
+    def _keys(self, text: str) -> list[str]:
+        return keys_of(text, self._finals.language)
+
+    def _says_again(self, keys: list[str]) -> bool:
+        """Whether these are the words of the newest final, or its first or last ones."""
+        last = self._last_keys
+        return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
+
+    def _has_room(self, keys: list[str], start: float) -> bool:
+        """Whether the certain speech that was sent from `start` on is long enough for the words."""
+        rate = FASTEST * (1 if self._finals.gap else 3)
+        return self._energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)

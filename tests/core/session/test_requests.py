@@ -1,0 +1,131 @@
+"""Finalize requests: when they go out, and how they are answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.call import Call
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_finalize_goes_out_behind_its_audio_and_its_answer_carries_its_number() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2)
+    request = call.finalize()
+    assert server.take_wire() == [0.4, "finalize"]
+    call.hear(server.answer())
+    assert [(f.text, f.finalize_id, f.promoted) for f in call.finals] == [("w1 w2", request, False)]
+
+
+def test_a_finalize_never_waits_for_a_packet_to_fill() -> None:
+    call = Call(packet_ms=500)
+    server = call.connect()
+    call.say(1)
+    assert server.take_wire() == []
+    call.finalize()
+    assert server.take_wire() == [0.2, "finalize"]
+
+
+@pytest.mark.parametrize("flags", [True, False])
+def test_a_drop_on_finalize_sends_the_audio_and_the_finalize_again(flags: bool) -> None:
+    call = Call(flags=flags)
+    call.connect()
+    call.say(1, 2)
+    request = call.finalize()
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(0.2)
+    assert server.take_wire() == [0.4, "finalize"]
+    call.hear(server.answer())
+    assert call.words == ["w1", "w2"]
+    assert call.answered == [request]
+
+
+def test_finalizes_in_flight_are_matched_in_order() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    first = call.finalize()
+    call.say(2)
+    second = call.finalize()
+    call.hear(server.answer())
+    call.hear(server.answer())
+    assert [(f.text, f.finalize_id) for f in call.finals] == [("w1", first), ("w2", second)]
+
+
+def test_an_ordinary_final_is_not_the_answer_where_words_are_still_to_come() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    request = call.finalize()
+    call.hear(server.final(server.words()[:2]))
+    assert call.answered == []
+    call.hear(server.final())
+    assert call.answered == [request]
+
+
+def test_an_empty_answer_completes_a_turn_whose_words_were_final_before() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 0, 0)
+    call.hear(server.final())
+    request = call.finalize()
+    call.hear({"transcript": "", "is_final": True, "from_finalize": True})
+    assert [(f.text, f.finalize_id) for f in call.finals] == [("w1", None), ("", request)]
+
+
+def test_without_an_answer_the_newest_interim_is_promoted_at_the_deadline() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.pass_time(1.9)
+    assert call.finals == []
+    call.pass_time(0.2)
+    assert [(f.text, f.finalize_id, f.promoted) for f in call.finals] == [("w1 w2", request, True)]
+
+
+def test_the_late_answer_does_not_say_promoted_words_again() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2)
+    call.hear(server.interim())
+    call.finalize()
+    call.pass_time(3.0)
+    call.hear(server.answer())
+    call.say(3)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_a_final_heard_twice_does_not_bring_back_what_an_interim_has_said() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2, 3)
+    call.hear(server.interim())
+    call.finalize()
+    call.pass_time(3.0)
+    server.finalizes.clear()
+    first = server.final(server.words()[:1])
+    call.hear(first)
+    call.hear(first)
+    call.hear(server.final())
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_a_silent_finalize_is_given_up_soon_where_the_server_says_nothing_to_it() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 0, 0)
+    call.hear(server.final())
+    call.finalize()
+    assert call.answered == [1]  # the words cover all speech
+    assert server.finalizes  # and the server is asked all the same
+    call.say(0)
+    call.finalize()
+    call.pass_time(0.31)
+    assert call.answered == [1, 2]
