@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
 import inspect
 import os
@@ -120,14 +121,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the garbage collector look only at what tests make."""
-    gc.collect()
     gc.freeze()
     gc.enable()
+    # Extension modules report at the end of the process what is not collected.
+    atexit.register(gc.unfreeze)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let the process end as usual: extension modules report what is not collected."""
-    gc.unfreeze()
+    """End the process that starts programs."""
     if _PRELOADING in config.stash:
         config.stash[_PRELOADING].close()
 

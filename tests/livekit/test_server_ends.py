@@ -14,14 +14,7 @@ from pulse_plugins.core.base.events import (
     SpeechStarted,
 )
 from pulse_plugins.livekit.turn_ending import QUIET
-from tests.livekit.speech_call import (
-    END,
-    FINAL,
-    INTERIM,
-    START,
-    Call,
-    said,
-)
+from tests.livekit.speech_call import END, FINAL, INTERIM, START, Call, said
 
 
 def test_with_server_turns_nothing_is_held_after_the_servers_end() -> None:

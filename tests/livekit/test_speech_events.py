@@ -12,14 +12,7 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.livekit.framework import TurnMode
 from pulse_plugins.livekit.turn_ending import DETECTOR_HOLD, HOLD
-from tests.livekit.speech_call import (
-    END,
-    FINAL,
-    INTERIM,
-    START,
-    Call,
-    said,
-)
+from tests.livekit.speech_call import END, FINAL, INTERIM, START, Call, said
 
 
 def test_a_cut_segment_waits_for_the_flush_and_leaves_with_its_answer() -> None:

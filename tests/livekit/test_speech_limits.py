@@ -20,15 +20,7 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.core.base.redaction import REDACTED
 from pulse_plugins.livekit.framework import TurnMode
-from tests.livekit.speech_call import (
-    END,
-    FINAL,
-    INTERIM,
-    PREFLIGHT,
-    START,
-    Call,
-    said,
-)
+from tests.livekit.speech_call import END, FINAL, INTERIM, PREFLIGHT, START, Call, said
 
 
 def test_a_reconnect_in_mid_speech_keeps_the_pair_and_ends_nothing() -> None:

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(200),
 ]
-BOOKED = ("book", "interrupt") if is_few() else ("book", "interrupt", "keys")
+BOOKED = ("interrupt",) if is_few() else ("interrupt", "keys")
 STEP_BY_STEP = ("mishear",) if is_few() else ("mishear", "step")
 IN_THE_NUMBER = 14 + 5 + 6  # words: the table, the name, "my number is five five five"
 
@@ -45,7 +45,7 @@ class Called:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def servers() -> AsyncIterator[dict[str, PulseServer]]:
     """A Pulse server, and another that cuts its caller off in the middle of the phone number."""
-    recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=11)
+    recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=9)
     faults = [f"drop@word={IN_THE_NUMBER}"]
     options = ServerOptions(recognizer=recognizer)
     try:
@@ -70,9 +70,10 @@ async def log() -> AsyncIterator[list[str]]:
 async def calls(
     servers: dict[str, PulseServer], log: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Called]:
-    """All scripts and two more, at once."""
+    """All scripts at once; `book` without a database, and on a line that is cut."""
     folder = tmp_path_factory.mktemp("bookings")
-    scripts = {**SCRIPTS, "no database": SCRIPTS["book"], "cut": SCRIPTS["book"]}
+    scripts = dict(SCRIPTS)
+    scripts["no database"] = scripts["cut"] = scripts.pop("book")
     if is_few():
         del scripts["step"], scripts["keys"]  # keys are in test_crowd, too
 
@@ -90,7 +91,7 @@ async def calls(
         patch.delenv("OPENAI_API_KEY", raising=False)
         async with asyncio.TaskGroup() as calling:
             tasks = {name: calling.create_task(one(name, scripts[name])) for name in scripts}
-    assert len(tasks) >= 8
+    assert len(tasks) >= 7
     return {name: task.result() for name, task in tasks.items()}
 
 
@@ -134,7 +135,7 @@ async def test_a_caller_hangs_up_in_mid_sentence(calls: dict[str, Called]) -> No
 
 
 async def test_both_sides_are_heard_on_one_clock(calls: dict[str, Called]) -> None:
-    outcome = calls["book"].outcome
+    outcome = calls["cut"].outcome
     assert len(outcome.caller) == len(outcome.agent)
     assert np.abs(outcome.agent.astype(np.int32)).max() > 3000
     assert len(outcome.answered_after) == len(SCRIPTS["book"])
@@ -155,3 +156,4 @@ async def test_a_cut_in_the_middle_of_the_phone_number_costs_no_digit(
 ) -> None:
     assert len(servers["cutting"].connections) == 2
     assert is_booked(calls["cut"], 4, time(19, 30))
+    assert calls["cut"].outcome.hung_up

@@ -186,7 +186,7 @@ class _Pages:
         return self._page([self._header], self._BEGINS) + self._page([tags], 0)
 
     def write(self, packets: list[bytes], *, last: bool = False) -> bytes:
-        """The pages of these packets; no packet is held back."""
+        """The pages of these packets, at least one page; no packet is held back."""
         pages = b""
         body: list[bytes] = []
         segments = 0
@@ -198,9 +198,7 @@ class _Pages:
             body.append(packet)
             segments += needed
             self._granule += int(_GRANULE_RATE * _PACKET_SECONDS)
-        if body or last:
-            pages += self._page(body, self._ENDS if last else 0)
-        return pages
+        return pages + self._page(body, self._ENDS if last else 0)
 
     def _page(self, packets: list[bytes], flags: int) -> bytes:
         lacing = b"".join(b"\xff" * (len(p) // 255) + bytes([len(p) % 255]) for p in packets)

@@ -25,7 +25,7 @@ from websockets.protocol import State
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # a build of the library without its C code
+except ImportError:  # pragma: no cover - a build of the library without its C code
     from websockets.utils import apply_mask
 
 _OPEN, _TEXT = State.OPEN, Opcode.TEXT  # an enum is slow to ask for its members
@@ -73,7 +73,8 @@ class FramedConnection(ClientConnection):
         try:
             await super().handshake(*args, **kwargs)
         finally:
-            if self.request is not None:
+            # The library makes the request in the first step of the handshake.
+            if self.request is not None:  # pragma: no branch
                 self.request.headers.clear()
 
     # Reading.

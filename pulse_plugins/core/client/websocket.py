@@ -50,7 +50,7 @@ _CLOSE_SECONDS = 1.0  # for the closing handshake, when nothing is expected from
 # This logger shows transcripts. It writes only if its own level is set to DEBUG when a connection
 # is opened; the level of a parent is not enough.
 _wire_log = logging.getLogger("pulse_plugins.wire")
-if _wire_log.level == logging.NOTSET:
+if _wire_log.level == logging.NOTSET:  # pragma: no branch - else set before the first import
     _wire_log.setLevel(logging.INFO)
 # At level DEBUG the library logs headers, the API key among them.
 _library_log = logging.getLogger("pulse_plugins.websockets")

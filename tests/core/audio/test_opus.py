@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import NoReturn
 
 import numpy as np
 import pytest
+from av.codec.codec import UnknownCodecError
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -204,3 +207,12 @@ def test_what_opus_cannot_do_is_refused() -> None:
         OpusEncoder("opus", 16_000, bit_rate=100)
     with pytest.raises(ConfigurationError, match="container"):
         OpusEncoder("mp3", 16_000)  # type: ignore[arg-type]
+
+
+def test_a_pyav_without_opus_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(name: str, mode: str) -> NoReturn:
+        raise UnknownCodecError(name)
+
+    monkeypatch.setattr("av.AudioCodecContext", SimpleNamespace(create=create))
+    with pytest.raises(ConfigurationError, match="without libopus"):
+        OpusEncoder("opus", 16_000)
