@@ -152,9 +152,9 @@ async def call_and_cut(page: Page, pulse: PulseServer) -> None:
     assert all(float(seconds) > 0.5 for seconds in answers)
     assert await page.inner_text("[data-slot=party]") == "four people"
     assert await page.inner_text("[data-slot=time]") == "half past seven in the evening"
-    # One is the cut; a recognizer that falls far behind on a busy machine costs another.
-    assert len(pulse.connections) >= 2
-    assert await page.inner_text("#reconnects") == str(len(pulse.connections) - 1)
+    # One is the cut. A recognizer that falls far behind on a busy machine costs others, and an
+    # outage in which several connections were tried counts once.
+    assert 1 <= int(await page.inner_text("#reconnects")) < len(pulse.connections)
     assert float((await page.inner_text("#lost")).split()[0]) == 0.0
 
 
