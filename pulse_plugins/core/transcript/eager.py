@@ -70,9 +70,11 @@ class EagerText:
         """Keep the newest audio.
 
         Args:
-            data: Mono linear16.
+            data: Mono linear16; an empty frame changes nothing.
             seconds: Its length.
         """
+        if not data:
+            return
         self._heard += seconds
         per_second = round(len(data) / seconds)
         if per_second != self._per_second:  # of another sample rate
