@@ -24,10 +24,10 @@ class Call:
     """A recording that the demo plays.
 
     Attributes:
-        name: What it is called.
+        name: The name of the recording.
         samples: 16-bit mono.
         rate: Hz.
-        text: What is said in it, or None where nobody wrote it down.
+        text: The words of the recording, or None if they are not known.
         turns: Start and end of the caller's turns, in seconds; empty where they are not known.
     """
 

@@ -73,9 +73,9 @@ class Hearing:
     """Shows and counts the transcripts of one call through one framework.
 
     Attributes:
-        framework: Its name.
-        call: What is played.
-        player: Plays it, and so has the clock.
+        framework: The name of the framework.
+        call: The recording that is played.
+        player: The player of the recording, which tells how much was played.
         as_json: Show JSON lines instead of a growing transcript.
     """
 

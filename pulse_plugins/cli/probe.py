@@ -71,7 +71,7 @@ class Probe:
 
     Attributes:
         options: The server, the endpoint and the key.
-        speech: What is said.
+        speech: The recording that is sent.
         findings: The answers so far.
         audio: Seconds of audio sent.
     """

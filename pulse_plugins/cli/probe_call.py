@@ -20,7 +20,7 @@ PATIENCE = 5.0  # seconds for an answer; the slowest that was measured took 1.6 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speech:
-    """What is said to the server.
+    """A recording in the parts in which it is sent to the server.
 
     Attributes:
         turn: Speech with a short pause around it.

@@ -83,7 +83,7 @@ class InputClock:
         self._silence = _Gaps()
 
     def pushed(self, duration: float, now: float, *, waited: bool) -> float:
-        """A frame was given; returns `ahead`.
+        """Count a frame that was given; returns what `ahead` would return.
 
         Args:
             duration: Its length.
@@ -236,7 +236,7 @@ class AudioInput:
             data, self._gathered = self._gathered, []
             samples, self._gathered_samples = self._gathered_samples, 0
             self._accept(data, samples, self.newest, waited=True)
-            self._look_what_is_missing()
+            self._plan_packet()
 
     def _accept(self, pieces: list[memoryview], samples: int, now: float, *, waited: bool) -> None:
         """Take audio that belongs together; its last frame came at `now`."""
@@ -293,9 +293,9 @@ class AudioInput:
 
     def _follow(self, source: AudioFormat) -> None:
         self._rate, self._channels = source.sample_rate, source.channels
-        self._look_what_is_missing()
+        self._plan_packet()
 
-    def _look_what_is_missing(self) -> None:
-        """Gather as much as completes a packet: the engine may hold a part of one."""
+    def _plan_packet(self) -> None:
+        """Compute how much audio completes the next packet, of which the engine may hold a part."""
         assert self.engine is not None
         self._wanted_samples = ceil(self.engine.missing_seconds * self._rate - 1e-6)

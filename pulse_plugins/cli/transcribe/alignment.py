@@ -28,7 +28,7 @@ class Token:
     """A piece of text that is never broken.
 
     Attributes:
-        text: What is shown.
+        text: The text that is shown.
         start: Seconds.
         end: Seconds.
         speaker: The service's label, or None.

@@ -116,7 +116,7 @@ class Planner:
 
     Args:
         where: The folder or file.
-        formats: What is written for each source.
+        formats: The formats of the files that are written for each source.
         options: A hash of the options that shape the transcripts.
         force: Write anew what is there, also over files that the index does not know.
     """

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pulse_plugins.core.audio.packetizer import MAX_PACKET_BYTES
 
 # Seconds of audio in a packet of a backlog: the most that the service advises (docs/protocol.md,
-# section 3). Longer packets would cost less, and the pace of a replay would be coarser.
+# section 3). Longer packets would cost less and would make the pace of a replay coarser.
 BACKLOG_PACKET = 0.1
 
 

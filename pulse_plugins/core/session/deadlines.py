@@ -9,7 +9,7 @@ import enum
 
 
 class Timer(enum.IntEnum):
-    """What may be due, in the order in which it happens; a number is quick to look up."""
+    """The kinds of timers, in the order in which timers that are due together are handled."""
 
     RETRY = enum.auto()
     HANDSHAKE = enum.auto()

@@ -1,12 +1,14 @@
 """How much of the audio that was sent the server has surely heard.
 
-Audio that was sent is not audio that was heard. Live audio is heard as fast as it is sent. A replay
-is sent at eight times real time, into buffers from which a slow server reads for seconds. An
-interim does not say how far the server was (docs/protocol.md, section 4.3), so a lower bound is
-kept here: the server hears at `_SLOWEST` times real time at least, never more than it was sent,
-and it has heard the words of its finals and the audio before a request that it answered.
+A server may hear audio later than the audio was sent. Live audio is heard as fast as it is sent. A
+replay is sent at eight times real time, into buffers from which a slow server reads for seconds. An
+interim does not say how much audio the server had heard (docs/protocol.md, section 4.3). Therefore
+this module keeps a lower bound. The server hears audio at `_SLOWEST` times real time at least, and
+never more than it was sent. It has heard the words of its finals, and the audio before each request
+that it answered.
 
-What was heard is shown later still. How much later is measured at the first word of a segment.
+An interim shows a word some time after the server heard the word. This delay is measured at the
+first word of a segment.
 """
 
 from __future__ import annotations
