@@ -130,10 +130,11 @@ class Connections:
 
     def ack_came(self) -> None:
         """The ack offset moved: the connection is good and trouble is over."""
-        if (current := self.current) is not None:
-            current.acked = True
-            self.history.ack_came()
-            self._attempts.ack_came(current)
+        current = self.current
+        assert current is not None  # its message moved the offset
+        current.acked = True
+        self.history.ack_came()
+        self._attempts.ack_came(current)
 
     def hurry(self, now: float) -> None:
         """The input ended while no connection is open: the next attempt is soon.
@@ -156,7 +157,8 @@ class Connections:
                 self.give_up()
             case Timer.SWITCH_RETRY:
                 self.open_standby(now)
-            case Timer.TAKE_OVER:
+            case _:
+                assert timer is Timer.TAKE_OVER
                 self.take_over(now)
 
     # Connections are lost.

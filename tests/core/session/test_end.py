@@ -203,3 +203,27 @@ def test_abort_ends_at_once() -> None:
     assert call.session.state is State.CLOSED
     assert call.servers == {}
     assert call.session.deadlines.next() is None
+
+
+def test_a_timer_that_goes_off_together_with_the_end_finds_the_stream_closed() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.connect()
+    call.say(1)
+    call.end()
+    call.now += 60.0  # the program did something else, so that every timer is due
+    call.advance()
+    call.settle()
+    assert call.session.state is State.CLOSED
+    assert call.session.error is None
+    assert call.lost == pytest.approx(0.2)
+
+
+def test_a_request_without_words_is_answered_at_the_end() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, finalize=10.0))
+    call.connect()
+    call.say(1)
+    request = call.finalize()
+    call.end()
+    call.pass_time(5.0)
+    assert call.session.state is State.CLOSED
+    assert [(final.text, final.finalize_id) for final in call.finals] == [("", request)]

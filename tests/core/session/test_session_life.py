@@ -87,6 +87,14 @@ def test_a_connection_that_is_not_heard_yet_says_nothing() -> None:
     assert call.words == []
 
 
+def test_the_answer_to_a_keepalive_is_no_event() -> None:
+    call = Call()
+    call.connect()
+    before = len(call.events)
+    call.hear({"type": "pong"})
+    assert call.events[before:] == []
+
+
 def test_an_error_after_which_words_came_is_not_why_the_connection_was_lost() -> None:
     call = Call()
     server = call.connect()
