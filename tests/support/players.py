@@ -78,12 +78,11 @@ async def play(
     """
     loop = asyncio.get_running_loop()
     timeline, began = call.timeline(rate), loop.time()
-    outages: list[asyncio.TimerHandle] = []
     for due, cue in timeline.cues(start_seconds, stop_seconds):
         await asyncio.sleep(max(0.0, began + due - loop.time()))
         if isinstance(cue, Cut | Outage | BlackHole | Close):
             if server is not None:
-                await _fail(server, cue, outages)
+                await fail(server, cue)
         else:
             await _tell(line, cue)
     await asyncio.sleep(max(0.0, began + timeline.seconds - loop.time()))
@@ -105,17 +104,16 @@ async def _tell(line: Line, cue: Cue) -> None:
             await line.mute(on=on)
 
 
-async def _fail(server: Peer, cue: Cue, outages: list[asyncio.TimerHandle]) -> None:
+async def fail(server: Peer, fault: Cut | Outage | BlackHole | Close) -> None:
     """Do this to every connection that is open."""
-    match cue:
+    match fault:
         case Cut(statuses):
             server.habits.refusals = list(statuses)
         case Outage(seconds):
             server.is_out = True
-            loop = asyncio.get_running_loop()
-            outages.append(loop.call_later(seconds, setattr, server, "is_out", False))
+            asyncio.get_running_loop().call_later(seconds, setattr, server, "is_out", False)
     for link in server.open_links:
-        match cue:
+        match fault:
             case Cut() | Outage():
                 link.cut()
             case BlackHole():
