@@ -32,6 +32,7 @@ from tests.support.scenarios import (
     Outage,
     Spoken,
     Voice,
+    differences,
 )
 
 
@@ -176,6 +177,13 @@ class StreamLine(Line):
     @property
     def lost(self) -> list[AudioLost]:
         return [event for event in self.events if isinstance(event, AudioLost)]
+
+    def check(self, call: Call) -> None:
+        """Each word came once and in order, and each request was answered once, in order."""
+        assert differences([call.words], [" ".join(self.words)]) == []
+        assert self.lost == []
+        assert self.answered == sorted(set(self.answered))
+        assert not self.asked or self.answered[-1] == self.asked[-1]
 
 
 @dataclass(frozen=True, slots=True)
