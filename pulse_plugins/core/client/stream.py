@@ -233,6 +233,11 @@ class PulseStream:
         return self._session.state is State.OPEN
 
     @property
+    def in_outage(self) -> bool:
+        """Whether an outage has begun and audio that was held meanwhile is not sent yet."""
+        return self._session.in_outage
+
+    @property
     def stream_time(self) -> float:
         """Seconds of audio pushed so far."""
         return self._packetizer.stream_time

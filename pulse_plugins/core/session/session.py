@@ -112,6 +112,11 @@ class Session:
         """Where the stream is."""
         return self._connections.state
 
+    @property
+    def in_outage(self) -> bool:
+        """Whether audio that was held through an outage is not sent yet."""
+        return self._outage.is_on
+
     # Inputs of the owner.
 
     def start(self, now: float) -> None:
