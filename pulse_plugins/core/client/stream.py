@@ -139,7 +139,7 @@ class PulseStream:
 
     def abort(self) -> None:
         """End at once, without the last words."""
-        if not self._input_over and not self.closed and self._driver.loop is not None:
+        if not self.input_over:
             self._driver.flush()  # so that this audio is counted
         self._input_over = True
         self._driver.abort()
