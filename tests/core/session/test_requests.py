@@ -83,7 +83,7 @@ def test_without_an_answer_the_newest_interim_is_promoted_at_the_deadline() -> N
     call.say(1, 2)
     call.hear(server.interim())
     request = call.finalize()
-    call.pass_time(1.9)
+    call.pass_time(1.7)
     assert call.finals == []
     call.pass_time(0.2)
     assert [(f.text, f.finalize_id, f.promoted) for f in call.finals] == [("w1 w2", request, True)]
