@@ -54,7 +54,10 @@ class Timeouts:
     """
 
     connect: float = 10.0
-    finalize: float = 2.0
+    # More than the service's 99th percentile of 1.6 s (docs/protocol.md, section 9, point 6). Less
+    # than the 2.0 s after which a LiveKit session takes the newest interim by itself: if both are
+    # due at the same moment, the session has the words twice.
+    finalize: float = 1.8
     close: float = 5.0
     stall: float = 3.0
     max_outage: float = 60.0
