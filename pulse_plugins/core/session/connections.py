@@ -172,7 +172,9 @@ class Connections:
         was_open, connection.is_open = connection.is_open, False
         # A connection that reported an error and then went down says with it why.
         if connection.reported is not None and (error is None or error.retryable):
-            error = self.history.believed(connection.reported)
+            error = connection.reported
+            if connection is self.current:  # what its options achieved says nothing about others
+                error = self.history.believed(error)
         self._attempts.lost(connection, error, now)
         if connection is not self.current:
             self._standby_lost(connection, error or from_close(1000), now)
