@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -24,6 +24,7 @@ from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.client.websocket import WebSocket
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.observe.hooks import ObservedStream, follow, unfollow
 from pulse_plugins.core.session.session import Session
 from pulse_plugins.local import PulseServer
 from pulse_plugins.local.recognizers.scripted import speak, spell
@@ -164,6 +165,70 @@ async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> No
         assert gone() is None
         _, running = await asyncio.wait(tasks, timeout=10)
         assert not running
+
+
+class Keeper:
+    """An observer that keeps what it is given, as telemetry does."""
+
+    def __init__(self) -> None:
+        self.kept: list[object] = []
+        self.ends = 0
+
+    def __call__(self, stream: ObservedStream) -> Keeper:
+        self.kept.append(stream)
+        return self
+
+    def happened(self, event: Event) -> None:
+        self.kept.append(event)
+
+    def asked(self, request_id: int) -> None:
+        self.kept.append(request_id)
+
+    def ended(self) -> None:
+        self.ends += 1
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    made = Keeper()
+    follow(made)
+    yield made
+    unfollow(made)
+
+
+async def test_an_observer_keeps_no_forgotten_stream(keeper: Keeper) -> None:
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        await connected(stream)
+        tasks, gone = tasks_of(stream), weakref.ref(stream)
+        del stream
+        gc.collect()
+        assert gone() is None
+        _, running = await asyncio.wait(tasks, timeout=10)
+        assert not running
+    assert keeper.ends == 1
+
+
+def test_an_observer_hears_of_the_end_of_a_stream_whose_event_loop_was_closed(
+    keeper: Keeper,
+) -> None:
+    async def begin() -> PulseStream:
+        stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+        stream.start()
+        tasks = tasks_of(stream)
+        for task in tasks:  # before it has begun, so that the session is not told
+            task.cancel()
+        await asyncio.wait(tasks)
+        return stream
+
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(begin())
+    loop.close()
+    assert keeper.ends == 0
+    del stream
+    gc.collect()
+    assert keeper.ends == 1
 
 
 async def test_a_stream_is_kept_while_its_events_are_read() -> None:
