@@ -18,8 +18,6 @@ from pulse_plugins.core.base.errors import (
 )
 from pulse_plugins.core.base.events import Connected, Event, Final, Reconnecting
 from pulse_plugins.core.client import driver as module
-from pulse_plugins.core.client import packet_length
-from pulse_plugins.core.client.dispatcher import MAX_UNREAD
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.client.websocket import WebSocket
 from pulse_plugins.core.config.options import PulseOptions
@@ -261,37 +259,3 @@ def test_a_stream_of_a_closed_event_loop_can_be_closed_in_another() -> None:
     assert stream.closed
     with pytest.raises(StreamClosedError):
         stream.push(bytes(640))
-
-
-@pytest.mark.parametrize("together", [1, 3])
-async def test_events_that_nobody_reads_are_bounded_and_counted(together: int) -> None:
-    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
-    dispatcher = stream._dispatcher
-    for number in range(MAX_UNREAD // together + 5):
-        events = [Final(f"{number}.{part}", 0.0, 1.0) for part in range(together)]
-        stream._session.events.extend(events)
-        dispatcher.dispatch(stream._session.events, None, 0.0)
-    assert len(dispatcher._unread) == MAX_UNREAD
-    assert stream.metrics.unread + MAX_UNREAD == together * (MAX_UNREAD // together + 5)
-
-
-@pytest.mark.parametrize(
-    ("streams", "seconds"), [(1, 0.02), (20, 0.02), (21, 0.05), (40, 0.05), (41, 0.1)]
-)
-def test_packets_grow_with_the_number_of_live_streams(streams: int, seconds: float) -> None:
-    assert packet_length.packet_seconds(streams) == seconds
-
-
-async def test_live_streams_share_one_packet_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packet_length, "TIERS", ((1, 0.02),))
-    streams = [PulseStream(PulseOptions(base_url="ws://127.0.0.1:1")) for _ in range(2)]
-    own = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1", packet_ms=60))
-    for stream in (*streams, own):
-        stream.start()
-    assert [stream.packet_seconds for stream in streams] == [0.1, 0.1]
-    assert own.packet_seconds == 0.06
-    streams[0].abort()
-    assert streams[1].packet_seconds == 0.02
-    for stream in (*streams, own):
-        stream.abort()
-        await stream.wait_closed()
