@@ -1,8 +1,8 @@
 """Reports errors and usage to the framework: log lines, error events, exceptions and metrics.
 
 The framework treats a 4xx other than 408, 429 and 499 as final, and retries after any other error
-unless the error says otherwise. Exceptions are raised `from None`, because a cause may carry request
-headers.
+unless the error says otherwise. Exceptions are raised `from None`, because a cause may carry
+request headers.
 """
 
 from __future__ import annotations
