@@ -101,11 +101,12 @@ class SentHistory:
         looks.append((now, sent))
         while len(looks) > 1 and looks[1][0] <= now - 2 * _RELEASE_AFTER:
             looks.popleft()
-        return self._sent_by(now - _RELEASE_AFTER), self._sent_by(now - 2 * _RELEASE_AFTER)
+        return self.sent_by(now - _RELEASE_AFTER), self.sent_by(now - 2 * _RELEASE_AFTER)
 
     def clear(self) -> None:
         """Another connection was sent nothing yet."""
         self._looks.clear()
 
-    def _sent_by(self, time: float) -> int:
+    def sent_by(self, time: float) -> int:
+        """The offset before which this connection was sent all audio by then; 0: not known."""
         return max((offset for at, offset in self._looks if at <= time), default=0)
