@@ -109,9 +109,7 @@ async def program(
     arguments = ("-m", "pulse_plugins.cli", *words)
     if not before and not any(name.startswith("PYTHON") for name in environment):
         variables = {**kept, **environment}
-        async with running(
-            *arguments, environment=variables, stdout=stdout, virtual=virtual
-        ) as it:
+        async with running(*arguments, environment=variables, stdout=stdout, virtual=virtual) as it:
             yield Program(it)
         return
     assert not virtual

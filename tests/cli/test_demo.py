@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 async def demo(*words: str) -> tuple[int, list[dict[str, Any]], str]:
-    """Run it in its own process, as it silences the frameworks' logs; the call is not waited for."""
+    """Run it in its own process, because it silences the frameworks' logs; in virtual time."""
     async with program("demo", "--json", *words, virtual=True) as running:
         lines = []
         while line := await running.line():

@@ -255,13 +255,14 @@ class TranscriptAssembler:
         """Offset before which audio brought no words and need not be kept.
 
         Args:
-            quiet: Audio before this offset may go if there is no possible speech in it.
+            quiet: Audio before this offset may go if there is no possible speech in it, and if no
+                word that was under way is kept in it.
             noisy: Audio before this offset may go if there is no certain speech in it.
         """
         start = self._buffer.start
         if self.open_text or not self.requests.is_idle:
             return start
-        if quiet > start and self._coverage.possible_before(quiet) < SHORTEST_SPEECH:
+        if quiet > start and self._coverage.is_silent_before(quiet):
             return quiet
         if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
             return noisy
