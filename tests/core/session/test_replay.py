@@ -36,6 +36,52 @@ def test_what_a_final_covers_is_not_sent_again() -> None:
     assert [w.start for f in call.finals for w in f.words] == pytest.approx([0.0, 0.2, 0.4])
 
 
+def test_silence_is_neither_sent_again_nor_lost_however_often_the_connection_is() -> None:
+    call = Call()
+    for _ in range(60):
+        if call.opening:
+            call.connect()
+        call.say(*[0] * 15)
+        call.drop()
+        call.pass_time(0.1)
+    assert call.lost == 0
+    assert call.session.outgoing.replayed_bytes < 60 * 2 * RATE * 2  # two seconds each time
+    server = call.connect()
+    call.say(1, 0)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_speech_is_sent_again_however_long_it_has_waited_for_its_words(shown: bool) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    if shown:
+        call.hear(server.interim())
+    call.say(*[0] * 20)
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
+def test_soft_speech_of_the_last_second_is_sent_again() -> None:
+    call = Call()
+    call.connect()
+    call.say(*[0] * 20)
+    call.say(*[0] * 4)  # too soft for any level, and its words may be on their way
+    call.drop()
+    call.pass_time(0.1)
+    again = call.connect()
+    call.pass_time(1.0)
+    [seconds] = again.take_wire()
+    assert isinstance(seconds, float)
+    assert 1.0 <= seconds <= 1.6
+
+
 def test_a_drop_in_the_replay_begins_it_again() -> None:
     call = Call()
     call.connect()
