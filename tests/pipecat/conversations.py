@@ -214,7 +214,7 @@ def _faults(latencies: Latencies) -> Iterator[Conversation]:
                 pause = 0.5 if stop == "timeout" else 1.0  # the VAD reports both
                 yield Conversation(
                     f"drop {at:g} s after a pause for {outage:g} s, {stop}",
-                    (Say(3), Wait(pause), Say(6), End(8.0)),
+                    (Say(3), Pause(pause), Say(6), *end(8.0)),
                     Habits(latency=0.2, drop_at=1.4 + pause + at, outage=outage),
                     stop=stop,
                 )
