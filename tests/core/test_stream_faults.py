@@ -34,8 +34,6 @@ WORD = 0.24
 WORDS = [spell(number) for number in range(PHRASE * PHRASES)]
 ONE_PHRASE = LEAD + PHRASE * WORD + (PHRASE - 1) * GAP + TAIL  # seconds
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def place(index: int) -> float:
     """Where a word begins, in seconds of the stream."""
