@@ -78,10 +78,10 @@ class StallDetector:
 
 
 class SentHistory:
-    """Remembers how much audio had been sent at each look, to tell what was sent long ago."""
+    """Tells how much audio had been sent some time ago."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, int]] = deque()
+        self.clear()
 
     def look(self, now: float, sent: int) -> tuple[int, int]:
         """Note that audio before the offset `sent` is sent by now.
@@ -90,15 +90,28 @@ class SentHistory:
             The offset before which audio was sent `_RELEASE_AFTER` seconds ago, and the one before
             which it was sent twice as long ago; 0 while no look is so old.
         """
-        looks = self._looks
-        looks.append((now, sent))
-        while len(looks) > 1 and looks[1][0] <= now - 2 * _RELEASE_AFTER:
-            looks.popleft()
-        return self._sent_by(now - _RELEASE_AFTER), self._sent_by(now - 2 * _RELEASE_AFTER)
+        return self._release.after(now, sent), self._twice.after(now, sent)
 
     def clear(self) -> None:
         """Another connection was sent nothing yet."""
-        self._looks.clear()
+        self._release, self._twice = _Delay(_RELEASE_AFTER), _Delay(2 * _RELEASE_AFTER)
 
-    def _sent_by(self, time: float) -> int:
-        return max((offset for at, offset in self._looks if at <= time), default=0)
+
+class _Delay:
+    """A value as it was a fixed time ago.
+
+    Args:
+        seconds: That time.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._newer: deque[tuple[float, int]] = deque()
+        self._value = 0
+
+    def after(self, now: float, value: int) -> int:
+        """Note the present value; returns the one of that time ago, or 0."""
+        self._newer.append((now, value))
+        while self._newer[0][0] <= now - self._seconds:
+            self._value = self._newer.popleft()[1]
+        return self._value

@@ -36,6 +36,7 @@ from pulse_plugins.core.transcript.finalize_requests import (
     Answer,
     FinalFacts,
     FinalizeRequests,
+    Request,
 )
 from pulse_plugins.core.transcript.finals import FinalBuilder
 from pulse_plugins.core.transcript.heard import HeardAudio
@@ -175,11 +176,9 @@ class TranscriptAssembler:
         answer = self._covered()
         return request_id, Assembled(() if answer is None else (self._empty(answer),))
 
-    def sent(self, now: float) -> None:
+    def sent(self, request: Request, now: float) -> None:
         """A request went out: decide how long its answer is worth waiting for."""
-        request = self.requests.due(self._buffer.next_offset)
-        if request is not None:
-            self.requests.sent(request, now, self._patience(request.mark))
+        self.requests.sent(request, now, self._patience(request.mark))
 
     def expire(self, now: float) -> Assembled:
         """Requests whose answer is overdue are answered with what there is."""

@@ -338,13 +338,12 @@ class FinalizeRequests:
         return next((r for r in reversed(self.waiting) if r.sent_at is not None), None)
 
     def _close(self, request: Request | None) -> Answer | None:
-        """Answer this request, and with it all older ones."""
+        """Answer this request, which waits, and with it all older ones."""
         if request is None:
             return None
-        newest = None
-        while self.waiting:
+        newest: int | None = None
+        closed: Request | None = None
+        while closed is not request:
             closed = self.waiting.popleft()
             newest = closed.id if closed.id is not None else newest
-            if closed is request:
-                break
         return Answer(newest, request.mark)

@@ -34,10 +34,7 @@ def test_a_drop_on_finalize_sends_the_audio_and_the_finalize_again(flags: bool) 
     call.connect()
     call.say(1, 2)
     request = call.finalize()
-    call.drop()
-    call.pass_time(0.1)
-    server = call.connect()
-    call.pass_time(0.2)
+    server = call.reconnect(0.2)
     assert server.take_wire() == [0.4, "finalize"]
     call.hear(server.answer())
     assert call.words == ["w1", "w2"]
