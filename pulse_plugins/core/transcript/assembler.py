@@ -261,11 +261,13 @@ class TranscriptAssembler:
         start = self._buffer.start
         if self.open_text or not self.requests.is_idle:
             return start
+        found = start
         if quiet > start and self._coverage.is_silent_before(quiet):
-            return quiet
-        if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
-            return noisy
-        return start
+            found = quiet
+        elif noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
+            found = noisy
+        # A word that begins right before this offset is too short yet to be speech.
+        return self._buffer.offset(self.energy.word_start(self._buffer.seconds(found)))
 
     def words_end(self) -> int:
         """Offset before which no speech is without words, in the audio that any server was sent."""

@@ -71,6 +71,19 @@ def test_speech_is_sent_again_however_long_it_has_waited_for_its_words(shown: bo
     assert call.words == ["w1"]
 
 
+def test_a_word_that_begins_when_silence_ends_is_sent_again_whole() -> None:
+    for frames in range(60):  # of silence: the session looks when the word has lasted 0 to 0.5 s
+        call = Call(packet_ms=20)
+        call.connect()
+        call.feed(bytes(round(RATE * 0.02) * 2 * frames))
+        call.say(1, *[0] * 5)
+        call.drop()
+        call.pass_time(0.1)
+        server = call.connect()
+        call.pass_time(1.0)
+        assert [word for word, _, _ in server.words()] == ["w1"], frames
+
+
 def test_soft_speech_of_the_last_second_is_sent_again() -> None:
     call = Call()
     call.connect()
