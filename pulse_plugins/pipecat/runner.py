@@ -110,6 +110,9 @@ class StreamHost(TranscriptSink, Protocol):
     async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
         """Note that the service refused changed settings."""
 
+    async def outage_changed(self, runner: object, *, is_on: bool) -> None:
+        """Note whether an outage delays the words of this runner's stream."""
+
 
 class StreamRunner:
     """A stream, the task that reads its events, and the emitter that pushes frames for them.
@@ -253,12 +256,14 @@ class StreamRunner:
                             self._throttle.clear()
                 else:
                     await self._handle(event, emitter)
+                    await self._host.outage_changed(self, is_on=stream.in_outage)
         except PulseError as error:
             await emitter.flush()
             await self._set_connected(False)
             await self._failed(error)
         except Exception as failed:
             await self._crashed(stream, emitter, failed)
+        await self._host.outage_changed(self, is_on=False)
 
     async def _crashed(self, stream: PulseStream, emitter: Emitter, failed: Exception) -> None:
         """End a stream whose events nobody reads any more; the next audio opens another one.

@@ -20,10 +20,10 @@ from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
-from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizers.scoring import word_errors
 from pulse_plugins.local.recognizers.scripted import speak, spell
 from pulse_plugins.local.recordings import load
+from tests.support.sphinx import PocketSphinxRecognizer
 
 RATE = 16_000
 FRAME = RATE // 50 * 2  # bytes
@@ -209,7 +209,6 @@ async def test_what_an_outage_outlasts_is_lost_to_the_packet() -> None:
         assert before.end <= after.start
 
 
-@pytest.mark.process
 async def test_real_speech_is_understood_as_well_over_a_line_that_drops() -> None:
     recording = load("change")
     recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=2)

@@ -207,6 +207,16 @@ def _faults(latencies: Latencies) -> Iterator[Conversation]:
                     Habits(drop_at=at, outage=outage),
                     start=start,
                 )
+    for stop in ("timeout", "analyzer", "completion"):
+        for outage in (1.5, 2.5):
+            for at in (0.5, 1.5):
+                pause = 0.5 if stop == "timeout" else 1.0  # the VAD reports both
+                yield Conversation(
+                    f"drop {at:g} s after a pause for {outage:g} s, {stop}",
+                    (Say(3), Wait(pause), Say(6), End(8.0)),
+                    Habits(latency=0.2, drop_at=1.4 + pause + at, outage=outage),
+                    stop=stop,
+                )
     yield Conversation(
         "server falls silent",
         (Say(8), Wait(0.3), Say(20), End(12.0), Say(3), End(6.0)),

@@ -234,8 +234,9 @@ async def converse(conversation: Conversation, service: Service, url: str) -> Ou
     )
     worker = PipelineWorker(
         Pipeline([stt, pair.user(), bot, pair.assistant()]),
-        cancel_on_idle_timeout=False,
         enable_rtvi=False,
+        enable_turn_tracking=False,  # each observer sees every frame, which nobody asks for here
+        idle_timeout_secs=None,
         params=PipelineParams(audio_in_sample_rate=RATE),
     )
     with _timestamps_of_the_loop():

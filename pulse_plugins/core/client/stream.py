@@ -183,7 +183,7 @@ class PulseStream:
 
     def abort(self) -> None:
         """End at once, without the last words."""
-        if not self._input_over and not self.closed and self._driver.loop is not None:
+        if not self.input_over:
             self._driver.flush()  # so that this audio is counted
         self._input_over = True
         self._driver.abort()
@@ -275,6 +275,11 @@ class PulseStream:
     def connected(self) -> bool:
         """Whether a connection is open."""
         return self._session.state is State.OPEN
+
+    @property
+    def in_outage(self) -> bool:
+        """Whether an outage has begun and audio that was held meanwhile is not sent yet."""
+        return self._session.in_outage
 
     @property
     def stream_time(self) -> float:

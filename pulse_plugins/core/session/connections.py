@@ -131,10 +131,10 @@ class Connections:
 
     def ack_came(self) -> None:
         """The ack offset moved, so that the connection is good and trouble is over."""
-        if (current := self.current) is not None:
-            current.acked = True
-            self.history.ack_came()
-            self._attempts.ack_came(current)
+        assert self.current is not None  # its message moved the offset
+        self.current.acked = True
+        self.history.ack_came()
+        self._attempts.ack_came(self.current)
 
     def hurry(self, now: float) -> None:
         """The input ended while no connection is open: the next attempt is soon.
@@ -157,7 +157,7 @@ class Connections:
                 self.give_up()
             case Timer.SWITCH_RETRY:
                 self.open_standby(now)
-            case Timer.TAKE_OVER:
+            case _:  # Timer.TAKE_OVER; the session handles the others itself
                 self.take_over(now)
 
     # Connections are lost.

@@ -113,12 +113,16 @@ class Session:
         """The state of the stream."""
         return self._connections.state
 
+    @property
+    def in_outage(self) -> bool:
+        """Whether audio that was held through an outage is not sent yet."""
+        return self._outage.is_on
+
     # Inputs of the owner.
 
     def start(self, now: float) -> None:
-        """Begin to connect; audio may come before or after."""
-        if self.state is State.IDLE:
-            self._connections.connect(now)
+        """Begin to connect, once; audio may come before or after."""
+        self._connections.connect(now)
 
     def audio(self, packet: bytes, now: float) -> None:
         """Add a packet in the wire's encoding, whole samples."""

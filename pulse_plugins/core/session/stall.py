@@ -6,7 +6,8 @@ may be noise, so that the time until a stall doubles with each stall until words
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
+from operator import itemgetter
 
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.config.in_force import OptionsInForce
@@ -88,7 +89,7 @@ class SentHistory:
     """Remembers how much audio had been sent at each look, to tell what was sent long ago."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, int]] = deque()
+        self._looks: list[tuple[float, int]] = []  # when, and the offset up to which was sent
 
     def look(self, now: float, sent: int) -> tuple[int, int]:
         """Note that audio before the offset `sent` is sent by now.
@@ -100,7 +101,7 @@ class SentHistory:
         looks = self._looks
         looks.append((now, sent))
         while len(looks) > 1 and looks[1][0] <= now - 2 * _RELEASE_AFTER:
-            looks.popleft()
+            del looks[0]
         return self.sent_by(now - _RELEASE_AFTER), self.sent_by(now - 2 * _RELEASE_AFTER)
 
     def clear(self) -> None:
@@ -109,4 +110,5 @@ class SentHistory:
 
     def sent_by(self, time: float) -> int:
         """The offset before which this connection was sent all audio by then; 0: not known."""
-        return max((offset for at, offset in self._looks if at <= time), default=0)
+        known = bisect_right(self._looks, time, key=itemgetter(0))
+        return self._looks[known - 1][1] if known else 0

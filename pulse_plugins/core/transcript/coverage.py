@@ -35,10 +35,12 @@ class Coverage:
 
     Attributes:
         until: stream_time before which all words were delivered or answered for.
+        is_exact: Word times tell it; False after a final that had none.
     """
 
     def __init__(self, buffer: ReplayBuffer, energy: Energy) -> None:
         self.until = 0.0
+        self.is_exact = True
         self._buffer = buffer
         self._energy = energy
 
@@ -72,6 +74,10 @@ class Coverage:
         """Whether all possible speech before a mark may be the end of the last word."""
         start = max(self.until + EARLY_END, self.start)
         return self._energy.possible(start, self._buffer.seconds(mark)) < SHORTEST_SPEECH
+
+    def lacks_words(self, mark: int) -> bool:
+        """Whether words are to be expected before a mark, as far as word times can tell."""
+        return self.is_exact and not self.ends_early(mark)
 
     def left_before(self, mark: int, *, has_interim: bool) -> float:
         """Seconds of possible speech before a mark that no final covers.

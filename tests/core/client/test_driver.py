@@ -8,6 +8,7 @@ import weakref
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from pulse_plugins.core.audio.opus import OpusEncoder
 from pulse_plugins.core.base.errors import (
@@ -26,6 +27,7 @@ from pulse_plugins.core.observe.hooks import ObservedStream, follow, unfollow
 from pulse_plugins.core.session.session import Session
 from pulse_plugins.local import PulseServer
 from pulse_plugins.local.recognizers.scripted import speak, spell
+from tests.support.sockets import serving
 
 
 async def read(stream: PulseStream) -> list[Event]:
@@ -97,10 +99,12 @@ async def test_an_unexpected_exception_at_a_message_costs_the_connection_and_no_
     assert words == [spell(number) for number in range(4)]
 
 
-@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize(
+    ("is_full", "is_live"), [(False, False), (False, True), (True, False), (True, True)]
+)
 @pytest.mark.parametrize("packets_before", [0, 3])
 async def test_an_unexpected_exception_while_audio_is_written_costs_the_connection_and_no_word(
-    monkeypatch: pytest.MonkeyPatch, is_full: bool, packets_before: int
+    monkeypatch: pytest.MonkeyPatch, is_full: bool, is_live: bool, packets_before: int
 ) -> None:
     encode, countdown = OpusEncoder.encode, [packets_before]
 
@@ -117,6 +121,9 @@ async def test_an_unexpected_exception_while_audio_is_written_costs_the_connecti
         options = PulseOptions(base_url=server.url, format=False, encoding="opus")
         stream = PulseStream(options)
         stream.start()
+        if is_live:  # audio that comes before the connection is not
+            assert isinstance(await anext(aiter(stream)), Connected)
+            assert stream.connected
         audio = speak(range(4), 16_000, tail_seconds=0.3).tobytes()
         for at in range(0, len(audio), 640):
             stream.push(audio[at : at + 640])
@@ -129,6 +136,29 @@ async def test_an_unexpected_exception_while_audio_is_written_costs_the_connecti
     assert isinstance(failed.error, InternalError)
     words = [word for event in events if isinstance(event, Final) for word in event.text.split()]
     assert words == [spell(number) for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1008, "close_1008"), (1011, "close_1011"), (1012, "close_1012")]
+)
+async def test_the_close_code_of_a_connection_is_why_another_one_is_tried(
+    code: int, reason: str
+) -> None:
+    async def leave(socket: ServerConnection) -> None:
+        await socket.close(code)
+
+    async with serving(leave) as url:
+        stream = PulseStream(PulseOptions(base_url=url))
+        stream.start()
+        async with asyncio.timeout(10):
+            async for event in stream:
+                if isinstance(event, Reconnecting):
+                    break
+        stream.abort()
+        await stream.wait_closed()
+    assert isinstance(event, Reconnecting)
+    assert event.error is not None
+    assert event.error.code == reason
 
 
 async def test_a_connection_that_is_cancelled_from_outside_ends_the_stream_with_an_error() -> None:

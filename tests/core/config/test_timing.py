@@ -30,7 +30,7 @@ def test_the_defaults_fit_the_measured_times_of_the_service() -> None:
     assert limits.replay_seconds == timeouts.max_outage == 60.0
     assert limits.backlog_seconds == 10.0
     assert timeouts.connect == 10.0  # a handshake takes up to 0.8 s
-    assert timeouts.finalize == 2.0  # 99 of 100 finals come within 1.6 s
+    assert 1.6 < timeouts.finalize < 2.0  # 99 of 100 finals come before, and LiveKit waits longer
     assert timeouts.stall == 3.0
     assert timeouts.close == timeouts.keepalive == 5.0
 

@@ -28,10 +28,7 @@ def test_what_a_final_covers_is_not_sent_again() -> None:
     server = call.connect()
     call.say(1, 2, 3)
     call.hear(server.final(server.words()[:2]))
-    call.drop()
-    call.pass_time(0.1)
-    again = call.connect()
-    call.pass_time(0.5)
+    again = call.reconnect(0.5)
     assert again.take_wire() == [pytest.approx(0.2, abs=0.051)]
     call.say(0)
     call.hear(again.final())
@@ -116,10 +113,7 @@ def test_a_replay_is_faster_than_speech_but_no_flood() -> None:
     call = Call()
     call.connect()
     call.say(*range(1, 11))
-    call.drop()
-    call.pass_time(0.0)
-    server = call.connect()
-    call.pass_time(0.1)
+    server = call.reconnect(0.1)
     sent = server.samples / RATE
     assert 0.7 <= sent <= 1.7  # 0.1 s at eight times real time, and the first packets
     call.pass_time(0.5)
@@ -152,9 +146,7 @@ def test_what_no_final_covered_for_too_long_is_lost_with_its_connection_and_said
     call.say(*range(1, 16))
     assert call.lost == 0.0  # the final may come yet
     call.hear(server.final(server.words()[:2]))
-    call.drop()
-    call.pass_time(0.1)
-    call.connect()
+    call.reconnect()
     (lost,) = call.all(AudioLost)
     assert lost.start == pytest.approx(0.4)
     assert lost.duration == pytest.approx(0.6)
@@ -188,9 +180,7 @@ def test_times_stay_on_the_streams_clock_over_pauses_and_reconnects() -> None:
     assert server.samples / RATE > 0.2
     call.say(2)
     call.hear(server.final())
-    call.drop()
-    call.pass_time(0.0)
-    again = call.connect()
+    again = call.reconnect()
     call.say(3)
     call.pass_time(0.2)
     call.hear(again.final())
