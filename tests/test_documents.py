@@ -28,6 +28,7 @@ from docs import options_table, tables
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
 from tests.support import typed
+from tests.support.patience import PATIENCE
 from tests.support.programs import running
 
 ROOT = Path(__file__).parent.parent
@@ -92,19 +93,10 @@ def run_as_typed(code: str, environment: str, folder: Path) -> str:
     variables = {**keyless, "PYTHONPATH": PATHS, variable: value}
     if not re.search(r"^(async )?def test_", code, re.MULTILINE):
         (folder / "block.py").write_text(code, encoding="utf-8")
-        return typed.run(folder / "block.py", variables, 100)
+        return typed.run(folder / "block.py", variables, PATIENCE)
     (folder / "test_block.py").write_text(code, encoding="utf-8")
-    words = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
-    result = subprocess.run(
-        [sys.executable, *words, "test_block.py"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        env=variables,
-    )
-    return result.stdout + result.stderr if result.returncode else ""
+    pytest_of_its_own = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
+    return typed.run(folder / "test_block.py", variables, PATIENCE, pytest_of_its_own)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +122,6 @@ def outcomes(
         }
 
 
-@pytest.mark.timeout(110)
 @pytest.mark.parametrize("block", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]]) -> None:
     assert outcomes[block].result() == ""
@@ -148,7 +139,7 @@ def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]])
 )
 def test_a_block_that_cannot_run_is_reported(code: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "block.py").write_text(code, encoding="utf-8")
-    assert said in typed.run(tmp_path / "block.py", os.environ, 2 if "sleep" in code else 50)
+    assert said in typed.run(tmp_path / "block.py", os.environ, 2 if "sleep" in code else PATIENCE)
 
 
 def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
@@ -178,7 +169,7 @@ def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) ->
         "assert made.query()['profanity_filter'] == 'true'\n"
     )
     environment = {**os.environ, "PYTHONPATH": PATHS}
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=50, env=environment)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE, env=environment)
 
 
 def test_the_readme_has_the_two_commands() -> None:

@@ -218,6 +218,7 @@ class Conversation:
         turn_handling: More of the framework's options.
         options: Of our STT.
         session_options: Of the `AgentSession`.
+        commit_seconds: How long a commit waits for its FINAL.
     """
 
     def __init__(
@@ -233,6 +234,7 @@ class Conversation:
         turn_handling: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         session_options: Mapping[str, Any] | None = None,
+        commit_seconds: float = 5.0,
     ) -> None:
         self._call = call
         self._recognizer = recognizer
@@ -248,6 +250,7 @@ class Conversation:
         }
         self._options = options or {}
         self._session_options = session_options or {}
+        self._commit_seconds = commit_seconds
         self._tasks: list[asyncio.Task[Any]] = []
         self.outcome = Outcome(call)
 
@@ -322,7 +325,7 @@ class Conversation:
             self._session.input.set_audio_enabled(False)
             asyncio.get_running_loop().call_later(1.0, self._press)
         with suppress(asyncio.CancelledError):  # the commit of the next turn replaces it
-            await self._session.commit_user_turn(transcript_timeout=5.0)
+            await self._session.commit_user_turn(transcript_timeout=self._commit_seconds)
 
     def _press(self) -> None:
         self._session.input.set_audio_enabled(True)

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from pulse_plugins.local.recognizers import pocketsphinx
 from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
+from tests.support.patience import PATIENCE
 from tests.support.virtual_time import VirtualLoop
 
 __all__ = ["PocketSphinxRecognizer"]
 
 _T = TypeVar("_T")
-_PATIENCE = 60.0  # real seconds: the large model loads in one, on a busy machine in ten
 
 
 def _stops_the_clock(method: Callable[..., Awaitable[_T]]) -> Callable[..., Awaitable[_T]]:
@@ -27,7 +27,7 @@ def _stops_the_clock(method: Callable[..., Awaitable[_T]]) -> Callable[..., Awai
         if not isinstance(loop, VirtualLoop):
             return await method(*args, **kwargs)
         loop.may_start_processes = True
-        job = loop.begin(_PATIENCE)
+        job = loop.begin(PATIENCE)
         try:
             return await method(*args, **kwargs)
         finally:

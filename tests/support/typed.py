@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.programs import Program
 
 
-def run(path: Path, variables: Mapping[str, str], seconds: float) -> str:
+def run(
+    path: Path, variables: Mapping[str, str], seconds: float, before: Sequence[str] = ()
+) -> str:
     """Run a program with these variables, and no others, in its folder.
 
-    It finds the frameworks imported, and nothing of `pulse_plugins`.
+    It finds the frameworks imported, and nothing of `pulse_plugins`. `before` stands in front of
+    its name: `-m`, a module that runs it, and the module's options.
 
     Returns:
         What it wrote if it failed or took longer than so many seconds, or an empty string.
@@ -21,7 +24,7 @@ def run(path: Path, variables: Mapping[str, str], seconds: float) -> str:
     with output.open("wb") as written, open(os.devnull, "rb") as nothing:
         streams = (nothing.fileno(), written.fileno(), written.fileno())
         program = Program(
-            [str(path)], variables, streams, folder=path.parent, imported="frameworks"
+            [*before, str(path)], variables, streams, folder=path.parent, imported="frameworks"
         )
     try:
         code = program.wait(seconds)

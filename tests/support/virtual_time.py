@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 import anyio.to_thread
 
+from tests.support.patience import PATIENCE
+
 _T = TypeVar("_T")
 
 # Real functions of the `time` module, taken before any loop replaces them.
@@ -38,7 +40,7 @@ _REAL_RUN_SYNC = anyio.to_thread.run_sync
 # itself (a reader of standard input, for example). A thread that converts audio or starts FFmpeg
 # takes milliseconds on an idle machine, and seconds while many processes are busy. No test has a
 # thread that waits, except the one of this rule, which sets the patience itself.
-_THREAD_PATIENCE = 30.0
+_THREAD_PATIENCE = PATIENCE
 
 # Bytes written to a loopback socket are readable at once unless the kernel is busy. Before the
 # clock jumps far, the loop looks at its sockets for a moment longer, so that a busy kernel cannot
