@@ -174,7 +174,7 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
 
 def use_in_programs() -> None:
     """Let `asyncio.run` of this whole process use a loop in virtual time."""
-    asyncio.events.new_event_loop = VirtualLoop
+    asyncio.events.new_event_loop = VirtualLoop  # type: ignore[assignment]
 
 
 def real_monotonic() -> float:
