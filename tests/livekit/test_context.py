@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.livekit.conversation import Commit, Conversation, Handoff, Mode, Outcome
+from tests.livekit.conversation import Commit, Conversation, Handoff, Mode
+from tests.livekit.outcome import Outcome
 from tests.support import calls
 from tests.support.habits import Habits
 from tests.support.profiles import is_few, pairs
