@@ -83,7 +83,8 @@ PROGRAMS = programs()
 def run_as_typed(code: str, environment: str, folder: Path) -> str:
     """Run a block of the documents in a process of its own, as a reader would.
 
-    A block with a test is run by pytest. The environment holds no key unless one is given.
+    A block with a test is run by pytest. Other blocks run in virtual time, as some play a call;
+    their servers are their own. The environment holds no key unless one is given.
 
     Returns:
         What the process wrote if it failed, or an empty string.
@@ -93,20 +94,17 @@ def run_as_typed(code: str, environment: str, folder: Path) -> str:
     variables = {**keyless, "PYTHONPATH": PATHS, variable: value}
     if not re.search(r"^(async )?def test_", code, re.MULTILINE):
         (folder / "block.py").write_text(code, encoding="utf-8")
-        return typed.run(folder / "block.py", variables, PATIENCE)
+        return typed.run(folder / "block.py", variables, PATIENCE, virtual=True)
     (folder / "test_block.py").write_text(code, encoding="utf-8")
     pytest_of_its_own = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
-    return typed.run(folder / "test_block.py", variables, PATIENCE, pytest_of_its_own)
+    return typed.run(folder / "test_block.py", variables, PATIENCE, before=pytest_of_its_own)
 
 
 @pytest.fixture(scope="module")
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Block, Future[str]]]:
-    """What became of each selected block.
-
-    Some blocks play a call in real time, so three run at once.
-    """
+    """What became of each selected block; three run at once."""
     selected = {
         item.callspec.params["block"]
         for item in request.session.items

@@ -36,10 +36,8 @@ def _stops_the_clock(method: Callable[..., Awaitable[_T]]) -> Callable[..., Awai
     return wrapped
 
 
-class _Process(pocketsphinx._Process):
-    start = classmethod(_stops_the_clock(pocketsphinx._Process.start.__func__))  # type: ignore
-    ask = _stops_the_clock(pocketsphinx._Process.ask)  # type: ignore[assignment]
-    kill = _stops_the_clock(pocketsphinx._Process.kill)  # type: ignore[assignment]
-
-
-pocketsphinx._Process = _Process  # type: ignore[misc]
+# In their class, so that a process that has started follows the clock, too.
+_Process = pocketsphinx._Process
+_Process.start = classmethod(_stops_the_clock(_Process.start.__func__))  # type: ignore
+_Process.ask = _stops_the_clock(_Process.ask)  # type: ignore[assignment, method-assign]
+_Process.kill = _stops_the_clock(_Process.kill)  # type: ignore[assignment, method-assign]

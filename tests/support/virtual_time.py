@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeVar
 
 import anyio.to_thread
@@ -172,9 +173,22 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
         return runner.run(main)
 
 
-def use_in_programs() -> None:
-    """Let `asyncio.run` of this whole process use a loop in virtual time."""
-    asyncio.events.new_event_loop = VirtualLoop  # type: ignore[assignment]
+class _ProgramLoop(VirtualLoop):
+    """The loop of a whole program, which starts no other processes than decoders of speech."""
+
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
+        import_module("tests.support.sphinx")  # the clock waits for what is asked from now on
+        self.may_start_processes = True
+        job = self.begin(PATIENCE)
+        try:
+            return await super()._make_subprocess_transport(*args, **kwargs)
+        finally:
+            self.end(job)
+
+
+def use_in_program() -> None:
+    """Let `asyncio.run` of this process use a loop in virtual time."""
+    asyncio.events.new_event_loop = _ProgramLoop
 
 
 def real_monotonic() -> float:
