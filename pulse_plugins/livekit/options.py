@@ -312,8 +312,8 @@ class StreamOptions:
 
         Args:
             given: By name.
-            present: The options of the running engine, which keeps its encoding; None: there is
-            none.
+            present: The options of the running engine, which keeps its encoding. None: no engine
+                runs.
 
         Raises:
             ConfigurationError: One is unknown or cannot work.

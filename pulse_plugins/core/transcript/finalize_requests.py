@@ -28,8 +28,9 @@ from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WOR
 # of this turn was delivered either. The answer of a server that gives one takes about 0.2 s after
 # the request; a longer wait delays the end of each turn without words.
 GRACE: Final = 0.3
-# Seconds without text after which a server that does not mark has said everything, where the words
-# do not tell.
+# Seconds without text after which a server that does not mark answers has sent the whole answer, if
+# its words do not tell. No document says how far apart the parts of an answer are. Shorter: a second
+# part comes after the answer. Longer: each turn on such a server ends later.
 _QUIET: Final = 0.3
 # Seconds that the first unmarked answer may take: the service's finals take 0.53 s in 95 of 100
 # cases and 1.6 s in 99 (docs/protocol.md, section 9, point 6). Less: a final that was cut by word

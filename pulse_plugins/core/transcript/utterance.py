@@ -70,7 +70,10 @@ class Released:
 
 
 NOTHING = Released()
-_AT_MARK = 0.1  # seconds; a word that begins so near a mark was under way there
+# Seconds before a mark. A word that begins there was under way at the mark, and word times may be
+# early by this much. Shorter: such a word counts as said before the mark, and ends the wrong turn.
+# Longer: the last short word before the mark stays open for the next turn.
+_AT_MARK = 0.1
 
 
 class UtteranceAssembler:
