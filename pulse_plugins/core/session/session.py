@@ -216,7 +216,7 @@ class Session:
         """
         connection = self._connections.find(connection_id)
         if connection is not None:
-            if connection is self._heard:  # no new connection need hear again that nobody spoke
+            if connection is self._heard:  # silence is not sent again
                 heard = self._history.sent_by(now - MAX_LATENCY)
                 self.buffer.release(self._assembler.releasable(heard, 0))
             self._connections.lost(connection, error, now)

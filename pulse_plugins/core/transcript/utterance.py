@@ -16,8 +16,8 @@ The end of an utterance is known in one of these cases:
 4. The utterance is longer than the bounds of a monologue. It leaves while the caller goes on.
 5. `flush` is called because nothing more will come.
 
-Nothing here reads a clock: `now` is any steady clock in seconds, and `deadline` says when
-`advance` wants to be called.
+Nothing here reads a clock: `now` is any steady clock in seconds, and `deadline` says when to call
+`advance`.
 """
 
 from __future__ import annotations
