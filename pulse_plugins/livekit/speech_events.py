@@ -15,9 +15,8 @@ How long closed segments are held depends on who ends turns, which the framework
   segment is held once the server has reported the end of speech.
 
 `TurnEnding` knows which case it is. In both, an utterance that no flush asks for is sent when the
-server has reported the end of speech and no text followed for a while. On a server that does not
-report it, the utterance is sent when no text has come for a while and the caller is quiet. Nothing
-here awaits or reads a clock: `now` is an argument, and `deadline` says when to call `advance`.
+server has reported the end of speech and no text followed for a while; without such reports, when
+no text has come for a while and the caller is quiet. Nothing here awaits or reads a clock.
 """
 
 from __future__ import annotations
