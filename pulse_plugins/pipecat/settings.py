@@ -12,21 +12,21 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.types import NOT_GIVEN, NotGiven, assert_given
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.core.base.languages import LANGUAGES, normalize
+from pulse_plugins.core.base.languages import is_group, normalize
 from pulse_plugins.core.config.keywords import Keywords
 from pulse_plugins.core.config.options import PulseOptions, wire_fields
 from pulse_plugins.pipecat.frames import Voice
 
 InterimRedaction = Literal["hold", "pass"]
 
-DEFAULT_LANGUAGE = "en"  # what the official service asks for where nothing is said
+DEFAULT_LANGUAGE = "en"  # the default of the official service
 _LONGEST_DELAY = 5.0  # seconds; the framework ends the turn without its words after 5 s
-# Decided when the service is made: they say what the bytes on the wire are.
+# These are set when the service is made, because they describe the bytes on the wire.
 _FIXED = frozenset({"encoding", "sample_rate"})
 RUNTIME_OPTIONS = tuple(each.name for each in wire_fields() if each.name not in _FIXED)
 
 
-# Local settings and what each is where nobody said anything.
+# The local settings with their defaults.
 _LOCAL: Mapping[str, object] = {
     "speaker_format": None,
     "interim_redaction": "hold",
@@ -206,9 +206,8 @@ class PulseSTTSettings(STTSettings):
 
 
 def voice_of(options: PulseOptions) -> Voice:
-    """How the text of a connection with these options is labelled."""
-    known = LANGUAGES.get(options.language)
-    return Voice(options.language, detects=known is not None and known.kind == "group")
+    """The labels of text from a connection with these options."""
+    return Voice(options.language, detects=is_group(options.language))
 
 
 def language_to_pulse(language: Language) -> str:

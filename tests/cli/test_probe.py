@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-
 from rich.console import Console
 
 from pulse_plugins import PulseOptions

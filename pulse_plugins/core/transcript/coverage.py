@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.energy import FRAME, Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 
 # Seconds. Word times are this coarse (one to three steps of a decoder's 20 ms): sound right after
@@ -57,6 +57,14 @@ class Coverage:
     def possible_before(self, offset: int) -> float:
         """Seconds of possible speech without words before an offset."""
         return self._energy.possible(self.start, self._buffer.seconds(offset))
+
+    def is_silent_before(self, offset: int) -> bool:
+        """Whether the held audio before an offset holds no word that anybody could still need.
+
+        Where held audio begins before `until`, a word that was under way was kept with it.
+        """
+        keeps_word = self._buffer.seconds(self._buffer.start) < self.until - FRAME
+        return not keeps_word and self.possible_before(offset) < SHORTEST_SPEECH
 
     def certain_before(self, offset: int) -> float:
         """Seconds of certain speech without words before an offset."""

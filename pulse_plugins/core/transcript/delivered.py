@@ -51,9 +51,13 @@ class DeliveredWord:
 
 
 def timed_word(text: str, start: float, end: float) -> DeliveredWord:
-    """A word with times of its own, narrowed by what rounding may have added."""
+    """A word with times of its own, narrowed by what rounding may have added.
+
+    The times are whole microseconds, so that equal times are equal after different sums.
+    """
     middle = (start + end) / 2
-    return DeliveredWord(plain(text), min(start + ROUNDING, middle), max(end - ROUNDING, middle))
+    earliest, latest = min(start + ROUNDING, middle), max(end - ROUNDING, middle)
+    return DeliveredWord(plain(text), round(earliest, 6), round(latest, 6))
 
 
 class DeliveredWords:
@@ -111,6 +115,8 @@ class DeliveredWords:
         said = self._said_by_promoted(incoming)
         if said or not incoming or not self._words:
             return said
+        # The newest word usually ends last. An interim that was promoted before it may reach
+        # further.
         if incoming[0].earliest > max(word.latest for word in self._newest(2)):
             return 0
         words = list(self._words)
