@@ -177,6 +177,18 @@ async def test_a_connection_that_is_cancelled_from_outside_ends_the_stream_with_
     assert tasks_of(stream) == []
 
 
+async def test_a_connection_that_is_cancelled_before_it_began_ends_the_stream_too() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    stream.start()
+    [task] = tasks_of(stream)
+    task.cancel()
+    with pytest.raises(PulseError) as failed:
+        await read(stream)
+    assert failed.value.code == "cancelled"
+    await stream.wait_closed()
+    assert tasks_of(stream) == []
+
+
 @pytest.mark.parametrize("option", ["language", "external_session_id"])
 def test_an_option_that_no_url_can_hold_is_refused(option: str) -> None:
     with pytest.raises(ConfigurationError):
