@@ -83,6 +83,8 @@ async def run_bot(
         Pipeline([transport.input(), stt, user, llm, make_tts(), transport.output(), assistant]),
         params=_params(rate),
         observers=observers or [],
+        enable_rtvi=page is not None,  # its observer sees every frame
+        enable_turn_tracking=False,
         rtvi_processor=page,
         idle_timeout_secs=idle_seconds,
     )

@@ -92,20 +92,27 @@ LIKE_A_USER = (
 
 @asynccontextmanager
 async def program(
-    *words: str, before: Sequence[str] = (), stdout: int | None = None, **environment: str
+    *words: str,
+    before: Sequence[str] = (),
+    stdout: int | None = None,
+    virtual: bool = False,
+    **environment: str,
 ) -> AsyncIterator[Program]:
     """Start `pulse-plugins` with these words, as a copy of a process that has imported it.
 
     Args:
         before: A command that starts it; this and variables of Python need a new interpreter.
         stdout: A file descriptor for what it prints; by default the test reads it.
+        virtual: Its event loop runs in virtual time. No other process may talk to it.
     """
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     arguments = ("-m", "pulse_plugins.cli", *words)
     if not before and not any(name.startswith("PYTHON") for name in environment):
-        async with running(*arguments, environment={**kept, **environment}, stdout=stdout) as it:
+        variables = {**kept, **environment}
+        async with running(*arguments, environment=variables, stdout=stdout, virtual=virtual) as it:
             yield Program(it)
         return
+    assert not virtual
     process = await asyncio.create_subprocess_exec(
         *before,
         sys.executable,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pulse_plugins.cli import demo as command
 from pulse_plugins.cli.exits import Exit
+from pulse_plugins.local import recordings
 from tests.cli.rig import program
 from tests.support import livekit_time, sphinx  # noqa: F401 - both make their subject follow the clock
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.timeout(180)
 
 
 async def demo(*words: str) -> tuple[int, list[dict[str, Any]], str]:
-    """Run it in its own process, as it silences the frameworks' logs."""
-    async with program("demo", "--json", *words) as running:
+    """Run it in its own process, because it silences the frameworks' logs; in virtual time."""
+    async with program("demo", "--json", *words, virtual=True) as running:
         lines = []
         while line := await running.line():
             lines.append(json.loads(line))
@@ -56,9 +56,7 @@ async def test_both_frameworks_hear_every_word_in_spite_of_a_drop(
 
 
 @pytest.mark.process
-async def test_a_file_of_one_s_own_as_a_telephone_hears_it(tmp_path: Path) -> None:
-    from pulse_plugins.local import recordings
-
+async def test_a_file_of_one_s_own_as_a_telephone_hears_it() -> None:
     path = recordings.load("change", 8000).path
     code, lines, err = await demo("--framework", "pipecat", str(path))
     assert code == Exit.OK, err

@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pulse_plugins import PulseOptions
+from pulse_plugins.cli import probe_report
 from pulse_plugins.cli.probe import Finding, Probe
 from pulse_plugins.cli.probe_call import Speech, shipped_speech
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, silence, speak
@@ -95,15 +97,44 @@ def test_the_shipped_speech_is_short() -> None:
     assert not (speech.turn[: speech.rate] == silence(1.0)).all()
 
 
+@pytest.fixture
+def short_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulse_plugins.cli.probe_report.shipped_speech", lambda: SPEECH)
+
+
+@pytest.mark.usefixtures("short_speech")
+async def test_each_answer_is_printed_and_the_key_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with PulseServer(ServerOptions(recognizer=HEARING, api_key=API_KEY)) as running:
+        asked = PulseOptions(base_url=running.url, api_key=API_KEY)
+        await probe_report.run(asked, Console(), as_json=True)
+    shown = capsys.readouterr()
+    probes = [json.loads(line) for line in shown.out.splitlines()]
+    assert len(probes) > 20
+    assert all(each["probe"] and each["found"] for each in probes)
+    assert API_KEY not in shown.out + shown.err
+
+
 @pytest.mark.process
-async def test_the_doctor_prints_the_answers(
+@pytest.mark.usefixtures("short_speech")
+async def test_the_doctor_probes_the_server_that_it_checked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pulse_plugins.cli.probe_report.shipped_speech", lambda: SPEECH)
+    """The command has a loop of its own on the real clock, so it gets one answer at once."""
+    probed: list[PulseOptions] = []
+
+    async def run(probe: Probe) -> list[Finding]:
+        probed.append(probe.options)
+        return [Finding("is it there", "yes", "no", "1")]
+
+    monkeypatch.setattr(Probe, "run", run)
     monkeypatch.setenv("PULSE_API_KEY", API_KEY)
     async with PulseServer(ServerOptions(recognizer=HEARING, api_key=API_KEY)) as running:
         assert await command("doctor", "--url", running.url, "--probe", "--json") == 0
+        assert [each.base_url for each in probed] == [running.url]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    probes = [line for line in lines if "probe" in line]
-    assert len(probes) > 20
+    (probe,) = [line for line in lines if "probe" in line]
+    assert (probe["probe"], probe["agrees"]) == ("is it there", False)
+    assert len(lines) > 5
     assert API_KEY not in json.dumps(lines)

@@ -70,6 +70,8 @@ async def pipecat(server: PulseServer, pcm: NDArray[np.int16], **asked: Any) -> 
     worker = PipelineWorker(
         Pipeline([service, Collector()]),
         enable_rtvi=False,
+        enable_turn_tracking=False,
+        idle_timeout_secs=None,
         params=PipelineParams(audio_in_sample_rate=RATE),
     )
 

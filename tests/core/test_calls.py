@@ -14,7 +14,7 @@ from tests.support import calls
 from tests.support.peer import peer
 from tests.support.players import StreamLine, play
 from tests.support.profiles import is_few
-from tests.support.scenarios import Call, differences
+from tests.support.scenarios import Call
 
 LATENCIES: dict[str, Any] = {
     "0.05 s": {"latency": 0.05},
@@ -63,14 +63,6 @@ async def play_to_stream(call: Call, **habits: Any) -> StreamLine:
     return line
 
 
-def check(call: Call, line: StreamLine) -> None:
-    """Each word once and in order, and each request answered once, in order."""
-    assert differences([call.words], [" ".join(line.words)]) == []
-    assert line.lost == []
-    assert line.answered == sorted(set(line.answered))
-    assert not line.asked or line.answered[-1] == line.asked[-1]
-
-
 def pairs(names: dict[str, dict[str, Any]], played: Sequence[Call], every: int) -> list[Any]:
     """Calls with each of the names; by default every so many-th pair, and so each of both."""
     chosen = [
@@ -84,9 +76,11 @@ def pairs(names: dict[str, dict[str, Any]], played: Sequence[Call], every: int) 
 
 @pytest.mark.parametrize(("call", "latency"), pairs(LATENCIES, calls.ALL, 3))
 async def test_every_call_at_every_latency(call: Call, latency: str) -> None:
-    check(call, await play_to_stream(call, **LATENCIES[latency]))
+    line = await play_to_stream(call, **LATENCIES[latency])
+    line.check(call)
 
 
 @pytest.mark.parametrize(("call", "habits"), pairs(HABITS, OF_EVERY_KIND, 3))
 async def test_every_call_on_a_server_of_every_habit(call: Call, habits: str) -> None:
-    check(call, await play_to_stream(call, latency=0.3, **HABITS[habits]))
+    line = await play_to_stream(call, latency=0.3, **HABITS[habits])
+    line.check(call)

@@ -33,7 +33,7 @@ from pulse_plugins.livekit import STT
 from tests.support import livekit_time  # noqa: F401 - the session's messages are sorted by time
 from tests.support.habits import Habits
 from tests.support.peer import Peer
-from tests.support.players import Heard, PerfectLine
+from tests.support.players import Heard, PerfectLine, fail
 from tests.support.scenarios import (
     BlackHole,
     Call,
@@ -533,24 +533,6 @@ class Conversation:
     def _note_error(self, event: Any) -> None:
         if not getattr(event.error, "recoverable", True):
             self.outcome.errors.append(str(event.error))
-
-
-async def fail(server: Peer, fault: Cut | Outage | BlackHole | Close) -> None:
-    """Do this to the server's open connections."""
-    match fault:
-        case Cut(statuses):
-            server.habits.refusals = list(statuses)
-        case Outage(seconds):
-            server.is_out = True
-            asyncio.get_running_loop().call_later(seconds, setattr, server, "is_out", False)
-    for link in server.open_links:
-        match fault:
-            case Cut() | Outage():
-                link.cut()
-            case BlackHole():
-                await link.black_hole()
-            case Close(code):
-                await link.socket.close(code)
 
 
 @asynccontextmanager

@@ -185,8 +185,9 @@ async def calling(*processors: FrameProcessor, rate: int = 16_000) -> AsyncItera
     up, down = Ear(UP), Ear(FrameDirection.DOWNSTREAM)
     worker = PipelineWorker(
         Pipeline([up, *processors, down]),
-        cancel_on_idle_timeout=False,
         enable_rtvi=False,
+        enable_turn_tracking=False,  # each observer sees every frame, which nobody asks for here
+        idle_timeout_secs=None,
         params=PipelineParams(
             audio_in_sample_rate=rate, enable_metrics=True, enable_usage_metrics=True
         ),

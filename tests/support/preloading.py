@@ -142,6 +142,9 @@ def _run(job: dict[str, Any]) -> NoReturn:
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(write_through="PYTHONUNBUFFERED" in os.environ)
+    if job["virtual"]:
+        importlib.import_module("tests.support.sphinx")
+        importlib.import_module("tests.support.virtual_time").use_in_programs()
     code = _code(job["arguments"], job["folder"])
     try:
         threading._shutdown()  # type: ignore[attr-defined]

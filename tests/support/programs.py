@@ -81,6 +81,7 @@ class Program:
         *,
         folder: Path = ROOT,
         imported: _Imported = "all",
+        virtual: bool = False,
     ) -> None:
         """Start it.
 
@@ -90,8 +91,14 @@ class Program:
             streams: File descriptors that become its standard input, output and error.
             folder: The working directory.
             imported: What it finds imported; `frameworks` is nothing of this project.
+            virtual: Its event loop runs in virtual time. No other process may talk to it.
         """
-        job = {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
+        job = {
+            "arguments": arguments,
+            "environment": dict(environment),
+            "folder": str(folder),
+            "virtual": virtual,
+        }
         text = json.dumps(job).encode() + b"\n"
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.settimeout(_PATIENCE)
@@ -175,6 +182,7 @@ async def running(
     stdout: int | None = None,
     joined: bool = False,
     imported: _Imported = "all",
+    virtual: bool = False,
 ) -> AsyncIterator[Running]:
     """Start a program, and end it with the block.
 
@@ -184,6 +192,7 @@ async def running(
         stdout: A file descriptor for what it prints; by default the test reads it.
         joined: What it reports goes where it prints.
         imported: What it finds imported; `frameworks` is nothing of this project.
+        virtual: Its event loop runs in virtual time. No other process may talk to it.
     """
     if isinstance(asyncio.get_running_loop(), VirtualLoop):
         raise RuntimeError("another process has another clock: mark this test `process`")
@@ -195,7 +204,12 @@ async def running(
         for reader in (*([out[0]] if stdout is not None else ()), *([err[0]] if joined else ())):
             reader.feed_eof()
         start = partial(
-            Program, arguments, environment, (nothing, out[1], err[1]), imported=imported
+            Program,
+            arguments,
+            environment,
+            (nothing, out[1], err[1]),
+            imported=imported,
+            virtual=virtual,
         )
         program = await asyncio.to_thread(start)
         theirs.close()

@@ -170,6 +170,11 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
         return runner.run(main)
 
 
+def use_in_programs() -> None:
+    """Let `asyncio.run` of this whole process use a loop in virtual time."""
+    asyncio.events.new_event_loop = VirtualLoop  # type: ignore[assignment]
+
+
 def real_monotonic() -> float:
     """Seconds of the real clock, in any test."""
     return _REAL["monotonic"]()

@@ -136,21 +136,23 @@ class TranscriptAssembler:
         if text:
             self.open_text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
+            self._coverage.is_exact = placed.timed
         if placed.timed:
             self._heard.reaches(placed.end, now)
         if placed.text:
             self._words_since_answer = True
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
+        waiting = self.requests.waiting
         facts = FinalFacts(
             marked=message.from_finalize and not self._repetitions.is_answer_again(message, placed),
             last=message.is_last,
             empty=not text,
+            doubtful=bool(waiting) and self._coverage.lacks_words(waiting[0].mark),
             repeated=placed.repeated,
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
-        waiting = self.requests.waiting
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
@@ -253,13 +255,14 @@ class TranscriptAssembler:
         """Offset before which audio brought no words and need not be kept.
 
         Args:
-            quiet: Audio before this offset may go if there is no possible speech in it.
+            quiet: Audio before this offset may go if there is no possible speech in it, and if no
+                word that was under way is kept in it.
             noisy: Audio before this offset may go if there is no certain speech in it.
         """
         start = self._buffer.start
         if self.open_text or not self.requests.is_idle:
             return start
-        if quiet > start and self._coverage.possible_before(quiet) < SHORTEST_SPEECH:
+        if quiet > start and self._coverage.is_silent_before(quiet):
             return quiet
         if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
             return noisy

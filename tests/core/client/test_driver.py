@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -19,12 +19,11 @@ from pulse_plugins.core.base.errors import (
 )
 from pulse_plugins.core.base.events import Connected, Event, Final, Reconnecting
 from pulse_plugins.core.client import driver as module
-from pulse_plugins.core.client import packet_length
-from pulse_plugins.core.client.dispatcher import MAX_UNREAD
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.client.websocket import WebSocket
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.observe.hooks import ObservedStream, follow, unfollow
 from pulse_plugins.core.session.session import Session
 from pulse_plugins.local import PulseServer
 from pulse_plugins.local.recognizers.scripted import speak, spell
@@ -208,6 +207,70 @@ async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> No
         assert not running
 
 
+class Keeper:
+    """An observer that keeps what it is given, as telemetry does."""
+
+    def __init__(self) -> None:
+        self.kept: list[object] = []
+        self.ends = 0
+
+    def __call__(self, stream: ObservedStream) -> Keeper:
+        self.kept.append(stream)
+        return self
+
+    def happened(self, event: Event) -> None:
+        self.kept.append(event)
+
+    def asked(self, request_id: int) -> None:
+        self.kept.append(request_id)
+
+    def ended(self) -> None:
+        self.ends += 1
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    made = Keeper()
+    follow(made)
+    yield made
+    unfollow(made)
+
+
+async def test_an_observer_keeps_no_forgotten_stream(keeper: Keeper) -> None:
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        await connected(stream)
+        tasks, gone = tasks_of(stream), weakref.ref(stream)
+        del stream
+        gc.collect()
+        assert gone() is None
+        _, running = await asyncio.wait(tasks, timeout=10)
+        assert not running
+    assert keeper.ends == 1
+
+
+def test_an_observer_hears_of_the_end_of_a_stream_whose_event_loop_was_closed(
+    keeper: Keeper,
+) -> None:
+    async def begin() -> PulseStream:
+        stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+        stream.start()
+        tasks = tasks_of(stream)
+        for task in tasks:  # before it has begun, so that the session is not told
+            task.cancel()
+        await asyncio.wait(tasks)
+        return stream
+
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(begin())
+    loop.close()
+    assert keeper.ends == 0
+    del stream
+    gc.collect()
+    assert keeper.ends == 1
+
+
 async def test_a_stream_is_kept_while_its_events_are_read() -> None:
     async def events(url: str) -> AsyncIterator[Event]:
         stream = PulseStream(PulseOptions(base_url=url, format=False))
@@ -238,37 +301,3 @@ def test_a_stream_of_a_closed_event_loop_can_be_closed_in_another() -> None:
     assert stream.closed
     with pytest.raises(StreamClosedError):
         stream.push(bytes(640))
-
-
-@pytest.mark.parametrize("together", [1, 3])
-async def test_events_that_nobody_reads_are_bounded_and_counted(together: int) -> None:
-    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
-    dispatcher = stream._dispatcher
-    for number in range(MAX_UNREAD // together + 5):
-        events = [Final(f"{number}.{part}", 0.0, 1.0) for part in range(together)]
-        stream._session.events.extend(events)
-        dispatcher.dispatch(stream._session.events, None, 0.0)
-    assert len(dispatcher._unread) == MAX_UNREAD
-    assert stream.metrics.unread + MAX_UNREAD == together * (MAX_UNREAD // together + 5)
-
-
-@pytest.mark.parametrize(
-    ("streams", "seconds"), [(1, 0.02), (20, 0.02), (21, 0.05), (40, 0.05), (41, 0.1)]
-)
-def test_packets_grow_with_the_number_of_live_streams(streams: int, seconds: float) -> None:
-    assert packet_length.packet_seconds(streams) == seconds
-
-
-async def test_live_streams_share_one_packet_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packet_length, "TIERS", ((1, 0.02),))
-    streams = [PulseStream(PulseOptions(base_url="ws://127.0.0.1:1")) for _ in range(2)]
-    own = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1", packet_ms=60))
-    for stream in (*streams, own):
-        stream.start()
-    assert [stream.packet_seconds for stream in streams] == [0.1, 0.1]
-    assert own.packet_seconds == 0.06
-    streams[0].abort()
-    assert streams[1].packet_seconds == 0.02
-    for stream in (*streams, own):
-        stream.abort()
-        await stream.wait_closed()

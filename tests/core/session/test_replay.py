@@ -28,15 +28,58 @@ def test_what_a_final_covers_is_not_sent_again() -> None:
     server = call.connect()
     call.say(1, 2, 3)
     call.hear(server.final(server.words()[:2]))
-    call.drop()
-    call.pass_time(0.1)
-    again = call.connect()
-    call.pass_time(0.5)
+    again = call.reconnect(0.5)
     assert again.take_wire() == [pytest.approx(0.2, abs=0.051)]
     call.say(0)
     call.hear(again.final())
     assert call.words == ["w1", "w2", "w3"]
     assert [w.start for f in call.finals for w in f.words] == pytest.approx([0.0, 0.2, 0.4])
+
+
+def test_silence_is_neither_sent_again_nor_lost_however_often_the_connection_is() -> None:
+    call = Call()
+    for _ in range(60):
+        if call.opening:
+            call.connect()
+        call.say(*[0] * 15)
+        call.drop()
+        call.pass_time(0.1)
+    assert call.lost == 0
+    assert call.session.outgoing.replayed_bytes < 60 * 2 * RATE * 2  # two seconds each time
+    server = call.connect()
+    call.say(1, 0)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_speech_is_sent_again_however_long_it_has_waited_for_its_words(shown: bool) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    if shown:
+        call.hear(server.interim())
+    call.say(*[0] * 20)
+    call.drop()
+    call.pass_time(0.1)
+    server = call.connect()
+    call.pass_time(1.0)
+    call.hear(server.final())
+    assert call.words == ["w1"]
+
+
+def test_soft_speech_of_the_last_second_is_sent_again() -> None:
+    call = Call()
+    call.connect()
+    call.say(*[0] * 20)
+    call.say(*[0] * 4)  # too soft for any level, and its words may be on their way
+    call.drop()
+    call.pass_time(0.1)
+    again = call.connect()
+    call.pass_time(1.0)
+    [seconds] = again.take_wire()
+    assert isinstance(seconds, float)
+    assert 1.0 <= seconds <= 1.6
 
 
 def test_a_drop_in_the_replay_begins_it_again() -> None:
@@ -57,10 +100,7 @@ def test_a_replay_is_faster_than_speech_but_no_flood() -> None:
     call = Call()
     call.connect()
     call.say(*range(1, 11))
-    call.drop()
-    call.pass_time(0.0)
-    server = call.connect()
-    call.pass_time(0.1)
+    server = call.reconnect(0.1)
     sent = server.samples / RATE
     assert 0.7 <= sent <= 1.7  # 0.1 s at eight times real time, and the first packets
     call.pass_time(0.5)
@@ -93,9 +133,7 @@ def test_what_no_final_covered_for_too_long_is_lost_with_its_connection_and_said
     call.say(*range(1, 16))
     assert call.lost == 0.0  # the final may come yet
     call.hear(server.final(server.words()[:2]))
-    call.drop()
-    call.pass_time(0.1)
-    call.connect()
+    call.reconnect()
     (lost,) = call.all(AudioLost)
     assert lost.start == pytest.approx(0.4)
     assert lost.duration == pytest.approx(0.6)
@@ -129,9 +167,7 @@ def test_times_stay_on_the_streams_clock_over_pauses_and_reconnects() -> None:
     assert server.samples / RATE > 0.2
     call.say(2)
     call.hear(server.final())
-    call.drop()
-    call.pass_time(0.0)
-    again = call.connect()
+    again = call.reconnect()
     call.say(3)
     call.pass_time(0.2)
     call.hear(again.final())
