@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -41,6 +42,7 @@ _DECIDES = (
     "TWILIO_AUTH_TOKEN",
     "TWILIO_SHARED_KEY_SECRET",
 )
+_DECIDING = frozenset(spelled for name in _DECIDES for spelled in (name, name.lower()))
 _PRELOADING = pytest.StashKey[Preloading]()
 _SETTLE = 2.0  # seconds that a task may take to end after the test is over
 
@@ -55,26 +57,28 @@ FIRST = {
     f"tests/{name}.py": place
     for place, name in enumerate(
         (
-            "phone_agent/test_calls",
-            "cli/test_demo",
             "phone_agent/test_browser",
+            "phone_agent/test_calls",
             "test_documents",
-            "phone_agent/test_commands",
-            "core/test_calls",
-            "core/test_stream_faults",
-            "cli/transcribe/test_transcribe",
-            "cli/test_probe",
-            "livekit/test_example",
-            "cli/test_terminal",
-            "local/test_pocketsphinx",
-            "pipecat/test_local_server",
-            "local/test_documented_samples",
-            "phone_agent/test_crowd",
             "livekit/test_context",
-            "livekit/test_faults",
             "pipecat/test_context",
-            "conformance/test_features",
+            "cli/transcribe/test_transcribe",
+            "local/test_pocketsphinx",
+            "cli/media/test_corpus",
+            "pipecat/test_local_server",
+            "cli/transcribe/test_command",
+            "local/test_documented_samples",
+            "core/test_calls",
+            "local/test_uploads",
+            "cli/test_live",
+            "cli/test_extras",
+            "core/test_stream_faults",
+            "core/test_session_properties",
+            "cli/test_demo",
+            "local/test_official_clients",
             "phone_agent/test_livekit_worker",
+            "phone_agent/test_crowd",
+            "cli/test_terminal",
         )
     )
 }
@@ -107,6 +111,23 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("process") is not None:
         return {"real": asyncio.new_event_loop}
     return {"virtual": VirtualLoop}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m unit`, do not import the files that hold no unit test.
+
+    Most of them import a framework, and each worker imports all that it collects.
+    """
+    if config.getoption("markexpr") != "unit" or collection_path.suffix != ".py":
+        return None
+    return None if may_hold_unit_tests(collection_path, config.rootpath) else True
+
+
+def may_hold_unit_tests(path: Path, root: Path) -> bool:
+    """Whether a file may hold tests marked `unit`, by its folder and its text."""
+    return path.relative_to(root).as_posix().startswith(_UNIT_FOLDERS) or (
+        "pytest.mark.unit" in path.read_text(encoding="utf-8")
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -161,9 +182,8 @@ def _unit_tests_stay_inside(
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key or proxy of the developer's own must not decide a test."""
-    for name in _DECIDES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
+    for name in _DECIDING & os.environ.keys():
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

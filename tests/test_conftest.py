@@ -12,7 +12,7 @@ from collections.abc import Callable
 import loguru
 import pytest
 
-from tests.conftest import FIRST
+from tests.conftest import FIRST, may_hold_unit_tests
 from tests.support.privacy import API_KEY, MARKED_WORD, Watch
 
 Log = Callable[[logging.Logger], None]
@@ -83,3 +83,21 @@ def test_files_that_wait_run_first_and_each_of_them_exists(request: pytest.Fixtu
     files = [item.nodeid.partition("::")[0] for item in request.session.items]
     ranks = [FIRST.get(file, len(FIRST)) for file in files]
     assert ranks == sorted(ranks)
+
+
+@pytest.mark.unit
+def test_no_file_with_a_unit_test_is_left_out_of_a_run_of_unit_tests(
+    request: pytest.FixtureRequest,
+) -> None:
+    root = request.config.rootpath
+    files = {item.path for item in request.session.items if item.get_closest_marker("unit")}
+    assert [file for file in files if not may_hold_unit_tests(file, root)] == []
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("name", "held"), [("test_conftest", True), ("livekit/test_stt", False)])
+def test_a_file_without_a_unit_test_is_left_out_of_a_run_of_unit_tests(
+    name: str, held: bool, request: pytest.FixtureRequest
+) -> None:
+    root = request.config.rootpath
+    assert may_hold_unit_tests(root / "tests" / f"{name}.py", root) is held

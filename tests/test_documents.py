@@ -28,6 +28,7 @@ from docs import options_table, tables
 from pulse_plugins.cli.application import app
 from tests.cli.rig import program
 from tests.support import typed
+from tests.support.patience import PATIENCE
 from tests.support.programs import running
 
 ROOT = Path(__file__).parent.parent
@@ -82,7 +83,8 @@ PROGRAMS = programs()
 def run_as_typed(code: str, environment: str, folder: Path) -> str:
     """Run a block of the documents in a process of its own, as a reader would.
 
-    A block with a test is run by pytest. The environment holds no key unless one is given.
+    A block with a test is run by pytest. Other blocks run in virtual time, as some play a call;
+    their servers are their own. The environment holds no key unless one is given.
 
     Returns:
         What the process wrote if it failed, or an empty string.
@@ -92,29 +94,17 @@ def run_as_typed(code: str, environment: str, folder: Path) -> str:
     variables = {**keyless, "PYTHONPATH": PATHS, variable: value}
     if not re.search(r"^(async )?def test_", code, re.MULTILINE):
         (folder / "block.py").write_text(code, encoding="utf-8")
-        return typed.run(folder / "block.py", variables, 100)
+        return typed.run(folder / "block.py", variables, PATIENCE, virtual=True)
     (folder / "test_block.py").write_text(code, encoding="utf-8")
-    words = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
-    result = subprocess.run(
-        [sys.executable, *words, "test_block.py"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        env=variables,
-    )
-    return result.stdout + result.stderr if result.returncode else ""
+    pytest_of_its_own = ["-m", "pytest", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
+    return typed.run(folder / "test_block.py", variables, PATIENCE, before=pytest_of_its_own)
 
 
 @pytest.fixture(scope="module")
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Block, Future[str]]]:
-    """What became of each selected block.
-
-    Some blocks play a call in real time, so three run at once.
-    """
+    """What became of each selected block; three run at once."""
     selected = {
         item.callspec.params["block"]
         for item in request.session.items
@@ -130,7 +120,6 @@ def outcomes(
         }
 
 
-@pytest.mark.timeout(110)
 @pytest.mark.parametrize("block", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]]) -> None:
     assert outcomes[block].result() == ""
@@ -148,7 +137,7 @@ def test_a_block_runs_as_typed(block: Block, outcomes: dict[Block, Future[str]])
 )
 def test_a_block_that_cannot_run_is_reported(code: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "block.py").write_text(code, encoding="utf-8")
-    assert said in typed.run(tmp_path / "block.py", os.environ, 2 if "sleep" in code else 50)
+    assert said in typed.run(tmp_path / "block.py", os.environ, 2 if "sleep" in code else PATIENCE)
 
 
 def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) -> None:
@@ -178,7 +167,7 @@ def test_adding_a_parameter_is_one_field_as_contributing_says(tmp_path: Path) ->
         "assert made.query()['profanity_filter'] == 'true'\n"
     )
     environment = {**os.environ, "PYTHONPATH": PATHS}
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=50, env=environment)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE, env=environment)
 
 
 def test_the_readme_has_the_two_commands() -> None:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import pulse_plugins
+from tests.support.patience import PATIENCE
 
 FRAMEWORKS = (
     "pipecat",
@@ -81,6 +82,10 @@ def _modules_after(code: str) -> set[str]:
 
 def _run(program: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     return result.stdout

@@ -183,9 +183,9 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
                 self._turn_is_open = False
 
     def service_metadata_frame(self) -> STTMetadataFrame:
-        """Return the TTFS, which an outage makes longer."""
+        """Return the TTFS, which an outage makes longer; 0 stays 0, which means not to wait."""
         frame = super().service_metadata_frame()
-        if self._in_outage and self.supports_ttfs:
+        if self._in_outage and frame.ttfs_p99_latency:
             frame.ttfs_p99_latency = max(frame.ttfs_p99_latency, _TTFS_IN_OUTAGE)
         return frame
 

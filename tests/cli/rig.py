@@ -23,6 +23,7 @@ from pulse_plugins.cli.application import run
 from pulse_plugins.local.recognizers import scripted
 from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
+from tests.support.patience import PATIENCE
 from tests.support.programs import Running, running
 
 RATE = 16_000
@@ -60,7 +61,7 @@ class Program:
     async def line(self) -> str:
         """The next line that it prints."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             return (await self._process.stdout.readline()).decode().strip()
 
     def interrupt(self) -> None:
@@ -73,7 +74,7 @@ class Program:
 
     async def ended(self) -> Ended:
         """Wait for its end."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             out, err = await self._process.communicate()
         assert self._process.returncode is not None
         return Ended(self._process.returncode, (out or b"").decode(), err.decode())

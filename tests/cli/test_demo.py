@@ -13,11 +13,9 @@ from pulse_plugins.local import recordings
 from tests.cli.rig import program
 from tests.support import livekit_time, sphinx  # noqa: F401 - both make their subject follow the clock
 
-pytestmark = pytest.mark.timeout(180)
-
 
 async def demo(*words: str) -> tuple[int, list[dict[str, Any]], str]:
-    """Run it in its own process, because it silences the frameworks' logs; in virtual time."""
+    """Run it in virtual time in its own process, as it silences the frameworks' logs."""
     async with program("demo", "--json", *words, virtual=True) as running:
         lines = []
         while line := await running.line():

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from pulse_plugins.cli.interrupts import first_interrupt
+from tests.support.patience import PATIENCE
 
 pytestmark = [
     pytest.mark.process,
@@ -25,7 +26,7 @@ async def test_the_first_one_calls_and_the_second_one_does_what_it_did_before() 
     try:
         with first_interrupt(asked.set):
             signal.raise_signal(signal.SIGINT)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await asked.wait()
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)

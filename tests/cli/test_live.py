@@ -15,6 +15,7 @@ from pulse_plugins.cli import live
 from pulse_plugins.cli.exits import Exit
 from pulse_plugins.core.config.timing import Timeouts
 from tests.cli.rig import command, program, record, server, words
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.process
 
@@ -62,9 +63,9 @@ async def test_a_second_control_c_waits_for_no_words(tmp_path: Path) -> None:
     async with server(faults=["blackhole@word=1"]) as local:
         arguments = ("live", "--file", str(source), "--json", "--url", local.url)
         async with program(*arguments) as running:
-            await local.wait_for(lambda each: bool(each.faults.happened), timeout=40)
+            await local.wait_for(lambda each: bool(each.faults.happened), timeout=PATIENCE)
             running.interrupt()
-            await local.wait_for(lambda each: bool(each.connections[0].controls))
+            await local.wait_for(lambda each: bool(each.connections[0].controls), PATIENCE)
             begin = time.monotonic()
             running.interrupt()
             ended = await running.ended()

@@ -18,6 +18,7 @@ from pulse_plugins.cli.transcribe import progress
 from pulse_plugins.cli.transcribe.progress import Bars
 from pulse_plugins.local.recognizers import scripted
 from tests.cli.rig import program, record, server
+from tests.support.patience import PATIENCE
 from tests.support.programs import running
 
 pytestmark = pytest.mark.process
@@ -73,10 +74,10 @@ async def test_the_cursor_comes_back_after_sigterm(tmp_path: Path) -> None:
         async with running(*arguments, environment=variables, stdout=slave, joined=True) as process:
             os.close(slave)
             seen = b""
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(PATIENCE):
                 while HIDE not in seen:
                     seen += await asyncio.to_thread(os.read, master, 4096)
-                await local.wait_for(lambda each: bool(each.faults.happened), timeout=40)
+                await local.wait_for(lambda each: bool(each.faults.happened), timeout=PATIENCE)
                 process.send_signal(signal.SIGTERM)
                 code = await process.wait()
                 try:

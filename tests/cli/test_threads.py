@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from pulse_plugins.cli.threads import in_thread
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.process
 
@@ -28,7 +29,7 @@ async def test_a_call_that_is_not_wanted_any_more_is_not_waited_for() -> None:
 
     waiting = asyncio.create_task(in_thread(block))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await begun.wait()
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):

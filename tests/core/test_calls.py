@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from pulse_plugins.core.config.options import PulseOptions
 from tests.support import calls
 from tests.support.peer import peer
 from tests.support.players import StreamLine, play
-from tests.support.profiles import is_few
+from tests.support.profiles import is_few, pairs
 from tests.support.scenarios import Call
 
 LATENCIES: dict[str, Any] = {
@@ -63,24 +62,17 @@ async def play_to_stream(call: Call, **habits: Any) -> StreamLine:
     return line
 
 
-def pairs(names: dict[str, dict[str, Any]], played: Sequence[Call], every: int) -> list[Any]:
-    """Calls with each of the names; by default every so many-th pair, and so each of both."""
-    chosen = [
-        (call, name)
-        for place, call in enumerate(played)
-        for index, name in enumerate(names)
-        if not is_few() or (place + index) % every == 0
-    ]
+def named(chosen: list[tuple[Call, str]]) -> list[Any]:
     return [pytest.param(call, name, id=f"{call.name}-{name}") for call, name in chosen]
 
 
-@pytest.mark.parametrize(("call", "latency"), pairs(LATENCIES, calls.ALL, 3))
+@pytest.mark.parametrize(("call", "latency"), named(pairs(calls.ALL, list(LATENCIES), 3)))
 async def test_every_call_at_every_latency(call: Call, latency: str) -> None:
     line = await play_to_stream(call, **LATENCIES[latency])
     line.check(call)
 
 
-@pytest.mark.parametrize(("call", "habits"), pairs(HABITS, OF_EVERY_KIND, 3))
+@pytest.mark.parametrize(("call", "habits"), named(pairs(OF_EVERY_KIND, list(HABITS), 3)))
 async def test_every_call_on_a_server_of_every_habit(call: Call, habits: str) -> None:
     line = await play_to_stream(call, latency=0.3, **HABITS[habits])
     line.check(call)

@@ -34,8 +34,6 @@ THREE_PHRASES = Call(
     "three phrases", (Say(PHRASE), *_ASK, Say(PHRASE), *_ASK, Say(PHRASE)), lead=0.1, tail=0.3
 )
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def place(index: int) -> float:
     """Where a word begins, in seconds of the stream."""

@@ -6,8 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import pytest
-
 from pulse_plugins.core.base.events import AudioLost, Event, Final
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
@@ -88,7 +86,6 @@ async def _read(stream: PulseStream, events: list[Event]) -> None:
         events.append(event)
 
 
-@pytest.mark.timeout(90)
 async def test_every_word_comes_once_over_any_line() -> None:
     troubles = [late, thin, stalled, one_way, restarted, flapping]
     async with asyncio.timeout(80):

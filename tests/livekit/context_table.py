@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import report
-from tests.livekit.conversation import Conversation, Mode, Outcome, Recognizer
+from tests.livekit.conversation import Conversation, Mode, Recognizer
+from tests.livekit.outcome import Outcome
 from tests.support import calls, virtual_time
 from tests.support.habits import Habits
 from tests.support.scenarios import Call, EndTurn, Pause, Say

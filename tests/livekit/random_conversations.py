@@ -19,10 +19,10 @@ from tests.livekit.conversation import (
     Handoff,
     Interrupt,
     Mode,
-    Outcome,
     Recognizer,
     SayNow,
 )
+from tests.livekit.outcome import Outcome
 from tests.support import virtual_time
 from tests.support.habits import Habits
 from tests.support.scenarios import (

@@ -3,6 +3,9 @@
 Each call must leave each word once, in its turn, whatever the mode, the latency and the habits of
 the server are. What the framework cannot do with any recognizer is listed in `LIMITS`, and
 `context_table.py` shows it with one that knows the truth.
+
+The default run takes each mode, latency and habit in half of its pairs; `--hypothesis-profile=ci`
+takes all pairs.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.livekit.conversation import Commit, Conversation, Handoff, Mode, Outcome
+from tests.livekit.conversation import Commit, Conversation, Handoff, Mode
+from tests.livekit.outcome import Outcome
 from tests.support import calls
 from tests.support.habits import Habits
-from tests.support.profiles import is_few
+from tests.support.profiles import is_few, pairs
 from tests.support.scenarios import Call, Change, Cough, EndTurn, InWord, NoAudio, Pause, Say
 
 LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
@@ -23,6 +27,22 @@ LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
 LIMITS = {
     "a long pause in a sentence": "the pause is longer than the session waits for more words",
 }
+
+HABITS: list[dict[str, Any]] = [
+    {"vad": False},
+    {"flag": False},
+    {"flag": False, "answers_empty": False},
+    {"word_times": False},
+    {"word_times": "rounded"},
+    {"interim_every": 0},
+    {"repeats_finals": 2},
+    {"doubles_word": 0.1},
+    {"overtakes": True},
+    {"punctuates": True},
+    {"error_every": 2},
+    {"last": "repeat"},
+    {"latency": (0.1, 0.9)},
+]
 
 _END = (EndTurn(), Pause(2.5))
 PLAIN = Call("two turns", (Say(7), *_END, Say(4), *_END))
@@ -67,8 +87,7 @@ async def test_every_word_is_asked_about_in_its_turn(
     check(await Conversation(call, mode=mode, habits=Habits(latency=latency)).hold())
 
 
-@pytest.mark.parametrize("latency", LATENCIES)
-@pytest.mark.parametrize("mode", ["vad", "stt", "manual"])
+@pytest.mark.parametrize(("mode", "latency"), pairs(["vad", "stt", "manual"], LATENCIES, 2))
 async def test_segments_that_the_server_cuts_for_their_length_end_no_turn(
     mode: Mode, latency: float
 ) -> None:
@@ -78,26 +97,7 @@ async def test_segments_that_the_server_cuts_for_their_length_end_no_turn(
     assert len(outcome.requests) == 2
 
 
-@pytest.mark.parametrize("mode", ["vad", "stt"])
-@pytest.mark.parametrize(
-    "habit",
-    [
-        {"vad": False},
-        {"flag": False},
-        {"flag": False, "answers_empty": False},
-        {"word_times": False},
-        {"word_times": "rounded"},
-        {"interim_every": 0},
-        {"repeats_finals": 2},
-        {"doubles_word": 0.1},
-        {"overtakes": True},
-        {"punctuates": True},
-        {"error_every": 2},
-        {"last": "repeat"},
-        {"latency": (0.1, 0.9)},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("habit", "mode"), pairs(HABITS, ["vad", "stt"], 2), ids=str)
 async def test_whatever_the_servers_habits_are(habit: dict[str, Any], mode: Mode) -> None:
     habits = Habits(**{"latency": 0.4, "max_words": 5, **habit})
     check(await Conversation(PLAIN, mode=mode, habits=habits).hold())
@@ -115,8 +115,7 @@ async def test_push_to_talk_sends_the_words_under_way(latency: float) -> None:
     check(await talk.hold())
 
 
-@pytest.mark.parametrize("latency", LATENCIES)
-@pytest.mark.parametrize("mode", ["vad", "stt", "manual"])
+@pytest.mark.parametrize(("mode", "latency"), pairs(["vad", "stt", "manual"], LATENCIES, 2))
 async def test_hanging_up_in_mid_speech_keeps_what_was_said(mode: Mode, latency: float) -> None:
     call = Call("hang up", (Say(7),), tail=0.0)
     habits = Habits(latency=latency, max_words=5)
@@ -130,8 +129,7 @@ async def test_the_next_agent_gets_all_words_of_the_turn(latency: float) -> None
     check(await Conversation(Call("handoff", steps), habits=habits).hold())
 
 
-@pytest.mark.parametrize("latency", LATENCIES)
-@pytest.mark.parametrize("mode", ["vad", "stt"])
+@pytest.mark.parametrize(("mode", "latency"), pairs(["vad", "stt"], LATENCIES, 2))
 async def test_without_preemptive_replies_a_turn_is_one_request(mode: Mode, latency: float) -> None:
     habits = Habits(latency=latency, max_words=5)
     outcome = await Conversation(PLAIN, mode=mode, habits=habits, preemptive=False).hold()
@@ -139,8 +137,7 @@ async def test_without_preemptive_replies_a_turn_is_one_request(mode: Mode, late
     assert len(outcome.requests) == 2
 
 
-@pytest.mark.parametrize("latency", LATENCIES)
-@pytest.mark.parametrize("formats", [{}, {"punctuates": True}], ids=["alike", "finals only"])
+@pytest.mark.parametrize(("formats", "latency"), pairs([{}, {"punctuates": True}], LATENCIES, 2))
 async def test_with_preemptive_replies_a_turn_is_one_request(
     formats: dict[str, Any], latency: float
 ) -> None:

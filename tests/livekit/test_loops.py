@@ -11,9 +11,10 @@ import pytest
 
 from pulse_plugins.livekit import STT, SpeechStream
 from tests.livekit.driving import Heard, frames, play, push, speech, words
+from tests.support.patience import PATIENCE
 from tests.support.peer import Peer, peer
 
-DEADLINE = 20.0
+DEADLINE = PATIENCE
 
 
 async def transcribe(stt: STT) -> tuple[SpeechStream, list[str]]:

@@ -9,8 +9,10 @@ from livekit.agents import AgentSession
 from livekit.agents.stt import FallbackAdapter
 
 from pulse_plugins.livekit import STT
-from tests.livekit.conversation import Caller, EnergyVAD, Listener, Model, Outcome, Voice
+from tests.livekit.caller import Caller, EnergyVAD
 from tests.livekit.driving import END, Heard, frames, play, speech, words
+from tests.livekit.outcome import Outcome
+from tests.livekit.replies import Listener, Model, Voice
 from tests.support.peer import Link, peer
 from tests.support.scenarios import Call, Pause
 

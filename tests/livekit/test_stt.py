@@ -14,6 +14,7 @@ from livekit.plugins import smallestai
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit import STT, SpeechStream, __version__
 from pulse_plugins.livekit.options import with_job_proxy
+from tests.support.patience import PATIENCE
 
 LOCAL = "ws://127.0.0.1:1"
 
@@ -82,7 +83,9 @@ def test_it_can_be_imported_on_any_thread() -> None:
         "thread = threading.Thread(target=load)\n"
         "thread.start(); thread.join()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.stdout.strip() == "loaded", done.stderr
 
 

@@ -21,10 +21,11 @@ import pytest
 
 from pulse_plugins.local import PulseServer
 from pulse_plugins.local.recognizers.scripted import speak, spell
+from tests.support.patience import PATIENCE
 
 SAMPLES = Path(__file__).with_name("samples")
 SAID = [spell(number) for number in range(8)]
-DEADLINE = 30.0
+DEADLINE = PATIENCE
 _NODE = shutil.which("node")
 
 

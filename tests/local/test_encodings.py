@@ -24,6 +24,7 @@ from tests.local.client import (
     spoken,
     text,
 )
+from tests.support.patience import PATIENCE
 
 
 def linear32(pcm: NDArray[np.int16]) -> bytes:
@@ -113,7 +114,7 @@ async def test_a_message_with_hours_of_opus_keeps_nobody_else_waiting() -> None:
     ):
         began = clock()
         await rude.socket.send(page * (1_000_000 // len(page)))
-        await running.wait_for(lambda each: each.connections[0].audio_seconds > 0)
+        await running.wait_for(lambda each: each.connections[0].audio_seconds > 0, PATIENCE)
         await polite.say(speak(range(2)))
         assert spoken(await polite.finish()) == ["please", "book"]
         assert clock() - began < 5

@@ -16,8 +16,9 @@ from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizers.scoring import word_errors
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak, spell
 from pulse_plugins.local.server import PulseServer
+from tests.support.patience import PATIENCE
 
-DEADLINE = 45.0
+DEADLINE = PATIENCE
 Play = Callable[[PulseServer, NDArray[np.int16], float], Awaitable[list[str]]]
 SAID = [spell(number) for number in range(30)]
 
@@ -63,7 +64,7 @@ async def through_pipecat(server: PulseServer, pcm: NDArray[np.int16], paced: fl
     )
 
     async def play() -> None:
-        await server.wait_for(lambda s: bool(s.connections))
+        await server.wait_for(lambda s: bool(s.connections), DEADLINE)
         began = time.monotonic()
         await worker.queue_frame(VADUserStartedSpeakingFrame())
         for start in range(0, len(pcm), 320):
@@ -73,7 +74,7 @@ async def through_pipecat(server: PulseServer, pcm: NDArray[np.int16], paced: fl
             await asyncio.sleep(max(0.0, paced * start / 16_000 - (time.monotonic() - began)))
         await server.wait_for(lambda s: s.connections[0].bytes_received == 2 * len(pcm), DEADLINE)
         await worker.queue_frame(VADUserStoppedSpeakingFrame())
-        await server.wait_for(lambda s: s.connections[0].count("finalize") == 1)
+        await server.wait_for(lambda s: s.connections[0].count("finalize") == 1, DEADLINE)
         answered = server.connections[0].finals
         await server.wait_for(lambda s: s.connections[0].finals > answered, DEADLINE)
         await worker.queue_frame(EndFrame())

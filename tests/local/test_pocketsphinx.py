@@ -19,6 +19,7 @@ from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer
 from pulse_plugins.local.recognizers.scoring import WordErrors, word_errors
 from pulse_plugins.local.recognizers.vad import SpeechDetector
 from pulse_plugins.local.recordings import Recording
+from tests.support.patience import PATIENCE
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
@@ -149,7 +150,7 @@ async def test_who_waits_for_a_decoder_is_refused_when_the_recognizer_closes() -
     await recognizer.close()
     for each in waiting:
         with pytest.raises(ConfigurationError, match="closed"):
-            await asyncio.wait_for(each, 10)
+            await asyncio.wait_for(each, PATIENCE)
     await held.close()
 
 
@@ -157,7 +158,9 @@ async def test_calls_at_once_do_not_mix_and_one_too_many_waits(
     bookings: PocketSphinxRecognizer,
 ) -> None:
     calls = [recordings.load(name) for name in recordings.names()]
-    heard = await asyncio.wait_for(asyncio.gather(*(hear(bookings, call) for call in calls)), 50)
+    heard = await asyncio.wait_for(
+        asyncio.gather(*(hear(bookings, call) for call in calls)), PATIENCE
+    )
     for call, result in zip(calls, heard, strict=True):
         assert word_errors(call.text, result.text).rate < 0.05
 
@@ -167,7 +170,7 @@ async def test_calls_at_once_do_not_mix_and_one_too_many_waits(
     assert not waiting.done()
     await held[0].close()
     await held[0].close()  # a second time frees nothing more
-    third = await asyncio.wait_for(waiting, 20)
+    third = await asyncio.wait_for(waiting, PATIENCE)
     await third.close()
     await held[1].close()
 

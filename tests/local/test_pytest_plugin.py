@@ -9,6 +9,8 @@ import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 TEST = """
 import json
 from websockets.asyncio.client import connect
@@ -57,7 +59,7 @@ def test_the_fixtures_work_in_a_project_of_their_own(tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest", "-q", "-p", "pulse_plugins.local.pytest_plugin",
              "-p", "pytest_asyncio.plugin",
          "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=50,
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE,
         # Named above and not found by its entry point: so it works installed or not.
             env={"PYTHONPATH": str(root), "PATH": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip

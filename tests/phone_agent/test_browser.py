@@ -25,7 +25,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, from the system's packages"),
-    pytest.mark.timeout(150),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 PATIENCE = 60_000  # ms

@@ -26,7 +26,6 @@ from tests.support.sphinx import PocketSphinxRecognizer
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(200),
 ]
 BOOKED = ("interrupt",) if is_few() else ("interrupt", "keys")
 STEP_BY_STEP = ("mishear",) if is_few() else ("mishear", "step")

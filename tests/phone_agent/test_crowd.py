@@ -15,7 +15,6 @@ from tests.phone_agent.answering import agent
 from tests.support.profiles import is_few
 from tests.support.sphinx import PocketSphinxRecognizer
 
-pytestmark = pytest.mark.timeout(200)
 LINES = 2 if is_few() else 10
 
 

@@ -21,7 +21,6 @@ from tests.support.programs import running
 from tests.support.sphinx import PocketSphinxRecognizer
 
 
-@pytest.mark.timeout(120)
 async def test_a_table_is_booked_without_a_room(tmp_path: Path) -> None:
     store = BookingStore(f"sqlite:///{tmp_path}/b.db")
     recognizer = PocketSphinxRecognizer(language_model="bookings", decoders=1)

@@ -210,7 +210,9 @@ async def test_words_before_and_after_an_outage_are_one_transcript() -> None:
             assert call.finals == [(words(0, 5), True)]
 
 
-@pytest.mark.parametrize(("given", "published"), [(1.0, [1.0, 5.0, 1.0]), (8.0, [8.0, 8.0, 8.0])])
+@pytest.mark.parametrize(
+    ("given", "published"), [(1.0, [1.0, 5.0, 1.0]), (8.0, [8.0, 8.0, 8.0]), (0.0, [0.0, 0.0, 0.0])]
+)
 async def test_the_published_latency_is_longer_while_an_outage_delays_the_words(
     given: float, published: list[float]
 ) -> None:

@@ -143,8 +143,7 @@ def _run(job: dict[str, Any]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(write_through="PYTHONUNBUFFERED" in os.environ)
     if job["virtual"]:
-        importlib.import_module("tests.support.sphinx")
-        importlib.import_module("tests.support.virtual_time").use_in_programs()
+        importlib.import_module("tests.support.virtual_time").use_in_program()
     code = _code(job["arguments"], job["folder"])
     try:
         threading._shutdown()  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from typing import TypeVar
 from hypothesis import settings
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def is_few() -> bool:
@@ -18,3 +19,16 @@ def is_few() -> bool:
 def share(cases: Sequence[T], every: int) -> Sequence[T]:
     """Every so many-th case in the default run, and all cases in the other profiles."""
     return cases[::every] if is_few() else cases
+
+
+def pairs(first: Sequence[T], second: Sequence[U], every: int) -> list[tuple[T, U]]:
+    """Every so many-th pair in the default run, so that each case of both is in some pair.
+
+    All pairs in the other profiles.
+    """
+    return [
+        (one, other)
+        for place, one in enumerate(first)
+        for index, other in enumerate(second)
+        if not is_few() or (place + index) % every == 0
+    ]

@@ -23,13 +23,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from tests.support.patience import PATIENCE
 from tests.support.preloading import NAMES
 from tests.support.virtual_time import VirtualLoop
 
 ROOT = Path(__file__).parents[2]
 _FOLDER = "TESTS_PRELOADING"  # the environment variable that tells workers where the sockets are
-
-_PATIENCE = 50.0  # seconds; the first program waits for the imports
 
 _Imported = Literal["frameworks", "all"]
 
@@ -101,7 +100,7 @@ class Program:
         }
         text = json.dumps(job).encode() + b"\n"
         self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.settimeout(_PATIENCE)
+        self._connection.settimeout(PATIENCE)
         self._connection.connect(str(Path(os.environ[_FOLDER], imported)))
         sent = socket.send_fds(self._connection, [text], streams)
         self._connection.sendall(text[sent:])

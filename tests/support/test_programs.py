@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from tests.support.programs import running
+from tests.support.programs import ROOT, running
 
 pytestmark = pytest.mark.process
 
@@ -67,3 +68,39 @@ async def test_it_finds_the_package_imported_and_the_other_kind_does_not(tmp_pat
         assert (await program.communicate())[0] == b"True True\n"
     async with running(str(script), environment={}, imported="frameworks") as program:
         assert (await program.communicate())[0] == b"False True\n"
+
+
+async def test_in_virtual_time_a_program_waits_for_nobody(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio, time\n"
+        "began = time.monotonic()\n"
+        "asyncio.run(asyncio.sleep(100_000))\n"
+        "print(time.monotonic() - began < 1000)\n"
+    )
+    async with running(str(script), environment={}, virtual=True) as program:
+        assert (await program.communicate())[0] == b"True\n"
+
+
+@pytest.mark.parametrize("imported", ["frameworks", "all"])
+async def test_in_virtual_time_a_program_waits_for_its_recognizer(
+    imported: Literal["frameworks", "all"], tmp_path: Path
+) -> None:
+    """What it plays is heard in time: a connection without an answer would be given up."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio\n"
+        "from pulse_plugins.local.recognizers.pocketsphinx import PocketSphinxRecognizer\n"
+        "async def main():\n"
+        "    async with asyncio.timeout(0.01):\n"
+        "        recognizer = PocketSphinxRecognizer('bookings')\n"
+        "        await recognizer.warm()\n"
+        "        await recognizer.close()\n"
+        "    print('ready')\n"
+        "asyncio.run(main())\n"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    async with running(
+        str(script), environment=variables, imported=imported, virtual=True
+    ) as program:
+        assert await program.communicate() == (b"ready\n", b"")

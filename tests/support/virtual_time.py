@@ -19,9 +19,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeVar
 
 import anyio.to_thread
+
+from tests.support.patience import PATIENCE
 
 _T = TypeVar("_T")
 
@@ -38,7 +41,7 @@ _REAL_RUN_SYNC = anyio.to_thread.run_sync
 # itself (a reader of standard input, for example). A thread that converts audio or starts FFmpeg
 # takes milliseconds on an idle machine, and seconds while many processes are busy. No test has a
 # thread that waits, except the one of this rule, which sets the patience itself.
-_THREAD_PATIENCE = 30.0
+_THREAD_PATIENCE = PATIENCE
 
 # Bytes written to a loopback socket are readable at once unless the kernel is busy. Before the
 # clock jumps far, the loop looks at its sockets for a moment longer, so that a busy kernel cannot
@@ -170,9 +173,22 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
         return runner.run(main)
 
 
-def use_in_programs() -> None:
-    """Let `asyncio.run` of this whole process use a loop in virtual time."""
-    asyncio.events.new_event_loop = VirtualLoop  # type: ignore[assignment]
+class _ProgramLoop(VirtualLoop):
+    """The loop of a whole program, which starts no other processes than decoders of speech."""
+
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
+        import_module("tests.support.sphinx")  # the clock waits for what is asked from now on
+        self.may_start_processes = True
+        job = self.begin(PATIENCE)
+        try:
+            return await super()._make_subprocess_transport(*args, **kwargs)
+        finally:
+            self.end(job)
+
+
+def use_in_program() -> None:
+    """Let `asyncio.run` of this process use a loop in virtual time."""
+    asyncio.events.new_event_loop = _ProgramLoop
 
 
 def real_monotonic() -> float:

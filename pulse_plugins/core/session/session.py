@@ -48,7 +48,6 @@ from pulse_plugins.core.session.stall import LOOK_EVERY, SentHistory, StallDetec
 from pulse_plugins.core.session.state import State
 from pulse_plugins.core.session.verdicts import Ended, Verdict, how_it_ended
 from pulse_plugins.core.transcript.assembler import Assembled, TranscriptAssembler
-from pulse_plugins.core.transcript.untimed import MAX_LATENCY
 from pulse_plugins.core.wire.stream_messages import (
     ErrorReport,
     SpeechMark,
@@ -216,9 +215,6 @@ class Session:
         """
         connection = self._connections.find(connection_id)
         if connection is not None:
-            if connection is self._heard:  # no new connection need hear again that nobody spoke
-                heard = self._history.sent_by(now - MAX_LATENCY)
-                self.buffer.release(self._assembler.releasable(heard, 0))
             self._connections.lost(connection, error, now)
             self._settle(now)
 

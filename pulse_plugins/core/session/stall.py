@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from operator import itemgetter
 
-from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.energy import LONGEST_WORD, Energy
 from pulse_plugins.core.config.in_force import OptionsInForce
+from pulse_plugins.core.transcript.untimed import MAX_LATENCY
 
 # Seconds of certain speech to which a working server answers. An interim comes about 0.1 s after
 # each word; 0.3 s is one syllable or more. Shorter: a slammed door is taken for speech. Longer: a
@@ -23,11 +24,14 @@ LOOK_EVERY = 0.5
 # with loud noise and no words reconnects more often. Longer: a server that ignores the caller from
 # the beginning is kept for longer.
 _LONGEST_PATIENCE = 60.0
-# Seconds after which sent audio without words need not be kept for a replay: audio without possible
-# speech, and twice as late audio without certain speech. Ten times the slowest final that was
-# measured (docs/protocol.md, section 9). Shorter: a replay may miss a late word. Longer: a replay
-# of a quiet line keeps the caller's next words waiting.
-_RELEASE_AFTER = 15.0
+# Seconds after which sent audio without possible speech need not be kept for a replay: a word that
+# began then has ended, and its text has come. Shorter: a soft word whose text is on its way is lost
+# with the connection. Longer: a replay of a quiet line keeps the caller's next words waiting.
+_QUIET_AFTER = LONGEST_WORD + MAX_LATENCY
+# Seconds after which sent audio without certain speech need not be kept. Twenty times the slowest
+# final that was measured (docs/protocol.md, section 9). Shorter: a replay may miss a late word that
+# is not louder than noise. Longer: a replay of a noisy line keeps the caller's next words waiting.
+_NOISY_AFTER = 30.0
 
 
 class StallDetector:
@@ -95,20 +99,19 @@ class SentHistory:
         """Note that audio before the offset `sent` is sent by now.
 
         Returns:
-            The offset before which audio was sent `_RELEASE_AFTER` seconds ago, and the one before
-            which it was sent twice as long ago; 0 while no look is so old.
+            The offset before which audio was sent `_QUIET_AFTER` seconds ago, and the one before
+            which it was sent `_NOISY_AFTER` seconds ago; 0 while no look is so old.
         """
         looks = self._looks
         looks.append((now, sent))
-        while len(looks) > 1 and looks[1][0] <= now - 2 * _RELEASE_AFTER:
+        while len(looks) > 1 and looks[1][0] <= now - _NOISY_AFTER:
             del looks[0]
-        return self.sent_by(now - _RELEASE_AFTER), self.sent_by(now - 2 * _RELEASE_AFTER)
+        return self._sent_by(now - _QUIET_AFTER), self._sent_by(now - _NOISY_AFTER)
 
     def clear(self) -> None:
         """Another connection was sent nothing yet."""
         self._looks.clear()
 
-    def sent_by(self, time: float) -> int:
-        """The offset before which this connection was sent all audio by then; 0: not known."""
+    def _sent_by(self, time: float) -> int:
         known = bisect_right(self._looks, time, key=itemgetter(0))
         return self._looks[known - 1][1] if known else 0

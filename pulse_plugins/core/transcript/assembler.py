@@ -263,9 +263,9 @@ class TranscriptAssembler:
         if self.open_text or not self.requests.is_idle:
             return start
         if quiet > start and self._coverage.is_silent_before(quiet):
-            return quiet
+            return self._word_start(quiet)
         if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
-            return noisy
+            return self._word_start(noisy)
         return start
 
     def words_end(self) -> int:
@@ -279,6 +279,10 @@ class TranscriptAssembler:
         return max(buffer.next_offset, buffer.offset(start))
 
     # Parts.
+
+    def _word_start(self, offset: int) -> int:
+        """The offset from which on a word is heard whole that is under way at an offset."""
+        return self._buffer.offset(self.energy.word_start(self._buffer.seconds(offset)))
 
     @property
     def _sent(self) -> float:

@@ -19,6 +19,7 @@ from pulse_plugins.cli.media.recording import Recording, header
 from pulse_plugins.cli.media.selection import Piece, Selection
 from pulse_plugins.local.recognizers import scripted
 from tests.cli.rig import RATE, save, words
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.process
 
@@ -56,7 +57,7 @@ def by_ffmpeg(path: Path) -> float:
         [FFMPEG, "-v", "quiet", "-i", str(path), "-ac", "1", "-ar", str(RATE), "-f", "s16le", "-"],
         capture_output=True,
         check=False,
-        timeout=50,
+        timeout=PATIENCE,
     )
     return len(done.stdout) / 2 / RATE
 

@@ -17,6 +17,7 @@ from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.cli.transcribe.command import seconds
 from pulse_plugins.local.recognizers import scripted
 from tests.cli.rig import RATE, command, program, record, save, server, words
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.process
 
@@ -266,7 +267,7 @@ async def test_a_pipe_and_bare_samples_of_a_telephone(tmp_path: Path) -> None:
             cwd=HERE,
             env={**os.environ, "LC_ALL": "C"},
         )
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             out, _ = await process.communicate(samples)
     assert process.returncode == Exit.OK
     assert plain(out.decode()) == words(1, 4)

@@ -19,6 +19,7 @@ import webvtt
 from pulse_plugins.cli.exits import Exit
 from pulse_plugins.cli.transcribe.memory import INDEX
 from tests.cli.rig import CODECS, LIKE_A_USER, command, program, record, server, words
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.process
 
@@ -59,7 +60,7 @@ async def test_stopped_half_way_a_second_run_does_the_rest(folder: Path, tmp_pat
     arguments = ["transcribe", str(folder), "-o", str(out), "-j", "1", "--json"]
     async with server(latency_final=0.3) as local:
         async with program(*arguments, "--url", local.url) as running:
-            await local.wait_for(lambda each: len(each.connections) >= 4, timeout=40)
+            await local.wait_for(lambda each: len(each.connections) >= 4, timeout=PATIENCE)
             running.interrupt()
             ended = await running.ended()
         assert ended.code == Exit.INTERRUPTED
@@ -80,7 +81,7 @@ async def test_killed_half_way_a_second_run_does_the_rest(folder: Path, tmp_path
     arguments = ["transcribe", str(folder), "-o", str(out), "-j", "2"]
     async with server(latency_final=0.3) as local:
         async with program(*arguments, "--url", local.url) as running:
-            await local.wait_for(lambda each: len(each.connections) >= 5, timeout=40)
+            await local.wait_for(lambda each: len(each.connections) >= 5, timeout=PATIENCE)
             running.kill()
             assert (await running.ended()).code == -signal.SIGKILL
         first = sorted(out.glob("*.txt"))
@@ -299,7 +300,7 @@ async def test_control_c_ends_the_wait_for_a_url_that_never_answers() -> None:
         port = mute.sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}/call.wav"
         async with program("transcribe", url, "--url", "ws://127.0.0.1:9") as running:
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(PATIENCE):
                 await asked.wait()
             running.interrupt()
             async with asyncio.timeout(10):  # the wait itself would last twenty seconds

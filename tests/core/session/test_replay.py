@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from pulse_plugins.core.base.errors import from_status
 from pulse_plugins.core.base.events import AudioLost, Connected, Disconnected, Recovered
 from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.core.session.state import State
-from tests.support.call import Call
+from tests.support.call import FRAME, Call
 from tests.support.hearing import RATE
 
 pytestmark = pytest.mark.unit
@@ -45,7 +47,7 @@ def test_silence_is_neither_sent_again_nor_lost_however_often_the_connection_is(
         call.drop()
         call.pass_time(0.1)
     assert call.lost == 0
-    assert call.session.outgoing.replayed_bytes < 60 * 2 * RATE * 2  # two seconds each time
+    assert call.session.outgoing.replayed_bytes < 60 * 2.6 * RATE * 2  # of three seconds each time
     server = call.connect()
     call.say(1, 0)
     call.hear(server.final())
@@ -68,18 +70,46 @@ def test_speech_is_sent_again_however_long_it_has_waited_for_its_words(shown: bo
     assert call.words == ["w1"]
 
 
-def test_soft_speech_of_the_last_second_is_sent_again() -> None:
+@pytest.mark.parametrize("said", [[], [1]])
+def test_silence_before_the_last_two_seconds_is_not_sent_again(said: list[int]) -> None:
     call = Call()
-    call.connect()
-    call.say(*[0] * 20)
-    call.say(*[0] * 4)  # too soft for any level, and its words may be on their way
+    server = call.connect()
+    call.say(*[0] * 50)
+    call.say(*said)
+    if said:
+        call.hear(server.interim())  # the word of which lies behind the silence
     call.drop()
     call.pass_time(0.1)
     again = call.connect()
     call.pass_time(1.0)
     [seconds] = again.take_wire()
     assert isinstance(seconds, float)
-    assert 1.0 <= seconds <= 1.6
+    assert 2.0 <= seconds <= 2.7  # words that are too soft for any level may be on their way
+
+
+@pytest.mark.parametrize("frames", range(25))  # as many as between two looks at the audio
+def test_silence_is_let_go_up_to_the_beginning_of_a_word(frames: int) -> None:
+    call = Call()
+    call.connect()
+    call.feed(bytes(round((3.0 + frames * FRAME) * RATE) * 2))
+    call.say(1, *[0] * 11)
+    server = call.reconnect(0.1)
+    call.pass_time(1.0)
+    assert [word for word, _, _ in server.words()] == ["w1"]
+
+
+def test_noise_is_let_go_up_to_the_beginning_of_a_word() -> None:
+    call = Call()
+    call.connect()
+    noise = struct.pack("<4h", 40, -40, 0, 0) * (RATE // 4)  # a second, not like words
+    for second in range(35):
+        call.feed(noise)
+        call.hear({"type": "speech_started", "timestamp": 0.0})  # alive, but without words
+        if second == 2:
+            call.say(1)
+    server = call.reconnect(0.1)
+    call.pass_time(6.0)
+    assert [word for word, _, _ in server.words()] == ["w1"]
 
 
 def test_a_drop_in_the_replay_begins_it_again() -> None:

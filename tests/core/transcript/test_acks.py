@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from pulse_plugins.core.base.events import Interim
+from pulse_plugins.core.config.timing import Timeouts
 from tests.support.call import Call
 from tests.support.hearing import RATE, spoken
 
@@ -143,6 +144,25 @@ def test_the_rest_of_a_cut_word_is_neither_shown_nor_said_again() -> None:
     call.hear({"transcript": "w2 w3", "is_final": False})
     assert [each.text for each in call.all(Interim)] == ["w3"]
     call.hear({"transcript": "w2 w3", "is_final": True, "words": REST})
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_a_word_in_which_a_finalize_fell_is_in_no_interim_again_nor_in_a_promoted_one() -> None:
+    call = Call(timeouts=Timeouts(finalize=0.5))
+    call.connect()
+    call.say(1)
+    call.feed(spoken(2)[: RATE // 5])  # half of it
+    call.finalize()
+    call.feed(spoken(2)[RATE // 5 :])
+    words = [{"word": "w1", "start": 0.0, "end": 0.2}, {"word": "w2", "start": 0.2, "end": 0.4}]
+    answer = {"transcript": "w1 w2", "is_final": True, "from_finalize": True, "words": words}
+    call.hear(answer)
+    call.say(3)
+    call.hear({"transcript": "w2", "is_final": False})
+    call.hear({"transcript": "w2 w3", "is_final": False})
+    assert [interim.text for interim in call.all(Interim)] == ["w3"]
+    call.finalize()
+    call.pass_time(0.6)  # the answer is lost
     assert call.words == ["w1", "w2", "w3"]
 
 
