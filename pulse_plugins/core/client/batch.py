@@ -48,8 +48,8 @@ _PARAMETERS = frozenset(
     "model language word_timestamps diarize emotion_detection gender_detection redact_pii "
     "redact_pci format punctuate capitalize".split()
 )
-# Options that change a transcript and that the endpoint does not take. A user who set one of them
-# must hear of it. Options that only steer when a stream is cut mean nothing for a recording.
+# Options that change a transcript and that the endpoint does not take. A warning names them.
+# Options that only decide where a stream is divided have no meaning for a recording.
 _NOT_TAKEN = (
     "keywords itn_normalize numerals no_format_delay sentence_timestamps full_transcript "
     "external_session_id"

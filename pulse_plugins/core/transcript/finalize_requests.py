@@ -28,8 +28,9 @@ from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WOR
 # of this turn was delivered either. The answer of a server that gives one takes about 0.2 s after
 # the request; a longer wait delays the end of each turn without words.
 GRACE: Final = 0.3
-# Seconds without text after which a server that does not mark has said everything, where the words
-# do not tell.
+# Seconds without text after which a server that does not mark answers has sent the whole answer, if
+# its words do not tell. No document says how far apart the parts of an answer are. Shorter: a
+# second part comes after the answer. Longer: each turn on such a server ends later.
 _QUIET: Final = 0.3
 # Seconds that the first unmarked answer may take: the service's finals take 0.53 s in 95 of 100
 # cases and 1.6 s in 99 (docs/protocol.md, section 9, point 6). Less: a final that was cut by word
@@ -206,7 +207,7 @@ class FinalizeRequests:
     # Evidence.
 
     def on_final(self, facts: FinalFacts, left: float) -> Answer | None:
-        """A final came: what it answers, or None.
+        """A final came. Returns the request that it answers, or None.
 
         Args:
             facts: About the final.
@@ -280,7 +281,7 @@ class FinalizeRequests:
         if final is None or self.server_marks or (final.empty and not request.has_empty):
             return
         if final.repeated and not final.timed:
-            return  # a replay says again what was said before the request
+            return  # the words of a replay were said before the request
         request.has_text = True
         self._text_after = now - request.sent_at
         if final.timed and left < SHORTEST_WORD:
