@@ -59,6 +59,8 @@ class _Gaps:
             end: At which it ends. Speech that ends before a gap also began before it; of any
                 other speech the first moments may seem to lie before the gap.
         """
+        if len(self._places) == 1:
+            return self._totals[0]
         at = start + _ONSET if end is None else min(start + _ONSET, max(start, end - _ROUNDING))
         return self._totals[max(0, bisect_left(self._places, at) - 1)]
 

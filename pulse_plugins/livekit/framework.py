@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Iterable
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from livekit.agents import stt
 from livekit.agents.voice import audio_recognition
@@ -77,6 +78,19 @@ def end_with_their_stream(tasks: Iterable[asyncio.Task[None]]) -> None:
 TurnMode = Literal["vad", "detector", "stt", "manual"]
 
 
+@dataclass(frozen=True, slots=True)
+class HeldInterim:
+    """The newest interim of a session's open turn.
+
+    Attributes:
+        holder: The id of the object that holds it; each agent has another one.
+        text: "" after a FINAL, or once the session has taken it into a turn.
+    """
+
+    holder: int
+    text: str
+
+
 class TurnModeReader:
     """Who ends turns in the agent session that reads this stream.
 
@@ -98,11 +112,7 @@ class TurnModeReader:
 
     def read(self) -> TurnMode | None:
         """The mode of the agent that is active now; None: unknown."""
-        pipeline = self._pipeline() if self._pipeline is not None else None
-        if pipeline is None:
-            return None
-        agent = getattr(getattr(pipeline, "_stt_node", None), "__self__", None)
-        activity = getattr(agent, "_activity", None)
+        activity = self._activity()
         if activity is None or not hasattr(activity, "_turn_detection"):
             return None  # also between two agents
         match activity._turn_detection:
@@ -113,3 +123,14 @@ class TurnModeReader:
             case str():
                 return None
         return "detector"
+
+    def held_interim(self) -> HeldInterim | None:
+        """The interim that the session holds; None: unknown."""
+        recognition = getattr(self._activity(), "_audio_recognition", None)
+        text = getattr(recognition, "_audio_interim_transcript", None)
+        return HeldInterim(id(recognition), text) if isinstance(text, str) else None
+
+    def _activity(self) -> Any:
+        pipeline = self._pipeline() if self._pipeline is not None else None
+        agent = getattr(getattr(pipeline, "_stt_node", None), "__self__", None)
+        return getattr(agent, "_activity", None)

@@ -1,8 +1,8 @@
-"""Troubles and usage for the framework: log lines, error events, exceptions and metrics.
+"""Reports errors and usage to the framework: log lines, error events, exceptions and metrics.
 
-The framework forces a 4xx other than 408, 429 and 499 to be final, and takes everything else as
-worth another try unless told otherwise. Exceptions are raised `from None`, because a cause may
-carry request headers.
+The framework treats a 4xx other than 408, 429 and 499 as final, and retries after any other error
+unless the error says otherwise. Exceptions are raised `from None`, because a cause may carry
+request headers.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ from pulse_plugins.core.base.events import (
     OptionsRefused,
     Reconnecting,
     Recovered,
+    ServerReported,
 )
+from pulse_plugins.core.observe.throttle import Throttle
 from pulse_plugins.livekit.options import logger
 
 _CLOSE_CODES = range(1000, 5000)
-_TOLD = 4  # failed tries in a row of which each is told
-_EVERY = 5.0  # seconds between two reports of the same outage after that
+# Reports of lost connections that come at once. They show how the delays grow.
+_BURST = 5
+# Seconds between two such reports after that. An outage of a minute has about 60 tries.
+_INTERVAL = 5.0
 
 
 class Reports:
@@ -51,14 +55,13 @@ class Reports:
     def __init__(self, emit_error: Callable[[Exception, bool], None]) -> None:
         self.stream = ""
         self._emit_error = emit_error
-        self._told_at = 0.0
+        self._throttle = Throttle(_BURST, _INTERVAL)
 
     def handle(self, event: Event, now: float) -> None:
         """Report the event if it is about trouble."""
         match event:
-            case Reconnecting(attempt=attempt, delay=delay, error=error):
-                if attempt <= _TOLD + 1 or now - self._told_at >= _EVERY:
-                    self._told_at = now
+            case Reconnecting(delay=delay, error=error):
+                if self._throttle.allow("reconnecting", now) is not None:
                     self._report("connection failed, trying again", error, delay=round(delay, 2))
             case Recovered(outage=outage, replayed=replayed):
                 logger.info(
@@ -74,6 +77,8 @@ class Reports:
                 self._emit_error(lost, True)
             case OptionsRefused(error=error):
                 self._report("changed options were refused", error)
+            case ServerReported(error=error):  # the connection goes on: nothing failed
+                logger.debug("error of the server", extra=self._extra(reason=error.code))
             case MessageIgnored(reason=reason):
                 logger.debug("message ignored", extra=self._extra(reason=reason))
 

@@ -17,7 +17,7 @@ from livekit.agents.types import NOT_GIVEN, TimedString
 from pydantic import BaseModel
 
 from pulse_plugins.core.base.events import Final, Word, utterances_of_parts
-from pulse_plugins.core.base.languages import LANGUAGES, spaceless
+from pulse_plugins.core.base.languages import is_group, spaceless
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.audio_input import InputClock
 
@@ -214,12 +214,6 @@ def _language(asked: str, detected: str | None) -> LanguageCode:
     if detected and not is_group(detected):
         return LanguageCode(detected)
     return LanguageCode("multi")
-
-
-def is_group(code: str) -> bool:
-    """Whether a code of the service stands for several languages."""
-    known = LANGUAGES.get(code)
-    return known.kind == "group" if known else code.startswith(("multi", "auto"))
 
 
 def speaker_label(speaker: str | None) -> str | None:

@@ -81,7 +81,7 @@ class SpeechEvents:
     ) -> None:
         self.eager = EagerText(exact=True)
         self.turns = TurnEnding(reader)
-        self._out = SpeechOutput(build, clock, emit, wall, settings)
+        self._out = SpeechOutput(build, clock, emit, wall, settings, reader.held_interim)
         self._utterance = UtteranceAssembler(_POLICY, build.options.language)
         self._clock = clock
         self._finalize = finalize
@@ -146,6 +146,7 @@ class SpeechEvents:
         if self._is_over_and_quiet():
             self._pass(self._utterance.release(now), now)
         self._flushes.add(request_id, self._clock.until)
+        self._out.flushed()
         self._request(request_id, now)
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))

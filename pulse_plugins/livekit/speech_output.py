@@ -10,8 +10,10 @@ from livekit.agents.stt import SpeechData, SpeechEvent, SpeechEventType
 
 from pulse_plugins.core.base.events import Final, Interim
 from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.framework import HeldInterim
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
+from pulse_plugins.livekit.taken_words import TakenWords
 
 # Seconds between the FINALs of two turns that came back at once. A session commits a FINAL in the
 # next rounds of the event loop if nobody speaks; one that followed at once would join its turn.
@@ -27,6 +29,7 @@ class SpeechOutput:
         emit: Takes each event.
         wall: The wall clock, in seconds: no event is from the future.
         settings: The user's.
+        held: Reads the interim that the session holds.
 
     Attributes:
         settings: As they are now.
@@ -42,6 +45,7 @@ class SpeechOutput:
         emit: Callable[[SpeechEvent], None],
         wall: Callable[[], float],
         settings: Settings,
+        held: Callable[[], HeldInterim | None],
     ) -> None:
         self.settings = settings
         self.speaking = False
@@ -52,6 +56,7 @@ class SpeechOutput:
         self._emit = emit
         self._wall = wall
         self._shown = ""
+        self._taken = TakenWords(held, lambda: build.options.language)
         self._begins_at = 0.0  # stream_time of the open utterance
         self._turns: deque[Final] = deque()  # that wait until the one before is committed
         self._turn_at = 0.0  # when the next of them leaves, on the clock of `advance`
@@ -83,6 +88,10 @@ class SpeechOutput:
             event.speech_end_time = self._clock.wall_time(min(ends), self._wall())
         self._emit(event)
 
+    def flushed(self) -> None:
+        """The framework flushed, and waits for a FINAL."""
+        self._taken.flushed(self._shown)
+
     def interim(self, interim: Interim) -> None:
         """The open utterance reads like this now."""
         self._ends_at = None  # speech goes on
@@ -90,12 +99,12 @@ class SpeechOutput:
         self._begins_at = interim.start
         # The service redacts finals only, so interims may hold the clear text.
         hidden = self._build.options.redacts or not self.settings.interim_results
-        if interim.text == self._shown or hidden:
+        self._taken.look(self._shown)
+        text = self._taken.rest_of(interim.text)
+        if text == self._shown or hidden or (interim.text and not text):
             return
-        self._shown = interim.text
-        data = self._build.unfinished(
-            interim.text, interim.start, self._clock.until, self.confidence
-        )
+        self._shown = text
+        data = self._build.unfinished(text, interim.start, self._clock.until, self.confidence)
         self._send(SpeechEventType.INTERIM_TRANSCRIPT, data)
 
     def preflight(self, text: str, end: float | None) -> None:
@@ -123,9 +132,13 @@ class SpeechOutput:
             return ""  # the turn that waits answers the flush
         self._ends_at = None  # speech goes on
         self.pass_waiting()
-        self._turns.extend(turns[1:])
+        self._taken.look(self._shown)
+        first, *others = [self._taken.rest(each) for each in turns]
+        self._turns.extend(others)
         self._turn_at = now + _BETWEEN_TURNS
-        return self._final(turns[0], asked=asked)
+        if asked:
+            self._taken.answered()
+        return self._final(first, asked=asked)
 
     @property
     def deadline(self) -> float | None:

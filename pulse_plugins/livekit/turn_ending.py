@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pulse_plugins.livekit.framework import TurnMode
+from pulse_plugins.livekit.framework import HeldInterim, TurnMode
 
 DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
 HOLD = 0.45  # seconds after the server's end of speech
@@ -41,6 +41,9 @@ class ModeReader(Protocol):
 
     def read(self) -> TurnMode | None:
         """The mode now; None: unknown."""
+
+    def held_interim(self) -> HeldInterim | None:
+        """The interim that the session holds; None: unknown."""
 
 
 class TurnEnding:

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, assert_never
+from math import inf
+from typing import Protocol, TypeAlias, assert_never
 
 from loguru import logger
 from pipecat.utils.errors import ErrorCategory
@@ -34,8 +35,9 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
+from pulse_plugins.core.observe.throttle import Throttle
 from pulse_plugins.pipecat.emitter import Emitter
-from pulse_plugins.pipecat.errors import ErrorThrottle, category, passing_category
+from pulse_plugins.pipecat.errors import category, passing_category
 from pulse_plugins.pipecat.settings import voice_of
 from pulse_plugins.pipecat.sink import TranscriptSink
 
@@ -108,6 +110,9 @@ class StreamHost(TranscriptSink, Protocol):
     async def take_back_settings(self, kept: PulseOptions, error: PulseError) -> None:
         """Note that the service refused changed settings."""
 
+    async def outage_changed(self, runner: object, *, is_on: bool) -> None:
+        """Note whether an outage delays the words of this runner's stream."""
+
 
 class StreamRunner:
     """A stream, the task that reads its events, and the emitter that pushes frames for them.
@@ -145,7 +150,7 @@ class StreamRunner:
         self._emitter = Emitter(
             self._host, self.stream, voice_of(self._asked), proposes_turns=self._proposes_turns
         )
-        self._throttle = ErrorThrottle()
+        self._throttle = Throttle(1, inf)  # one error, until the engine makes progress
         self.stream.start()
         self._pump_task = self._host.create_task(
             self._pump(self.stream, self._emitter), "pulse_events"
@@ -244,18 +249,21 @@ class StreamRunner:
         try:
             async for event in stream:
                 if isinstance(event, (Interim, Final, SpeechStarted, SpeechEnded)):
-                    self._note_words(event)
                     await emitter.take(event)
                     if isinstance(event, Final) and event.text:
                         self._has_crashed = False
+                        if not event.promoted:  # its words were recognized before the trouble
+                            self._throttle.clear()
                 else:
                     await self._handle(event, emitter)
+                    await self._host.outage_changed(self, is_on=stream.in_outage)
         except PulseError as error:
             await emitter.flush()
             await self._set_connected(False)
             await self._failed(error)
         except Exception as failed:
             await self._crashed(stream, emitter, failed)
+        await self._host.outage_changed(self, is_on=False)
 
     async def _crashed(self, stream: PulseStream, emitter: Emitter, failed: Exception) -> None:
         """End a stream whose events nobody reads any more; the next audio opens another one.
@@ -280,11 +288,9 @@ class StreamRunner:
     async def _handle(self, event: ConnectionEvent, emitter: Emitter) -> None:
         match event:
             case Connected():
-                self._throttle.connected(self._now())
                 await self._set_connected(True)
                 emitter.connected()
             case Disconnected():
-                self._throttle.disconnected(self._now())
                 await self._set_connected(False)
                 emitter.disconnected()
             case Reconnecting():
@@ -311,14 +317,14 @@ class StreamRunner:
     def _warn(self, text: str) -> None:
         logger.warning(f"{self._host.name}: {text}")
 
-    def _note_words(self, event: Any) -> None:
-        match event:
-            case Interim() | Final(promoted=False) if event.text:
-                # The words of a promoted final were heard before the trouble.
-                self._throttle.heard_words()
+    def _is_news(self) -> bool:
+        """Whether no error was reported since the engine made progress."""
+        return self._throttle.allow("trouble", self._now()) is not None
 
     async def _trouble(self, event: Reconnecting) -> None:
-        if not self._throttle.is_news(self._now()):
+        if event.attempt <= 1:  # the connection that was lost had made progress
+            self._throttle.clear()
+        if not self._is_news():
             return
         await self._host.tell("on_connection_error", str(event.error))
         await self._host.push_error(
@@ -327,7 +333,7 @@ class StreamRunner:
 
     async def _failed(self, error: PulseError) -> None:
         """Report that the stream is over for good."""
-        is_news = self._throttle.is_news(self._now())
+        is_news = self._is_news()
         if is_news:
             await self._host.tell("on_connection_error", str(error))
         # The engine has used up its retries, so only new settings or a restart can help. After the

@@ -12,7 +12,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.types import NOT_GIVEN, NotGiven, assert_given
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.core.base.languages import LANGUAGES, normalize
+from pulse_plugins.core.base.languages import is_group, normalize
 from pulse_plugins.core.config.keywords import Keywords
 from pulse_plugins.core.config.options import PulseOptions, wire_fields
 from pulse_plugins.pipecat.frames import Voice
@@ -207,8 +207,7 @@ class PulseSTTSettings(STTSettings):
 
 def voice_of(options: PulseOptions) -> Voice:
     """How the text of a connection with these options is labelled."""
-    known = LANGUAGES.get(options.language)
-    return Voice(options.language, detects=known is not None and known.kind == "group")
+    return Voice(options.language, detects=is_group(options.language))
 
 
 def language_to_pulse(language: Language) -> str:

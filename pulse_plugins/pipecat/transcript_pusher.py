@@ -10,6 +10,7 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     Frame,
     SpeechControlParamsFrame,
+    STTMetadataFrame,
     TranscriptionFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -42,6 +43,12 @@ _EVENTS = (
 )
 
 
+# Seconds. Pipecat ends a turn in which the user is silent and no transcript came for so long
+# (`user_turn_stop_timeout`). Shorter: the words after an outage become a turn of their own. Longer:
+# a realtime model, whose context waits for as long, gets its words later.
+_TTFS_IN_OUTAGE = 5.0
+
+
 class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
     """The methods of a service that its emitters call."""
 
@@ -54,6 +61,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         self._reported = 0.0  # seconds of usage
         self._confidence: float | None = None  # of the transcript that is being pushed
         self._turn_is_open: bool | None = None  # None: no turn logic was heard of
+        self._in_outage: set[object] = set()  # runners whose words are late
         self.latency = LatencyMeter()
         for name in _EVENTS:
             self._register_event_handler(name)
@@ -173,6 +181,27 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
                 self._turn_is_open = False
             case SpeechControlParamsFrame() if frame.turn_params and self._turn_is_open is None:
                 self._turn_is_open = False
+
+    def service_metadata_frame(self) -> STTMetadataFrame:
+        """Return the TTFS, which an outage makes longer; 0 stays 0, which means not to wait."""
+        frame = super().service_metadata_frame()
+        if self._in_outage and frame.ttfs_p99_latency:
+            frame.ttfs_p99_latency = max(frame.ttfs_p99_latency, _TTFS_IN_OUTAGE)
+        return frame
+
+    async def outage_changed(self, runner: object, *, is_on: bool) -> None:
+        """Publish another TTFS when an outage delays the words of a stream, and when it is over.
+
+        With text of the turn in hand, the stop strategies wait for the rest no longer than the
+        TTFS that was published before the user stopped, and the rest would become another turn.
+        """
+        before = bool(self._in_outage)
+        if is_on:
+            self._in_outage.add(runner)
+        else:
+            self._in_outage.discard(runner)
+        if bool(self._in_outage) != before and self.supports_ttfs:
+            await self.broadcast_service_metadata()  # type: ignore[no-untyped-call]
 
     def expect_nothing(self) -> None:
         """Note that the user speaks again, so outstanding finalize requests end no turn."""

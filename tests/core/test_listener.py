@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from pulse_plugins.core.base.errors import AuthenticationError
-from pulse_plugins.core.base.events import Connected, Event, Final, Interim
+from pulse_plugins.core.base.events import Connected, Disconnected, Event, Final, Interim
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.local import PulseServer, ServerOptions
@@ -84,6 +84,17 @@ async def test_one_that_raises_is_told_of_its_own_failure_once() -> None:
         assert len(ear.events) == 1
         stream.abort()
         await stream.wait_closed()
+
+
+async def test_events_that_a_listener_causes_follow_the_one_that_it_is_told() -> None:
+    async with serving() as port:
+        stream = PulseStream(PulseOptions(base_url=f"ws://127.0.0.1:{port}"))
+        ear = Ear(lambda event: stream.abort() if isinstance(event, Connected) else None)
+        stream.listen(ear)
+        stream.start()
+        assert await ear.end() is None
+        await stream.wait_closed()
+    assert [type(event) for event in ear.events] == [Connected, Disconnected]
 
 
 async def test_it_is_told_why_the_stream_failed() -> None:

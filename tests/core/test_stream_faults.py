@@ -1,4 +1,4 @@
-"""Faults on a real socket, many calls at once in real time: each word once, in order, in place.
+"""Faults on a real socket, many calls at once: each word once, in order, in its place.
 
 The server is the local one, whose recognition here is a function of the audio that arrived; what
 goes wrong, and when, is its schedule of faults.
@@ -9,84 +9,65 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from pulse_plugins.core.base.errors import AuthenticationError
-from pulse_plugins.core.base.events import AudioLost, Event, Final, Recovered
+from pulse_plugins.core.base.events import Final, Recovered
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local import PulseServer, ServerOptions
 from pulse_plugins.local.recognizers.scoring import word_errors
-from pulse_plugins.local.recognizers.scripted import speak, spell
+from pulse_plugins.local.recognizers.scripted import speak
 from pulse_plugins.local.recordings import load
+from tests.support.players import StreamLine, play
+from tests.support.scenarios import GAP, Call, Finalize, Pause, Say
 from tests.support.sphinx import PocketSphinxRecognizer
 
 RATE = 16_000
 FRAME = RATE // 50 * 2  # bytes
-PHRASE, PHRASES = 8, 3  # words, and how often
-GAP = 0.05  # seconds between two words
-LEAD, TAIL = 0.1, 0.3  # seconds around a phrase
-WORD = 0.24
-WORDS = [spell(number) for number in range(PHRASE * PHRASES)]
-ONE_PHRASE = LEAD + PHRASE * WORD + (PHRASE - 1) * GAP + TAIL  # seconds
+PHRASE = 8  # words
+_ASK = (Pause(0.3), Finalize(), Pause(0.1))
+THREE_PHRASES = Call(
+    "three phrases", (Say(PHRASE), *_ASK, Say(PHRASE), *_ASK, Say(PHRASE)), lead=0.1, tail=0.3
+)
 
 
 def place(index: int) -> float:
     """Where a word begins, in seconds of the stream."""
-    phrase, number = divmod(index, PHRASE)
-    return phrase * ONE_PHRASE + LEAD + number * (WORD + GAP)
+    return THREE_PHRASES.spoken[index].start
 
 
-@dataclass(slots=True)
-class Call:
-    """What came of one call."""
+class _Undetected(StreamLine):
+    """No voice detector hears the caller: requests come where the call says so, and at the end."""
 
-    events: list[Event] = field(default_factory=list)
-    asked: int = 0
-    stream: PulseStream | None = None
-
-    @property
-    def finals(self) -> list[Final]:
-        return [event for event in self.events if isinstance(event, Final)]
-
-    def check(self) -> None:
-        """Each word once, in order, where it was said; each request answered once, in order."""
-        said = [word for final in self.finals for word in final.text.split()]
-        assert said == WORDS
-        for word in (w for final in self.finals for w in final.words):
-            assert abs(word.start - place(WORDS.index(word.text))) < 0.1
-        answers = [f.finalize_id for f in self.finals if f.finalize_id is not None]
-        assert answers == sorted(set(answers))
-        assert answers[-1] == self.asked
-        assert not any(isinstance(event, AudioLost) for event in self.events)
+    async def voice(self, *, speaks: bool) -> None:
+        pass
 
 
-async def call(*faults: str, server: dict[str, Any] | None = None, **options: Any) -> Call:
-    """A call in real time whose server has these faults."""
+def check(line: StreamLine) -> None:
+    """Each word once, in order, where it was said; each request answered once, in order."""
+    line.check(THREE_PHRASES)
+    places = {word.text: word.start for word in THREE_PHRASES.spoken}
+    for word in (w for final in line.finals for w in final.words):
+        assert abs(word.start - places[word.text]) < 0.1
+
+
+async def call(*faults: str, server: dict[str, Any] | None = None, **options: Any) -> StreamLine:
+    """A call whose server has these faults."""
     made = ServerOptions(recognizer="scripted", latency_final=0.12, **(server or {}))
-    result = Call()
     async with PulseServer(made, faults=faults) as local:
         given = PulseOptions(base_url=local.url, format=False, **options)
         async with PulseStream(given) as stream:
-            reading = asyncio.create_task(_read(stream, result))
-            clock = _Clock()
-            for phrase in range(PHRASES):
-                numbers = range(phrase * PHRASE, (phrase + 1) * PHRASE)
-                audio = speak(numbers, RATE, gap_seconds=GAP, lead_seconds=LEAD, tail_seconds=TAIL)
-                for at in range(0, 2 * len(audio), FRAME):
-                    stream.push(audio.tobytes()[at : at + FRAME])
-                    await clock.tick()
-                if phrase < PHRASES - 1:  # the last words come at the end
-                    result.asked = stream.request_finalize()
+            line = _Undetected(stream)
+            reading = asyncio.create_task(line.listen())
+            await play(THREE_PHRASES, line)
             await stream.close()
             async with asyncio.timeout(10):
                 await reading
-        result.stream = stream
-    return result
+    return line
 
 
 class _Clock:
@@ -96,11 +77,6 @@ class _Clock:
     async def tick(self) -> None:
         self._next += 0.02
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
-
-
-async def _read(stream: PulseStream, result: Call) -> None:
-    async for event in stream:
-        result.events.append(event)
 
 
 IN_WORD, BETWEEN, LATE = place(3) + 0.1, place(4) - GAP / 2, place(12) + 0.1
@@ -139,7 +115,7 @@ async def test_no_fault_costs_or_doubles_a_word() -> None:
         calls = await asyncio.gather(*(call(*faults) for faults in SCHEDULES.values()))
     for name, result in zip(SCHEDULES, calls, strict=True):
         try:
-            result.check()
+            check(result)
         except AssertionError as error:
             raise AssertionError(name) from error
     recovered = [name for name, c in zip(SCHEDULES, calls, strict=True) if _recovered(c)]
@@ -147,7 +123,7 @@ async def test_no_fault_costs_or_doubles_a_word() -> None:
     assert "nothing" not in recovered
 
 
-def _recovered(result: Call) -> bool:
+def _recovered(result: StreamLine) -> bool:
     return any(isinstance(event, Recovered) for event in result.events)
 
 
@@ -166,15 +142,14 @@ async def test_nor_on_a_server_of_other_habits(habits: dict[str, Any]) -> None:
     async with asyncio.timeout(60):
         calls = await asyncio.gather(*(call(*SCHEDULES[name], server=habits) for name in names))
     for result in calls:
-        result.check()
+        check(result)
 
 
 async def test_a_black_hole_is_left_and_all_of_it_said_again() -> None:
     result = await call(
         f"blackhole@audio={IN_WORD:.2f}", timeouts=Timeouts(stall=1.5, finalize=8.0)
     )
-    said = [word for final in result.finals for word in final.text.split()]
-    assert said == WORDS
+    assert result.words == THREE_PHRASES.words
 
 
 async def test_a_key_that_is_taken_back_ends_the_stream() -> None:
@@ -184,7 +159,7 @@ async def test_a_key_that_is_taken_back_ends_the_stream() -> None:
         stream.start()
         stream.push(speak(range(PHRASE)).tobytes())
         with pytest.raises(AuthenticationError):
-            await _read(stream, Call())
+            await StreamLine(stream).listen()
         await stream.wait_closed()
 
 
@@ -194,16 +169,12 @@ async def test_what_an_outage_outlasts_is_lost_to_the_packet() -> None:
         *(f"refuse=503@connection={number}" for number in range(2, 9)),
         limits=Limits(replay_seconds=1.0),
     )
-    lost = [event for event in result.events if isinstance(event, AudioLost)]
-    said = [word for final in result.finals for word in final.text.split()]
-    assert said == [word for word in WORDS if word in said]  # in order, none twice
-    gone = [
-        index
-        for index in range(len(WORDS))
-        if any(e.start < place(index) + WORD and place(index) < e.end for e in lost)
-    ]
-    assert {index for index, word in enumerate(WORDS) if word not in said} <= set(gone)
-    for before, after in itertools.pairwise(lost):
+    said = result.words
+    assert said == [word for word in THREE_PHRASES.words if word in said]  # in order, none twice
+    for word in THREE_PHRASES.spoken:
+        is_lost = any(each.start < word.end and word.start < each.end for each in result.lost)
+        assert is_lost or word.text in said
+    for before, after in itertools.pairwise(result.lost):
         assert before.end <= after.start
 
 

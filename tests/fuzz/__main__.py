@@ -11,7 +11,8 @@ from collections import Counter
 
 from hypothesis import HealthCheck, given, seed, settings
 
-from tests.fuzz.targets import Door, Target, targets
+from tests.fuzz.server import Door
+from tests.fuzz.targets import Target, targets
 
 _ROUND = {"parse": 1000, "session": 100, "streams": 100, "requests": 100}
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.fuzz.targets import Door, Request, targets
+from tests.fuzz.server import Door, Request
+from tests.fuzz.targets import targets
 
 EXAMPLES = {"parse": 200, "session": 40, "streams": 40, "requests": 40}
 

@@ -25,6 +25,7 @@ from tests.livekit.replies import Listener, Model, Speaker, Voice
 from tests.support import livekit_time  # noqa: F401 - the session's messages are sorted by time
 from tests.support.habits import Habits
 from tests.support.peer import Peer
+from tests.support.players import fail
 from tests.support.scenarios import BlackHole, Call, Change, Close, Cut, EndTurn, Mute, Outage
 
 Mode = Literal["vad", "stt", "manual"]
@@ -65,6 +66,7 @@ class Conversation:
         turn_handling: More of the framework's options.
         options: Of our STT.
         session_options: Of the `AgentSession`.
+        commit_seconds: How long a commit waits for its FINAL.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Conversation:
         turn_handling: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         session_options: Mapping[str, Any] | None = None,
+        commit_seconds: float = 5.0,
     ) -> None:
         self._call = call
         self._recognizer = recognizer
@@ -95,6 +98,7 @@ class Conversation:
         }
         self._options = options or {}
         self._session_options = session_options or {}
+        self._commit_seconds = commit_seconds
         self._tasks: list[asyncio.Task[Any]] = []
         self.outcome = Outcome(call)
 
@@ -169,7 +173,7 @@ class Conversation:
             self._session.input.set_audio_enabled(False)
             asyncio.get_running_loop().call_later(1.0, self._press)
         with suppress(asyncio.CancelledError):  # the commit of the next turn replaces it
-            await self._session.commit_user_turn(transcript_timeout=5.0)
+            await self._session.commit_user_turn(transcript_timeout=self._commit_seconds)
 
     def _press(self) -> None:
         self._session.input.set_audio_enabled(True)
@@ -177,24 +181,6 @@ class Conversation:
     def _note_error(self, event: Any) -> None:
         if not getattr(event.error, "recoverable", True):
             self.outcome.errors.append(str(event.error))
-
-
-async def fail(server: Peer, fault: Cut | Outage | BlackHole | Close) -> None:
-    """Do this to the server's open connections."""
-    match fault:
-        case Cut(statuses):
-            server.habits.refusals = list(statuses)
-        case Outage(seconds):
-            server.is_out = True
-            asyncio.get_running_loop().call_later(seconds, setattr, server, "is_out", False)
-    for link in server.open_links:
-        match fault:
-            case Cut() | Outage():
-                link.cut()
-            case BlackHole():
-                await link.black_hole()
-            case Close(code):
-                await link.socket.close(code)
 
 
 @asynccontextmanager

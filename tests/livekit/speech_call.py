@@ -14,7 +14,7 @@ from pulse_plugins.core.base.events import (
 )
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.audio_input import InputClock
-from pulse_plugins.livekit.framework import TurnMode
+from pulse_plugins.livekit.framework import HeldInterim, TurnMode
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_events import SpeechEvents
@@ -37,9 +37,14 @@ class Session:
     def __init__(self, mode: TurnMode | None, *, may_flush: bool = True) -> None:
         self.mode = mode
         self.may_flush = may_flush
+        self.interim: str | None = None  # that it holds; None: it hides what it holds
+        self.agent = 1
 
     def read(self) -> TurnMode | None:
         return self.mode
+
+    def held_interim(self) -> HeldInterim | None:
+        return None if self.interim is None else HeldInterim(self.agent, self.interim)
 
 
 class Call:
@@ -65,13 +70,14 @@ class Call:
         self.out: list[SpeechEvent] = []
         self.clock = InputClock()
         engine = PulseOptions(base_url="ws://127.0.0.1:1").changed(**options)
+        self.session = Session(mode, may_flush=may_flush)
         self.events = SpeechEvents(
             SpeechDataBuilder(engine, self.clock),
             self.clock,
             self.out.append,
             self._finalize,
             lambda: 1000.0 + self.time,
-            Session(mode, may_flush=may_flush),
+            self.session,
             Settings(engine, **(settings or {})),  # type: ignore[arg-type]
         )
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from livekit.agents import APIConnectionError, APIStatusError, APITimeoutError
 
 from pulse_plugins.core.base import errors
-from pulse_plugins.livekit.reports import api_error, fatal_error
+from pulse_plugins.core.base.errors import ConnectionLostError, from_message
+from pulse_plugins.core.base.events import Event, Reconnecting, ServerReported
+from pulse_plugins.livekit.reports import Reports, api_error, fatal_error
 
 pytestmark = pytest.mark.unit
 
@@ -67,3 +71,30 @@ def test_a_region_that_does_not_serve_the_language_is_final() -> None:
 
 def test_timeouts_are_timeouts() -> None:
     assert isinstance(api_error(errors.ConnectTimeoutError("no answer")), APITimeoutError)
+
+
+def told(*events: Event, every: float) -> tuple[int, list[tuple[Exception, bool]]]:
+    """Reports these events, one after so many seconds; the number and the errors they caused."""
+    errors: list[tuple[Exception, bool]] = []
+    reports = Reports(lambda error, recoverable: errors.append((error, recoverable)))
+    for number, event in enumerate(events):
+        reports.handle(event, 100.0 + number * every)
+    return len(errors), errors
+
+
+def test_lost_connections_are_reported_five_times_at_once_and_then_every_five_seconds() -> None:
+    lost = ConnectionLostError("gone")
+    tries = [Reconnecting(1, lost.code, 1.0, lost) for _ in range(20)]
+    count, errors = told(*tries, every=1.0)
+    assert count == 5 + 3
+    assert all(recoverable for _, recoverable in errors)
+
+
+def test_an_error_after_which_the_server_goes_on_is_logged_and_is_no_error_of_the_framework(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="livekit.plugins.pulse"):
+        count, _ = told(ServerReported(from_message("decoder timed out")), every=1.0)
+    assert count == 0
+    [record] = caplog.records
+    assert record.__dict__["reason"] == "error_timeout"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+
 import pytest
-from livekit.agents import LanguageCode
+from livekit.agents import AgentSession, LanguageCode
 from livekit.agents.types import NOT_GIVEN, APIConnectOptions
 
 from pulse_plugins.core.audio.formats import AudioFormat
@@ -148,3 +151,17 @@ def test_the_users_keywords_win_over_the_sessions() -> None:
     merged = with_keyterms(own, ["nvidia", "Cafe: Noir", " ", "Zoë"])
     assert merged.query()["keywords"] == "NVIDIA:2,Acme,Cafe Noir,Zoë"
     assert with_keyterms(own, []) is own
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (AgentSession.commit_user_turn, "transcript_timeout"),
+        (AgentSession.__init__, "session_close_transcript_timeout"),
+    ],
+)
+def test_an_interim_is_promoted_before_a_session_takes_it_by_itself(
+    method: Callable[..., object], name: str
+) -> None:
+    patience = inspect.signature(method).parameters[name].default
+    assert settings().options.timeouts.finalize <= patience - 0.1

@@ -9,50 +9,7 @@ from typing import Any
 from pipecat.frames.frames import Frame
 
 from tests.pipecat.tone_server import LOUD, SOFT, WORD, Habits, Samples, noise, quiet, tone
-
-GAP = 0.06  # seconds of silence after each word
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """The caller says the next `words` numbers.
-
-    Attributes:
-        soft: Too soft for the pipeline's VAD; the server hears it.
-        unheard: The framework mutes the caller: no reply may know these words.
-    """
-
-    words: int
-    soft: bool = False
-    unheard: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Silence on the line."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The caller's turn is over; a reply is due, for which the caller waits."""
-
-    seconds: float = 3.5
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """No audio at all comes for a while."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cough:
-    """Loud sound without a word."""
-
-    seconds: float = 0.3
+from tests.support.scenarios import GAP, Cough, EndTurn, NoAudio, Pause, Say, differences
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +19,12 @@ class Do:
     frame: Callable[[], Frame]
 
 
-Step = Say | Wait | End | Gone | Cough | Do
+Step = Say | Pause | EndTurn | NoAudio | Cough | Do
+
+
+def end(seconds: float = 3.5) -> tuple[EndTurn, Pause]:
+    """The caller's turn is over; a reply is due, for which the caller waits."""
+    return EndTurn(), Pause(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +73,7 @@ class SaidWord:
 class Plan:
     """The steps on a clock."""
 
-    chunks: list[Samples | Gone | Do]
+    chunks: list[Samples | NoAudio | Do]
     words: list[SaidWord]
     turn_ends: list[float]
 
@@ -125,29 +87,34 @@ class Plan:
 
 
 def plan(steps: tuple[Step, ...]) -> Plan:
+    """The audio of a conversation; 0.06 s of silence follow each word.
+
+    The tone server knows a word by its pitch, and its habits say who speaks which word.
+    """
     made = Plan([], [], [])
     now, number = 0.5, 0
     made.chunks.append(quiet(now))
     for step in steps:
         match step:
             case Say():
+                assert (step.gap, step.same, step.speaker) == (GAP, False, 0), "not played here"
                 level = SOFT if step.soft else LOUD
-                for _ in range(step.words):
+                for _ in range(step.count):
                     number += 1
                     made.chunks.extend((tone(number, level), quiet(GAP)))
                     made.words.append(
                         SaidWord(number, now, now + WORD, len(made.turn_ends), step.unheard)
                     )
                     now += WORD + GAP
-            case Wait() | End():
-                if isinstance(step, End):
-                    made.turn_ends.append(now - GAP)
+            case EndTurn():
+                made.turn_ends.append(now - GAP)
+            case Pause():
                 made.chunks.append(quiet(step.seconds))
                 now += step.seconds
             case Cough():
                 made.chunks.append(noise(step.seconds))
                 now += step.seconds
-            case Gone():
+            case NoAudio():
                 made.chunks.append(step)
                 now += step.seconds
             case Do():
@@ -173,16 +140,5 @@ class Outcome:
         """What is wrong, in words; empty where every word is there once and in its turn."""
         if self.requests == self.turns:
             return []
-        said = [word for turn in self.turns for word in turn]
-        heard = [word for request in self.requests for word in request]
-        kinds = []
-        if lost := [word for word in said if word not in heard]:
-            kinds.append(f"lost: {' '.join(lost)}")
-        if extra := [word for word in heard if word not in said]:
-            kinds.append(f"not said: {' '.join(extra)}")
-        if doubled := sorted({word for word in heard if heard.count(word) > said.count(word)}):
-            kinds.append(f"doubled: {' '.join(doubled)}")
-        if not kinds:
-            kinds.append("split" if heard == said else "order")
-        shape = " | ".join(" ".join(request) for request in self.requests)
-        return [*kinds, f"requests: {shape}"]
+        requests = [" ".join(words) for words in self.requests]
+        return [*differences(self.turns, requests), f"requests: {' | '.join(requests)}"]

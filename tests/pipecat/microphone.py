@@ -6,9 +6,9 @@ import asyncio
 
 import numpy as np
 
-from tests.pipecat.conversation import GAP
 from tests.pipecat.rig import Call
 from tests.pipecat.tone_server import RATE, Samples, quiet, tone
+from tests.support.scenarios import GAP
 
 FRAME = 0.02  # seconds
 

@@ -14,9 +14,10 @@ from random import Random
 from loguru import logger
 
 from tests.pipecat.context_table import faults
-from tests.pipecat.conversation import Conversation, Cough, End, Say, Step, Wait
+from tests.pipecat.conversation import Conversation, Step, end
 from tests.pipecat.conversations import ALL_LATENCIES, STARTS, STOPS
 from tests.pipecat.tone_server import Habits
+from tests.support.scenarios import Cough, Pause, Say
 
 _WORDS = (1, 2, 4, 7, 11, 15)
 _PAUSES = (0.1, 0.2, 0.3, 0.45, 0.7, 1.2, 1.9)  # seconds
@@ -39,7 +40,7 @@ def conversation(seed: int) -> Conversation:
         steps += _turn(random, longest, may_be_soft=may_be_soft)
     if start.startswith("wake"):
         at, first = next((at, each) for at, each in enumerate(steps) if isinstance(each, Say))
-        steps.insert(at, replace(first, words=3))
+        steps.insert(at, replace(first, count=3))
     return Conversation(
         f"seed {seed}",
         tuple(steps),
@@ -60,8 +61,8 @@ def muted(seed: int) -> Conversation:
     after = random.choice((0.021, 0.04) if goes_on else (0.021, 0.05, 0.1, 0.2, 0.4, 0.7))
     steps: list[Step] = [Say(words, unheard=True)]
     if not goes_on:
-        steps.append(Wait(random.choice((0.9, 1.3))))
-    steps += [Say(random.choice((2, 5, 12))), End(5.0), Say(3), End(5.0)]
+        steps.append(Pause(random.choice((0.9, 1.3))))
+    steps += [Say(random.choice((2, 5, 12))), *end(5.0), Say(3), *end(5.0)]
     return Conversation(
         f"muted, seed {seed}",
         tuple(steps),
@@ -85,14 +86,14 @@ def _settings(random: Random, start: str) -> dict[str, bool]:
 def _turn(random: Random, longest: float, *, may_be_soft: bool) -> list[Step]:
     steps: list[Step] = []
     if random.random() < 0.15:
-        steps += [Cough(random.choice((0.1, 0.25, 0.4))), Wait(random.choice((1.0, 1.6)))]
+        steps += [Cough(random.choice((0.1, 0.25, 0.4))), Pause(random.choice((1.0, 1.6)))]
     soft = may_be_soft and random.random() < 0.15
     for part in range(random.randint(1, 3)):
         if part:
             most = min(longest, 0.2) if soft else longest
-            steps.append(Wait(random.choice([each for each in _PAUSES if each <= most])))
+            steps.append(Pause(random.choice([each for each in _PAUSES if each <= most])))
         steps.append(Say(random.choice(_WORDS), soft=soft))
-    steps.append(End(random.choice((4.5, 5.5))))
+    steps += end(random.choice((4.5, 5.5)))
     return steps
 
 

@@ -67,8 +67,9 @@ from pipecat.turns.user_stop import (
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-from tests.pipecat.conversation import Conversation, Do, Gone, Outcome, Plan, plan
+from tests.pipecat.conversation import Conversation, Do, Outcome, Plan, plan
 from tests.pipecat.tone_server import RATE
+from tests.support.scenarios import NoAudio
 
 FRAME = 0.04  # seconds of audio in a frame
 _VAD_HEARS = 4000  # of 32767: a soft caller is below
@@ -300,7 +301,7 @@ async def _speak(worker: PipelineWorker, planned: Plan, clock: Clock) -> None:
     rest = np.empty(0, np.int16)
     at = 0.0
     for chunk in planned.chunks:
-        if isinstance(chunk, Gone):
+        if isinstance(chunk, NoAudio):
             at += chunk.seconds
             continue
         if isinstance(chunk, Do):

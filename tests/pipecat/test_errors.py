@@ -1,39 +1,49 @@
-"""Which errors are reported; times are literal seconds."""
+"""The categories of Pipecat for the errors of the engine."""
 
 from __future__ import annotations
 
-from pulse_plugins.pipecat.errors import ErrorThrottle
+import pytest
+from pipecat.utils.errors import ErrorCategory
+
+from pulse_plugins.core.base.errors import (
+    AccessDeniedError,
+    AuthenticationError,
+    CertificateError,
+    ConfigurationError,
+    ConnectTimeoutError,
+    InternalError,
+    PaymentRequiredError,
+    PulseError,
+    RateLimitError,
+    RegionError,
+    ServerError,
+)
+from pulse_plugins.pipecat.errors import category, passing_category
 
 
-def test_trouble_is_told_once_however_often_a_handshake_succeeds() -> None:
-    throttle = ErrorThrottle()
-    assert throttle.is_news(0.0)
-    for second in range(1, 20):
-        throttle.connected(float(second))
-        throttle.disconnected(second + 0.5)
-        assert not throttle.is_news(second + 0.5)
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        (AuthenticationError, ErrorCategory.AUTHENTICATION),
+        (AccessDeniedError, ErrorCategory.AUTHORIZATION),
+        (PaymentRequiredError, ErrorCategory.QUOTA),
+        (RegionError, ErrorCategory.INVALID_REQUEST),
+        (ConfigurationError, ErrorCategory.INVALID_REQUEST),
+        (RateLimitError, ErrorCategory.RATE_LIMIT),
+        (ServerError, ErrorCategory.SERVER),
+        (ConnectTimeoutError, ErrorCategory.CONNECTIVITY),
+        (CertificateError, ErrorCategory.UNKNOWN),
+        (InternalError, ErrorCategory.UNKNOWN),
+    ],
+)
+def test_each_error_has_the_category_that_applications_look_for(
+    kind: type[PulseError], wanted: ErrorCategory
+) -> None:
+    assert category(kind("x")) is wanted
 
 
-def test_words_end_the_trouble() -> None:
-    throttle = ErrorThrottle()
-    assert throttle.is_news(0.0)
-    throttle.connected(1.0)
-    throttle.heard_words()
-    throttle.disconnected(1.5)
-    assert throttle.is_news(1.5)
-
-
-def test_a_connection_that_lived_ends_the_trouble() -> None:
-    throttle = ErrorThrottle()
-    assert throttle.is_news(0.0)
-    throttle.connected(1.0)
-    throttle.disconnected(6.0)
-    assert throttle.is_news(6.0)
-
-
-def test_trouble_with_a_connection_that_is_still_open_is_judged_by_its_life_too() -> None:
-    throttle = ErrorThrottle()
-    assert throttle.is_news(0.0)
-    throttle.connected(1.0)
-    assert not throttle.is_news(5.9)
-    assert throttle.is_news(6.0)
+@pytest.mark.parametrize("kind", [AuthenticationError, PaymentRequiredError, ServerError])
+def test_an_error_after_which_the_service_goes_on_has_no_permanent_category(
+    kind: type[PulseError],
+) -> None:
+    assert not passing_category(kind("x")).is_permanent

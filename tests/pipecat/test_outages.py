@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
+from pipecat.frames.frames import STTMetadataFrame
 from pipecat.utils.errors import ErrorCategory
 
 from pulse_plugins.core.base.events import AudioLost, Final, Interim, Recovered
@@ -164,6 +166,34 @@ async def test_a_server_that_accepts_and_hangs_up_is_told_once_until_words_came_
             assert [e.category for e in call.errors] == [ErrorCategory.CONNECTIVITY] * 2
 
 
+async def test_interims_alone_do_not_end_the_trouble() -> None:
+    async with peer(window=None) as server:
+        service = PulseSTTService(base_url=server.url)
+        handlers = Handlers(service, (*EVENTS, "on_turn_started"))
+
+        tasks: list[asyncio.Task[None]] = []
+
+        async def leave(link: PeerLink) -> None:
+            await link.say(transcript="hello", is_final=False)
+            await asyncio.sleep(0.05)  # of virtual time, in which the interim arrives
+            link.cut()
+
+        def say_a_word_and_hang_up(link: PeerLink, _: str) -> bool:
+            tasks.append(asyncio.create_task(leave(link)))
+            return True
+
+        async with calling(service) as call:
+            server.fault = say_a_word_and_hang_up
+            await call.turn(4, 2)
+            await handlers.until("on_connected", 4)
+            server.fault = lambda link, what: False
+            await call.until_completed(1)
+            assert handlers.count("on_connection_error") == 1
+            assert handlers.count("on_turn_started") >= 1
+            await call.hang_up()
+            assert words(4, 2) in call.text
+
+
 async def test_words_before_and_after_an_outage_are_one_transcript() -> None:
     async with peer(window=None, max_words=2) as server:
         service = PulseSTTService(base_url=server.url)
@@ -178,6 +208,56 @@ async def test_words_before_and_after_an_outage_are_one_transcript() -> None:
             await call.stop_speaking()
             await call.until(lambda: call.finals)
             assert call.finals == [(words(0, 5), True)]
+
+
+@pytest.mark.parametrize(
+    ("given", "published"), [(1.0, [1.0, 5.0, 1.0]), (8.0, [8.0, 8.0, 8.0]), (0.0, [0.0, 0.0, 0.0])]
+)
+async def test_the_published_latency_is_longer_while_an_outage_delays_the_words(
+    given: float, published: list[float]
+) -> None:
+    async with peer() as server:
+        service = PulseSTTService(base_url=server.url, ttfs_p99_latency=given)
+        async with calling(service) as call:
+            await call.turn(0, 2)
+            await call.until_completed(1)
+            server.habits.refusals = [503] * 2
+            server.links[0].cut()
+            await call.turn(2, 2)
+            await call.until_completed(2)
+            frames = [each for each in call.frames if isinstance(each, STTMetadataFrame)]
+            assert [each.ttfs_p99_latency for each in frames] == published
+
+
+async def test_the_published_latency_is_normal_again_when_a_stream_has_failed() -> None:
+    async with peer() as server:
+        options = PulseOptions(base_url=server.url, retry=RetryPolicy(max_attempts=2))
+        service = PulseSTTService(options=options, ttfs_p99_latency=1.0)
+        async with calling(service) as call:
+            await call.turn(0, 2)
+            await call.until_completed(1)
+            server.habits.refusals = [503] * 9
+            server.links[0].cut()
+            await call.turn(2, 2)
+            await call.until(lambda: not service.is_usable)
+            await call.until_came(STTMetadataFrame, 3)
+            frames = [each for each in call.frames if isinstance(each, STTMetadataFrame)]
+            assert [each.ttfs_p99_latency for each in frames] == [1.0, 5.0, 1.0]
+
+
+async def test_turns_of_the_server_have_no_latency_to_publish() -> None:
+    async with peer() as server:
+        service = PulseSTTService(base_url=server.url, turn_detection="server")
+        handlers = Handlers(service, EVENTS)
+        async with calling(service) as call:
+            await call.say(0, 2)
+            await call.until(lambda: server.links)
+            server.links[0].cut()
+            await call.say(2, 2)
+            await handlers.until("on_recovered")
+            await call.hang_up()
+            frames = [each for each in call.frames if isinstance(each, STTMetadataFrame)]
+            assert [each.ttfs_p99_latency for each in frames] == [0.0]
 
 
 async def test_audio_that_no_server_will_hear_is_told() -> None:

@@ -28,10 +28,11 @@ from pipecat.transcriptions.language import Language
 
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
 from tests.pipecat.context_table import hold
-from tests.pipecat.conversation import GAP, Conversation, Do, End, Say, Wait
+from tests.pipecat.conversation import Conversation, Do, end
 from tests.pipecat.microphone import said, speak
 from tests.pipecat.rig import Handlers, calling
 from tests.pipecat.tone_server import Habits, quiet, tone_server
+from tests.support.scenarios import GAP, Pause, Say
 
 
 @pytest.mark.parametrize("start", ["final", "3 final words", "transcription"])
@@ -39,7 +40,7 @@ async def test_no_transcript_is_lost_to_the_interruption_that_it_causes(start: s
     """pipecat #5683: frames queued behind the one that starts the turn were deleted."""
     conversation = Conversation(
         "two speakers",
-        (Say(6), End(2.0), Say(14), End()),
+        (Say(6), *end(2.0), Say(14), *end()),
         Habits(speakers={number: number // 4 % 2 for number in range(30)}),
         {"diarize": True},
         start=start,
@@ -57,7 +58,7 @@ async def test_words_of_a_muted_greeting_stay_out_of_the_first_turn(
     """pipecat #4383: muted words came out glued to the first words after the greeting."""
     conversation = Conversation(
         "muted",
-        (Say(4, unheard=True), Wait(1.2), Say(5), End(), Say(3), End()),
+        (Say(4, unheard=True), Pause(1.2), Say(5), *end(), Say(3), *end()),
         Habits(timed=timed),
         mute="first speech",
         greeting=0.5 + 4 * 0.3 - GAP + before,
@@ -76,7 +77,7 @@ async def test_a_segment_that_was_cut_before_a_mute_does_not_come_after_it(laten
             Say(2, unheard=True),
             Do(BotStoppedSpeakingFrame),
             Say(5),
-            End(),
+            *end(),
         ),
         Habits(latency=latency, max_words=4),
         mute="always",
@@ -89,7 +90,7 @@ async def test_speech_that_begins_muted_and_goes_on_is_answered(latency: float) 
     """pipecat #5425: the swallowed start of a server's turn left the speech without a reply."""
     conversation = Conversation(
         "muted",
-        (Say(4, unheard=True), Say(6), End(), Say(3), End()),
+        (Say(4, unheard=True), Say(6), *end(), Say(3), *end()),
         Habits(latency=latency),
         server_turns=True,
         mute="first speech",

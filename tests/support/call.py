@@ -148,7 +148,22 @@ class Call:
         self.session.disconnected(link, error, self.now)
         self.settle()
 
+    def reconnect(self, seconds: float = 0.0) -> Hearing:
+        """The newest connection is lost, the next one is made at once, and time passes."""
+        self.drop()
+        self.pass_time(0.0)
+        server = self.connect()
+        self.pass_time(seconds)
+        return server
+
     # The server.
+
+    def turn(self, *numbers: int) -> int:
+        """Words, a request for them and the server's answer; returns the request's id."""
+        self.say(*numbers)
+        request = self.finalize()
+        self.hear(self.server.answer())
+        return request
 
     def hear(self, message: str | bytes | dict[str, object]) -> None:
         """The newest connection's server says this."""

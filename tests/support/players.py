@@ -32,6 +32,7 @@ from tests.support.scenarios import (
     Outage,
     Spoken,
     Voice,
+    differences,
 )
 
 
@@ -78,12 +79,11 @@ async def play(
     """
     loop = asyncio.get_running_loop()
     timeline, began = call.timeline(rate), loop.time()
-    outages: list[asyncio.TimerHandle] = []
     for due, cue in timeline.cues(start_seconds, stop_seconds):
         await asyncio.sleep(max(0.0, began + due - loop.time()))
         if isinstance(cue, Cut | Outage | BlackHole | Close):
             if server is not None:
-                await _fail(server, cue, outages)
+                await fail(server, cue)
         else:
             await _tell(line, cue)
     await asyncio.sleep(max(0.0, began + timeline.seconds - loop.time()))
@@ -105,17 +105,16 @@ async def _tell(line: Line, cue: Cue) -> None:
             await line.mute(on=on)
 
 
-async def _fail(server: Peer, cue: Cue, outages: list[asyncio.TimerHandle]) -> None:
+async def fail(server: Peer, fault: Cut | Outage | BlackHole | Close) -> None:
     """Do this to every connection that is open."""
-    match cue:
+    match fault:
         case Cut(statuses):
             server.habits.refusals = list(statuses)
         case Outage(seconds):
             server.is_out = True
-            loop = asyncio.get_running_loop()
-            outages.append(loop.call_later(seconds, setattr, server, "is_out", False))
+            asyncio.get_running_loop().call_later(seconds, setattr, server, "is_out", False)
     for link in server.open_links:
-        match cue:
+        match fault:
             case Cut() | Outage():
                 link.cut()
             case BlackHole():
@@ -178,6 +177,13 @@ class StreamLine(Line):
     @property
     def lost(self) -> list[AudioLost]:
         return [event for event in self.events if isinstance(event, AudioLost)]
+
+    def check(self, call: Call) -> None:
+        """Each word came once and in order, and each request was answered once, in order."""
+        assert differences([call.words], [" ".join(self.words)]) == []
+        assert self.lost == []
+        assert self.answered == sorted(set(self.answered))
+        assert not self.asked or self.answered[-1] == self.asked[-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Say:
         same: All of them are one word ("no, no, no").
         soft: A caller far from the microphone: 20 dB quieter.
         speaker: Who says them.
+        unheard: The framework does not hear the caller meanwhile: these words must not come.
     """
 
     count: int
@@ -44,6 +45,7 @@ class Say:
     same: bool = False
     soft: bool = False
     speaker: int = 0
+    unheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +286,7 @@ class Timeline:
                     start,
                     self.seconds,
                     heard + WORD_SECONDS,
-                    not self._is_muted,
+                    not (self._is_muted or step.unheard),
                     step.speaker,
                 )
             )
@@ -354,9 +356,10 @@ def differences(wanted: Sequence[Sequence[str]], heard: Sequence[str]) -> list[s
     """
     turns = [[word.strip(".,").lower() for word in text.split()] for text in heard]
     turns = [turn for turn in turns if turn]
-    if turns == [list(turn) for turn in wanted]:
+    meant = [[word.lower() for word in turn] for turn in wanted]
+    if turns == meant:
         return []
-    flat, said = [w for turn in turns for w in turn], [w for turn in wanted for w in turn]
+    flat, said = [w for turn in turns for w in turn], [w for turn in meant for w in turn]
     found = [f"lost {word}" for word in dict.fromkeys(said) if flat.count(word) < said.count(word)]
     found += [
         f"extra {word}" for word in dict.fromkeys(flat) if flat.count(word) > said.count(word)

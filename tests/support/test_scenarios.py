@@ -99,6 +99,11 @@ def test_what_is_said_while_muted_is_not_wanted() -> None:
     assert call.turns == [[spell(0)], [spell(2)]]
 
 
+def test_what_the_framework_does_not_hear_is_not_wanted() -> None:
+    call = Call("", (Say(1, unheard=True), Say(1), EndTurn(), Say(1)))
+    assert call.turns == [[spell(1)], [spell(2)]]
+
+
 @pytest.mark.parametrize(
     ("heard", "found"),
     [

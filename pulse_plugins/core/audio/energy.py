@@ -68,11 +68,12 @@ class Energy:
 
     def certain(self, start: float, end: float) -> float:
         """Seconds of speech between two stream_times that no working server misses."""
-        return self._seconds_above(self._certain_level(), start, end)
+        return _seconds_above(self._certain_level(), self._frames(start, end)[1])
 
     def possible(self, start: float, end: float) -> float:
         """Seconds between two stream_times that may be speech."""
-        return self._seconds_above(self._possible_level(start, end), start, end)
+        levels = self._frames(start, end)[1]
+        return _seconds_above(self._possible_level(levels), levels)
 
     def certain_from(self, start: float, end: float) -> float | None:
         """The stream_time at which certain speech begins between these two, or None."""
@@ -93,17 +94,18 @@ class Energy:
         # Before any words of this caller, their loudness and that of the noise are not known.
         level = INAUDIBLE
         if self._words is not None:
-            level = self._possible_level(time - LONGEST_WORD, time)
+            level = self._possible_level(levels)
         levels = [*levels, self._begun_frame(time)]  # a word that begins this very moment counts
-        began = len(levels)
-        for number in range(len(levels) - 1, -1, -1):
-            if (began - number) * FRAME > WITHIN_WORD:
+        began = 0  # frames before the time
+        for frames, loudness in enumerate(reversed(levels), 1):
+            if loudness > level:
+                began = frames
+            elif (frames - began) * FRAME >= WITHIN_WORD:
                 break
-            if levels[number] > level:
-                began = number
-        if began == len(levels):
+        if not began:
             return time
-        return min(time, max(0.0, time - LONGEST_WORD, (first + began - 1) * FRAME))
+        start = (first + len(levels) - began - 1) * FRAME
+        return min(time, max(0.0, time - LONGEST_WORD, start))
 
     def word_end(self, time: float) -> float:
         """Where the possible speech that is under way at this stream_time ends; at most a word.
@@ -113,7 +115,7 @@ class Energy:
         """
         frame = int(time / FRAME + 1e-6)  # less than a sample is rounding
         first, levels = self._frames(frame * FRAME, time + LONGEST_WORD)
-        level = self._possible_level(time, time + LONGEST_WORD)
+        level = self._possible_level(levels)
         offset = self._buffer.offset(time)
         is_heard = self._loudness(offset - self._frame_bytes, offset) > level
         end = time
@@ -126,8 +128,7 @@ class Energy:
     def _certain_level(self) -> float:
         return USUAL_SPEECH if self._words is None else max(INAUDIBLE, LIKE_WORDS * self._words)
 
-    def _possible_level(self, start: float, end: float) -> float:
-        levels = self._frames(start, end)[1]
+    def _possible_level(self, levels: list[float]) -> float:
         if levels:
             self._noise = min(self._noise, _quantile(levels, _NOISE_SHARE))
         above_noise = min(max(INAUDIBLE, ABOVE_NOISE * self._noise), USUAL_SPEECH)
@@ -145,9 +146,6 @@ class Energy:
             return 0.0
         loudness = frame_loudness(audio, self._encoding, len(audio))
         return max(loudness.tolist(), default=0.0)
-
-    def _seconds_above(self, level: float, start: float, end: float) -> float:
-        return sum(map(level.__lt__, self._frames(start, end)[1])) * FRAME
 
     def _frames(self, start: float, end: float) -> tuple[int, list[float]]:
         """The number of the first frame between two stream_times, and the loudness of each.
@@ -171,6 +169,10 @@ class Energy:
         begin, end = (number * self._frame_bytes for number in (max(next_frame, self._first), last))
         audio = self._buffer.read(begin, end)
         self._known = held + frame_loudness(audio, self._encoding, self._frame_bytes).tolist()
+
+
+def _seconds_above(level: float, levels: list[float]) -> float:
+    return sum(map(level.__lt__, levels)) * FRAME
 
 
 def _quantile(levels: list[float], share: float) -> float:

@@ -136,6 +136,7 @@ class Driver:
         if self.loop is None or self.loop.is_closed():
             self.session.abort()
             packet_length.ended(self.packetizer)
+            self.dispatcher.hooks.ended()
             return
         self.loop.call_soon_threadsafe(self.abort)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -65,6 +66,7 @@ def proxy_for(url: str, option: str | None) -> str | None:
     return f"http://{found}" if found and "://" not in found else found
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host, as it stands in a URL, is the caller's own machine."""
     if host == "localhost" or host.endswith(".localhost"):

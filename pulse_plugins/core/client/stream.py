@@ -26,6 +26,49 @@ _CLOSED = State.CLOSED  # a member of an enum is slow to look up
 _OVER = "the stream has ended: open another one"
 
 
+class _Observed:
+    """What observers read of a stream: the parts of a `PulseStream`, but not the object itself.
+
+    An observer that kept the `PulseStream` would keep a stream that the user has dropped from being
+    collected.
+
+    Args:
+        name: As for `PulseStream`.
+        session: Knows the options, the error and what was sent.
+        packetizer: Knows how much audio was pushed.
+        dispatcher: Counts the events.
+    """
+
+    def __init__(
+        self, name: str, session: Session, packetizer: Packetizer, dispatcher: Dispatcher
+    ) -> None:
+        self.name = name
+        self._session = session
+        self._packetizer = packetizer
+        self._dispatcher = dispatcher
+
+    @property
+    def options(self) -> PulseOptions:
+        """The options in force."""
+        return self._session.options
+
+    @property
+    def error(self) -> PulseError | None:
+        """Why the stream failed for good, or None."""
+        return self._session.error
+
+    @property
+    def metrics(self) -> StreamMetrics:
+        """What the stream has done so far."""
+        outgoing, seconds = self._session.outgoing, self._session.buffer.seconds
+        return self._dispatcher.tally.snapshot(
+            self._packetizer.stream_time,
+            seconds(outgoing.sent_bytes),
+            seconds(outgoing.replayed_bytes),
+            seconds(outgoing.silence_bytes),
+        )
+
+
 class PulseStream:
     """A stream of live speech recognition. A lost connection is replaced without losing audio.
 
@@ -55,6 +98,7 @@ class PulseStream:
         self._packetizer = Packetizer(source, target, length)
         self._dispatcher = Dispatcher(self.name)
         self._driver = Driver(session, self._packetizer, self._dispatcher, self.name)
+        self._observed = _Observed(self.name, session, self._packetizer, self._dispatcher)
         self._input_over = False
         finalize(self, self._driver.abort_from_anywhere).atexit = False
 
@@ -63,7 +107,7 @@ class PulseStream:
     def start(self) -> None:
         """Begin to connect in the background. Needs a running loop; a second call does nothing."""
         if self._session.state is State.IDLE:
-            self._dispatcher.hooks.gather(self)
+            self._dispatcher.hooks.gather(self._observed)
             self._driver.start()
 
     def push(self, data: bytes | bytearray | memoryview) -> None:
@@ -139,7 +183,7 @@ class PulseStream:
 
     def abort(self) -> None:
         """End at once, without the last words."""
-        if not self._input_over and not self.closed and self._driver.loop is not None:
+        if not self.input_over:
             self._driver.flush()  # so that this audio is counted
         self._input_over = True
         self._driver.abort()
@@ -233,6 +277,11 @@ class PulseStream:
         return self._session.state is State.OPEN
 
     @property
+    def in_outage(self) -> bool:
+        """Whether an outage has begun and audio that was held meanwhile is not sent yet."""
+        return self._session.in_outage
+
+    @property
     def stream_time(self) -> float:
         """Seconds of audio pushed so far."""
         return self._packetizer.stream_time
@@ -262,11 +311,4 @@ class PulseStream:
     @property
     def metrics(self) -> StreamMetrics:
         """What the stream has done so far."""
-        outgoing = self._session.outgoing
-        seconds = self._session.buffer.seconds
-        return self._dispatcher.tally.snapshot(
-            self.stream_time,
-            seconds(outgoing.sent_bytes),
-            seconds(outgoing.replayed_bytes),
-            seconds(outgoing.silence_bytes),
-        )
+        return self._observed.metrics

@@ -26,6 +26,10 @@ class RetryPolicy:
         ConfigurationError: A delay is not a number or negative, or `max_attempts` is below 1.
     """
 
+    # The vendor advises delays from 0.5 s or 1 s on, which double (docs/protocol.md, section 5).
+    # They are shorter here because a caller is on the line. The token bucket of
+    # `session/reconnect`, one handshake a second, protects the service. Shorter than that: the
+    # bucket decides. Longer: the words of a caller wait for longer after a fault.
     base: float = 0.25
     cap: float = 1.0
     max_attempts: int | None = None

@@ -22,7 +22,12 @@ class Limits:
         ConfigurationError: A bound is not a number, or is out of range.
     """
 
+    # The same as `Timeouts.max_outage`: after a longer outage the stream has failed. Less: an
+    # outage that the stream survives loses audio. More: memory for audio that no connection will
+    # get.
     replay_seconds: float = 60.0
+    # Chosen, not measured. Less: a file whose connection is lost waits sooner for the next one.
+    # More: memory, and the words of a file are announced as sent long before the service has them.
     backlog_seconds: float = 10.0
 
     def __post_init__(self) -> None:
@@ -53,11 +58,24 @@ class Timeouts:
         ConfigurationError: A time is not a number, or not positive.
     """
 
+    # LiveKit Agents and most HTTP clients wait for 10 s; a handshake takes up to 0.8 s
+    # (docs/protocol.md, section 5, item 6). Less: a slow network never connects. More: a server
+    # that does not answer is left later.
     connect: float = 10.0
-    finalize: float = 2.0
+    # More than the service's 99th percentile of 1.6 s (section 9, item 6), so that interims replace
+    # few answers that are only late. Less than the 2.0 s after which a LiveKit session takes the
+    # newest interim by itself: if both are due at once, the session has the words twice.
+    finalize: float = 1.8
+    # A client of the vendor takes 5 s without `is_last` for the end (section 10, N6).
     close: float = 5.0
+    # About twice the 99th percentile of the service's finals. Less: slow answers cost a connection.
+    # More: a caller is unheard for longer when a server goes silent.
     stall: float = 3.0
+    # Chosen, not measured: callers seldom wait for longer. Less: a restart of a server ends calls.
+    # More: a call that nobody can help goes on, and its audio falls out of the replay buffer.
     max_outage: float = 60.0
+    # LiveKit's plugin sends a keepalive every 5 s (section 9, item 11). Less: more messages. More:
+    # the service may close the connection, whose limit is not documented.
     keepalive: float = 5.0
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -37,10 +38,13 @@ def base_urls(given: Any, region: str | None) -> str | tuple[str, ...]:
     if not urls:
         raise ConfigurationError("base_url is empty: name at least one")
     for url in urls:
+        if not isinstance(url, str):
+            raise ConfigurationError(f"base_url takes a str or several, not {type(url).__name__}")
         _check_url(url)
     return urls if several else urls[0]
 
 
+@lru_cache(maxsize=256)
 def is_cloud(url: str) -> bool:
     """Whether the URL's host belongs to the cloud service."""
     # Name resolution maps letters of other widths, and accepts a dot at the end.
@@ -89,9 +93,8 @@ def _region_url(given: Any, region: str) -> str:
     return url
 
 
-def _check_url(url: object) -> None:
-    if not isinstance(url, str):
-        raise ConfigurationError(f"base_url takes a str or several, not {type(url).__name__}")
+@lru_cache(maxsize=256)  # the options of a call are made several times, with the same URL
+def _check_url(url: str) -> None:
     if not url.isprintable() or " " in url:
         raise ConfigurationError(_FORM)  # urlsplit removes line breaks silently
     try:

@@ -40,14 +40,11 @@ def check_types(options: Any, *, endless: bool = False) -> None:
     Raises:
         ConfigurationError: A value has another type, is not a number, or cannot be encoded.
     """
-    names, values_of = _plain_fields(type(options))  # type: ignore[arg-type]
-    for (field, kinds, exact), value in zip(names, values_of(options), strict=True):
-        kind = type(value)
-        if kind not in exact and not any(_is(value, name) for name in kinds):
-            wanted = " or ".join(_PLAIN[name][0] for name in kinds)
-            raise ConfigurationError(f"{field} takes {wanted}, not {kind.__name__}")
-        if value is None or kind is bool:
-            continue
+    kind: Any = type(options)
+    names, values_of = _plain_fields(kind)
+    values = values_of(options)
+    for place in _checked_values(kind, tuple(map(type, values))):
+        field, value = names[place][0], values[place]
         if isinstance(value, float) and (isnan(value) or not (endless or isfinite(value))):
             raise ConfigurationError(f"{field}={value!r} is not a usable number")
         if isinstance(value, str) and not is_encodable(value):
@@ -55,29 +52,45 @@ def check_types(options: Any, *, endless: bool = False) -> None:
 
 
 @lru_cache
+def _checked_values(kind: Any, given: tuple[type[Any], ...]) -> tuple[int, ...]:
+    """Check the types of values, which are the same for nearly all objects of a class.
+
+    Args:
+        kind: The dataclass.
+        given: The types of the values of its plain fields, in the order of `_plain_fields`.
+
+    Returns:
+        The places of the values that have to be checked too: of `float` and `str`.
+
+    Raises:
+        ConfigurationError: A value has another type than its field.
+    """
+    for (field, kinds), type_ in zip(_plain_fields(kind)[0], given, strict=True):
+        if not any(_is_a(type_, name) for name in kinds):
+            wanted = " or ".join(_PLAIN[name][0] for name in kinds)
+            raise ConfigurationError(f"{field} takes {wanted}, not {type_.__name__}")
+    return tuple(place for place, type_ in enumerate(given) if issubclass(type_, (float, str)))
+
+
+@lru_cache
 def _plain_fields(
-    kind: type[Any],
-) -> tuple[list[tuple[str, list[str], frozenset[type]]], Callable[[Any], tuple[Any, ...]]]:
+    kind: Any,
+) -> tuple[list[tuple[str, list[str]]], Callable[[Any], tuple[Any, ...]]]:
     """The fields of a dataclass whose annotations consist of plain types.
 
     Returns:
-        Of each field its name, the names of its types, and the types that nearly all values have;
-        and a function that reads the values of all these fields.
+        Of each field its name and the names of its types; and a function that reads the values of
+        all these fields.
     """
-    exact = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
     found = [(each.name, str(each.type).split(" | ")) for each in fields(kind)]
-    plain = [
-        (name, names, frozenset(exact[each] for each in names))
-        for name, names in found
-        if all(each in _PLAIN for each in names)
-    ]
-    return plain, attrgetter(*(name for name, _, _ in plain))
+    plain = [(name, names) for name, names in found if all(each in _PLAIN for each in names)]
+    return plain, attrgetter(*(name for name, _ in plain))
 
 
-def _is(value: object, name: str) -> bool:
-    if value is None or isinstance(value, bool):
-        return name == ("None" if value is None else "bool")
-    return isinstance(value, _PLAIN[name][1])
+def _is_a(type_: type[Any], name: str) -> bool:
+    if type_ is bool:  # which is an int to Python
+        return name == "bool"
+    return issubclass(type_, _PLAIN[name][1])
 
 
 def check_headers(headers: Mapping[str, str], *, several_owners: bool = False) -> None:

@@ -19,9 +19,14 @@ _log = logging.getLogger("pulse_plugins.observers")
 
 
 class ObservedStream(Protocol):
-    """What an observer can read of a stream, from any thread."""
+    """What an observer can read of a stream, from any thread.
 
-    name: str
+    An observer may keep this object: it does not keep the stream itself from being collected.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of the stream."""
 
     @property
     def options(self) -> PulseOptions:
@@ -37,7 +42,7 @@ class ObservedStream(Protocol):
 
 
 class Observer(Protocol):
-    """Follows one stream. It is called in the event loop of the stream, so it must not block."""
+    """Follows one stream. The event loop of the stream calls it, so it must not block."""
 
     def happened(self, event: Event) -> None:
         """The stream has delivered an event."""
@@ -46,7 +51,11 @@ class Observer(Protocol):
         """A finalize was requested."""
 
     def ended(self) -> None:
-        """The stream has ended; all its events were delivered."""
+        """The stream has ended, and no call follows.
+
+        All events were delivered before, unless the event loop of the stream was closed first.
+        This method is then called by the thread that discards the stream.
+        """
 
 
 ObserverFactory = Callable[[ObservedStream], Observer]

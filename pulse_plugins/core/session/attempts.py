@@ -1,7 +1,7 @@
 """When and where a stream tries to connect, and whether it may try again.
 
-`RetryBudget` says when, `EndpointHealth` says where. The end of the input changes both the delay
-before the next attempt and the time that its handshake may take.
+`RetryBudget` gives the time of the next attempt, and `EndpointHealth` gives its base URL. The end
+of the input shortens the delay before an attempt and the time that its handshake may take.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Attempts:
         in_force: The options.
         closing: The end of the stream.
         random: For the jitter of delays.
-        health: What is known of the base URLs.
+        health: Which base URLs failed lately.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class Attempts:
         self._refused_regions: set[str] = set()  # base URLs that do not serve the language
         self._last_url: str | None = None  # of the connection that ended last
 
-    # What is tried.
+    # The next attempt.
 
     def wait(self, now: float) -> float:
-        """Seconds until a handshake is allowed; 0 allows one."""
+        """Seconds until a handshake is allowed; 0: one is allowed now, and is counted."""
         return self._budget.wait_for_token(now)
 
     def connection(self, options: PulseOptions, now: float) -> Connection:
@@ -54,11 +54,11 @@ class Attempts:
         """When to give up a handshake that is under way now; None: the driver's limit is enough."""
         return self._closing.handshake_ends_at(now) if self._closing.began else None
 
-    # What came of it.
+    # The results of attempts.
 
     @property
     def number(self) -> int:
-        """Of the present attempt since the last progress, from 1 on."""
+        """The number of the present attempt, counted from 1 since the last progress."""
         return self._budget.failures + 1
 
     def is_fail_over(self, connection: Connection) -> bool:
@@ -77,16 +77,16 @@ class Attempts:
             self._health.failed(connection.url, account, now, retry_after=error.retry_after)
 
     def ended(self, connection: Connection, *, progress: bool) -> None:
-        """The connection that was heard is gone; `progress` says that it was good."""
+        """The current connection is gone; `progress` says whether it was good."""
         self._last_url = connection.url
         if progress:
             self._budget.progress()
 
-    # What follows.
+    # What is done after a lost connection.
 
     @property
     def failures(self) -> int:
-        """In a row since the last progress."""
+        """The number of failures since the last progress."""
         return self._budget.failures
 
     @property
@@ -109,14 +109,14 @@ class Attempts:
         return self.hurried(delay) if self._closing.began else delay
 
     def hurried(self, delay: float) -> float:
-        """The delay while only the last words are waited for."""
+        """The delay after the end of the input, when only the last words are awaited."""
         return self._budget.hurried(delay)
 
     def other_region(self, connection: Connection) -> bool:
-        """Whether its options name a base URL that has not refused the language; its own has."""
+        """The base URL of a connection refused the language: do its options name another one?"""
         self._refused_regions.add(connection.url)
         return not self._refused_regions.issuperset(connection.options.urls)
 
     def options_changed(self) -> None:
-        """Other options are in force: each region may serve them."""
+        """Other options are in force, so that no region has refused their language yet."""
         self._refused_regions.clear()

@@ -34,11 +34,11 @@ class Closing:
         self._held = 0.0
         self._ends_at = 0.0
         self._latest = 0.0
-        self._goodbyes = 0
+        self._closes = 0
 
     @property
     def seconds(self) -> float:
-        """What the end may take: twice the time for the last words, and all held audio."""
+        """The longest time that the end may take: twice `Timeouts.close`, and all held audio."""
         return 2 * self._in_force.options.timeouts.close + self._held
 
     def begin(self, held: float, now: float) -> None:
@@ -49,25 +49,30 @@ class Closing:
         self._latest = now + self.seconds
 
     def sent(self, now: float) -> None:
-        """Something went out: its words need time too."""
+        """A message was sent, and its answer needs time too."""
         ends_at = now + self._in_force.options.timeouts.close
         self._ends_at = min(max(self._ends_at, ends_at), self._latest)
 
     def handshake_ends_at(self, now: float) -> float:
         """When to give up a handshake that is under way, so that another one can be made in time.
 
-        Half of what is left is its share. A handshake that hangs would else take all the time.
+        A handshake gets half of the time that is left. Otherwise one that is never answered would
+        take all of it.
         """
         return now + max((self._ends_at - now) / 2, _HANDSHAKE)
 
-    def said_goodbye(self) -> bool:
-        """A connection closed with 1000 after the closing word; whether it is not the first.
+    def count_close(self) -> None:
+        """Count a server that closed with 1000 after the closing word and without `is_last`."""
+        self._closes += 1
 
-        A server that closes without `is_last` may have lost the last words, so that a second one
-        is asked. When it does the same, there are no more words.
+    @property
+    def has_no_more_words(self) -> bool:
+        """Whether two servers have closed like this.
+
+        The first one may have lost the last words, so that another one is sent their audio. If that
+        one closes like the first, there are no words in the audio.
         """
-        self._goodbyes += 1
-        return self._goodbyes > 1
+        return self._closes > 1
 
     def ends_at(self, quiet_since: float | None) -> float:
         """When to stop waiting.

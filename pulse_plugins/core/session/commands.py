@@ -19,7 +19,7 @@ class OpenConnection:
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """Close this connection; what it says from now on is not wanted."""
+    """Close this connection; its messages are ignored from now on."""
 
     id: int
 

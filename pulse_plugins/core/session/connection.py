@@ -1,4 +1,4 @@
-"""The facts of one connection as the session knows them; it holds no rule."""
+"""The facts about one connection. What follows from them is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Connection:
     """A connection that was asked for.
 
     Attributes:
-        id: Names it between the session and the driver.
-        options: What it is opened with.
+        id: The name of the connection between the session and the driver.
+        options: The options with which it is opened.
         url: The base URL it goes to.
         is_open: The handshake is done and the connection has not ended.
         clock: Converts the times that the server reports.
         opened_at: When the handshake was done.
-        sent_bytes: Audio that it was sent, keepalive silence included.
-        acked: The ack offset moved while it was heard.
-        closing_at: When the closing word went out, or None.
-        last_sent_at: When anything went out last.
-        last_heard_at: When the server told last what it hears; errors do not count.
+        sent_bytes: Bytes of audio that were sent on it, keepalive silence included.
+        acked: The ack offset moved while it was the current connection.
+        closing_at: When the closing word was sent, or None.
+        last_sent_at: When the newest message was sent.
+        last_heard_at: When the server sent its newest message; errors do not count.
         free_at: When the next packet may go out.
         reported: The newest in-band error after which no text came, or None.
     """
@@ -51,7 +51,7 @@ class Connection:
 
     @property
     def quiet_since(self) -> float | None:
-        """When the server was heard last after the closing word; None before that word."""
+        """When the server sent its newest message, or the closing word was sent; None before it."""
         return None if self.closing_at is None else max(self.closing_at, self.last_heard_at)
 
     def open(self, now: float) -> None:
@@ -60,7 +60,7 @@ class Connection:
         self.opened_at = self.last_sent_at = self.last_heard_at = self.free_at = now
 
     def begin(self, base: float) -> None:
-        """The next audio that it is sent is that at stream_time `base`."""
+        """The next audio on this connection begins at stream_time `base`."""
         self.clock = ConnectionClock(base)
         self.sent_bytes = 0
 

@@ -1,8 +1,8 @@
-"""The life of a stream's connections: made, lost, replaced, and changed to other options.
+"""The connections of a stream: how they are made, lost, and replaced by one with other options.
 
-`Connections` notes facts and carries verdicts out. What follows when a connection is gone is
-decided by `verdicts`; when and where to try again by `attempts`; how options change by
-`option_switch`.
+`Connections` notes facts and carries verdicts out. `verdicts` decides what follows when a
+connection is gone, `attempts` decides when and where to try again, and `option_switch` describes a
+change of options.
 """
 
 from __future__ import annotations
@@ -41,25 +41,26 @@ from pulse_plugins.core.transcript.assembler import TranscriptAssembler
 
 
 class Connections:
-    """The connections of one stream: the one that is heard, and one with changed options.
+    """The connections of one stream: the current one, and a second one with changed options.
 
     Args:
         in_force: The options.
         buffer: The audio; a lost connection rewinds it.
-        assembler: Is told when another connection is heard.
+        assembler: Is told when another connection becomes the current one.
         closing: The end of the stream.
         deadlines: Where the timers of this class are kept.
-        events: Where what happens is written.
+        events: The queue to which events are appended.
         attempts: When and where to connect.
         outage: Is told when it begins and when a connection is open.
 
     Attributes:
-        state: Where the stream is.
-        current: The connection that is heard or is being made for it, or None.
-        switch: A change of options on its way, or None.
-        history: What is known of the options in force.
+        state: The state of the stream.
+        current: The connection that takes audio and brings transcripts, or is being made for that;
+            or None.
+        switch: A change of options that is not complete, or None.
+        history: What the options in force have achieved.
         failure: The newest error, until a connection is open.
-        verdict: FINISH or FAIL once nothing more can be done, for the session to carry out.
+        verdict: FINISH or FAIL once nothing more can be done; the session carries it out.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Connections:
         return standby if standby is not None and standby.id == connection_id else None
 
     def opened(self, connection: Connection, now: float, seconds: float) -> bool:
-        """A handshake is done; whether the connection is the one that is heard now."""
+        """A handshake is done. Returns whether the connection is the current one now."""
         connection.open(now)
         if connection is not self.current:
             return self._drain(now)
@@ -129,11 +130,11 @@ class Connections:
         self.commands.append(CloseConnection(connection.id))
 
     def ack_came(self) -> None:
-        """The ack offset moved: the connection is good and trouble is over."""
-        if (current := self.current) is not None:
-            current.acked = True
-            self.history.ack_came()
-            self._attempts.ack_came(current)
+        """The ack offset moved, so that the connection is good and trouble is over."""
+        assert self.current is not None  # its message moved the offset
+        self.current.acked = True
+        self.history.ack_came()
+        self._attempts.ack_came(self.current)
 
     def hurry(self, now: float) -> None:
         """The input ended while no connection is open: the next attempt is soon.
@@ -146,7 +147,7 @@ class Connections:
             self._deadlines.set(Timer.RETRY, now + self._attempts.hurried(at - now))
 
     def due(self, timer: Timer, now: float) -> None:
-        """A timer of this class went off."""
+        """A timer of this class is due."""
         match timer:
             case Timer.RETRY:
                 self.connect(now)
@@ -156,7 +157,7 @@ class Connections:
                 self.give_up()
             case Timer.SWITCH_RETRY:
                 self.open_standby(now)
-            case Timer.TAKE_OVER:
+            case _:  # Timer.TAKE_OVER; the session handles the others itself
                 self.take_over(now)
 
     # Connections are lost.
@@ -172,7 +173,9 @@ class Connections:
         was_open, connection.is_open = connection.is_open, False
         # A connection that reported an error and then went down says with it why.
         if connection.reported is not None and (error is None or error.retryable):
-            error = self.history.believed(connection.reported)
+            error = connection.reported
+            if connection is self.current:  # what its options achieved says nothing about others
+                error = self.history.believed(error)
         self._attempts.lost(connection, error, now)
         if connection is not self.current:
             self._standby_lost(connection, error or from_close(1000), now)
@@ -235,7 +238,7 @@ class Connections:
             self.switch.connection = self._open(self.switch.options, now)
 
     def take_over_if_drained(self, now: float) -> bool:
-        """Take the new options over once the old connection has answered; whether it did."""
+        """Take the new options over, if the old connection has answered. Returns whether it has."""
         sent = self._buffer.next_offset
         if self.is_draining and self._assembler.requests.is_answered_until(sent):
             self.take_over(now)
@@ -243,7 +246,7 @@ class Connections:
         return False
 
     def take_over(self, now: float) -> None:
-        """The new options are in force for what no final covers and for all that follows."""
+        """Put the new options in force for the audio that no final covers, and all that follows."""
         switch, self.switch = self.switch, None
         assert switch is not None
         self._deadlines.clear(Timer.SWITCH_RETRY, Timer.TAKE_OVER)
@@ -265,7 +268,7 @@ class Connections:
             self._begin(self.current, now)
 
     def drop_switch(self) -> None:
-        """Forget a change of options that is on its way."""
+        """Forget a change of options that is not complete."""
         switch, self.switch = self.switch, None
         if switch is not None and switch.connection is not None:
             self.close(switch.connection)
@@ -295,7 +298,7 @@ class Connections:
         self.lost(connection, ConnectTimeoutError("the handshake was not answered in time"), now)
 
     def _begin(self, connection: Connection, now: float) -> None:
-        """This connection is the one that is heard, from the start of the buffer on."""
+        """Make this connection the current one, which is sent the buffer from its start on."""
         buffer = self._buffer
         self.state = State.OPEN
         connection.begin(buffer.seconds(buffer.start))
@@ -303,7 +306,7 @@ class Connections:
         self._outage.connected(now)
 
     def _let_go(self, now: float) -> None:
-        """No connection is heard: the next one hears everything that no final covers."""
+        """There is no current connection; the next one is sent all audio that no final covers."""
         self.current = None
         self._deadlines.set(Timer.HANDSHAKE, None)
         self._buffer.rewind()
@@ -314,11 +317,12 @@ class Connections:
         if self._closing.began:
             owed = assembler.owes_at_end
             if connection.closing_at is not None and ended is Ended.CLEAN:
-                owed = assembler.owes_speech and not self._closing.said_goodbye()
+                self._closing.count_close()
+                owed = assembler.owes_speech and not self._closing.has_no_more_words
             if not owed:
                 return Achieved.ALL
         elif open_ and not assembler.owes:
-            # Else a server that hangs up at once on a silent caller is connected to for ever.
+            # A server that closes at once on a silent caller must not be called again for ever.
             held = now - connection.opened_at >= self._in_force.options.retry.cap
             return Achieved.ALL if held or ended is Ended.CLEAN else Achieved.NOTHING
         if not open_:
@@ -384,10 +388,7 @@ class Connections:
             self._events.append(OptionsRefused(error))
 
     def _drain(self, now: float) -> bool:
-        """Ask the old connection for the words of all audio that it was sent.
-
-        Returns whether nothing was to be waited for, so that the new connection is heard.
-        """
+        """Ask the old connection for its words. Returns whether the new one is current already."""
         assert self.switch is not None
         self.switch.draining = True
         self._deadlines.set(Timer.TAKE_OVER, now + DRAIN_SECONDS)

@@ -56,7 +56,7 @@ class Deadlines:
         self._next = min(self._at.values(), default=None)
 
     def clear(self, *timers: Timer) -> None:
-        """These timers are not due any more; without arguments, none is."""
+        """Clear these timers; without arguments, all of them."""
         for timer in timers or Timer:
             self._at.pop(timer, None)
         self._next = min(self._at.values(), default=None)

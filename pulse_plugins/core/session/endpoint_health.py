@@ -1,7 +1,7 @@
-"""Which of several base URLs is worth a try: one that failed lately is passed over for a while.
+"""Chooses among several base URLs: one that failed lately is passed over for a while.
 
-The memory is shared by the streams of a process, so that a new stream does not have to find out
-what others know. Nothing here reads a clock.
+The streams of a process share the memory of failures, so that a new stream does not try a base URL
+that has just failed another stream. Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -9,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_FIRST = 10.0  # seconds for which a base URL is passed over after one failure
-_LONGEST = 300.0  # seconds; the time doubles with each failure up to this
-_PROBE = 15.0  # seconds during which one stream alone finds out whether it works again
-_REMEMBERED = 512  # base URLs; the oldest are forgotten
+# Seconds for which a base URL is passed over after one failure. Chosen, not measured. Shorter:
+# while a host is down, each new stream loses the time of one handshake more often. Longer: one lost
+# connection keeps all streams away from the preferred host for longer.
+_FIRST = 10.0
+# Seconds; the time doubles with each failure up to this. Five failures in a row reach it. Longer: a
+# host that works again is used later by this time. Shorter: see `_FIRST`.
+_LONGEST = 300.0
+# Seconds during which one stream alone tries a base URL again. A handshake takes 10 s at most by
+# default, and the first words some seconds more. Shorter: a second stream is sent to a host that
+# has not answered yet. Longer: the other streams come back later by this time.
+_PROBE = 15.0
+_REMEMBERED = 512  # base URLs; bounds the memory, and the oldest are forgotten
 
 
 @dataclass(slots=True)
 class _Failures:
-    """Of one base URL with one key: a limit of the service belongs to a key."""
+    """The failures of one base URL with one key; a limit of the service belongs to a key."""
 
     count: int = 0
     until: float = 0.0  # when the base URL may be tried again
@@ -34,8 +42,8 @@ class EndpointHealth:
     ) -> str:
         """The first healthy base URL; if none is, the one that may be tried again first.
 
-        A base URL that has waited long enough is given to one caller, and to others only after a
-        while, so that a server that comes back is not met by all streams at once.
+        A base URL that was passed over for long enough is given to one stream, and to others only
+        `_PROBE` seconds later, so that not all streams connect at once to a server that comes back.
 
         Args:
             urls: In order of preference, at least one.
@@ -59,7 +67,7 @@ class EndpointHealth:
     def failed(
         self, url: str, account: str | None, now: float, *, retry_after: float | None = None
     ) -> None:
-        """A connection could not be made, or was lost: pass the base URL over.
+        """A connection could not be made, or was lost: pass the base URL over for a while.
 
         Args:
             url: The base URL.
@@ -76,7 +84,7 @@ class EndpointHealth:
             self._failures.pop(next(iter(self._failures)))
 
     def worked(self, url: str, account: str | None) -> None:
-        """The server recognized words: its failures are forgotten."""
+        """The server recognized words: forget its failures."""
         self._failures.pop((account, url), None)
 
 

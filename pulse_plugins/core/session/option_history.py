@@ -1,4 +1,4 @@
-"""What is known of the options in force: whether they brought words, and which to go back to."""
+"""What the options in force have achieved, and to which options the stream can go back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OptionHistory:
 
     @property
     def can_revert(self) -> bool:
-        """Whether there are former options, because the present ones brought no ack yet."""
+        """Whether former options are remembered, because the present ones brought no ack yet."""
         return self._former is not None
 
     def adopt(self, options: PulseOptions, *, revertible: bool) -> None:
@@ -56,10 +56,11 @@ class OptionHistory:
         self._former = None
 
     def believed(self, reported: PulseError) -> PulseError:
-        """An error that a server reported inside a connection, as it is to be understood.
+        """How to treat an error that the server reported inside the current connection.
 
-        Options that brought text are not refused, and a key that brought an ack is not either.
-        Then the words are the server's own fault, and another connection may do better.
+        Text shows that the server accepts the options, and an ack shows that it accepts the key. An
+        error that says the opposite afterwards is a fault of the server, and another connection may
+        not have it.
         """
         ended = how_it_ended(reported)
         refuted = self._brought_ack if ended is Ended.DENIED else self._brought_text

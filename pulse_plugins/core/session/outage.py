@@ -1,4 +1,4 @@
-"""The time without a connection although one is wanted, and the events that tell of it."""
+"""The time without a connection although one is wanted, and the events that report it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Outage:
         self.audio_sent(now)
 
     def audio_sent(self, now: float) -> None:
-        """Audio went out: perhaps all that was held is sent again."""
+        """Audio was sent. If it was the last that was held, the outage is over."""
         start, end = self._replay
         if self._since is None or self._buffer.next_offset < end:
             return

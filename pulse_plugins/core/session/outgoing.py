@@ -121,8 +121,8 @@ class Outgoing:
 
     def _finalize(self, connection: Connection, now: float) -> str | None:
         requests = self._assembler.requests
-        while requests.due(self._buffer.next_offset) is not None:
-            self._assembler.sent(now)
+        while (request := requests.due(self._buffer.next_offset)) is not None:
+            self._assembler.sent(request, now)
             self._deadlines.set(Timer.ANSWER, requests.deadline())
             if (message := connection.options.row.finalize) is not None:
                 connection.last_sent_at = now

@@ -11,16 +11,25 @@ from random import Random
 
 from pulse_plugins.core.config.in_force import OptionsInForce
 
-# Handshakes at once. A drop, a second try and a change of options in the same moment are normal;
-# more is a storm.
+# Handshakes at once. A drop, its retry, and a change of options with its retry may fall together.
+# Fewer: one of them waits for a second. More: a server with a fault is called more often than that.
 _BURST = 4.0
-_REFILL = 1.0  # handshakes a second
-# Seconds. The service asks to begin at 0.5 s and to double after a 429 (docs/protocol.md, section
-# 5). A caller is on the line, so that the delay stays within what `max_outage` leaves.
+# Handshakes a second after the burst. Fewer: a retry waits for longer. More: a server whose faults
+# are short gets more handshakes from each stream.
+_REFILL = 1.0
+# Seconds before the second try after a 429, and the longest such delay. The service asks to begin
+# at 0.5 s and to double (docs/protocol.md, section 5); half of the delay is random, so that it
+# begins at 0.5 s. Its longest delay, 30 s, would leave a caller waiting: 5 s still allows twelve
+# tries within `max_outage`. Shorter: more refused handshakes. Longer: a free place is noticed
+# later.
 _SLOW_BASE = 1.0
 _SLOW_CAP = 5.0
+# Seconds of a `Retry-After` that are honoured: half of `max_outage`, so that a second try is left.
 _RETRY_AFTER_CAP = 30.0
-_HURRY = 0.25  # seconds between two tries while only the last words are waited for
+# Seconds between two tries when only the last words are awaited: `Timeouts.close` is 5 s, and a
+# handshake takes up to 0.8 s. Longer: fewer tries. Shorter: the token bucket allows no more of
+# them.
+_HURRY = 0.25
 
 
 class RetryBudget:
@@ -81,14 +90,14 @@ class RetryBudget:
             span = min(_SLOW_BASE * 2.0 ** min(self.failures - 1, 30), _SLOW_CAP)
             delay = span * self._random.uniform(0.5, 1.0)
         elif self.failures <= 1:
-            delay = 0.0  # most drops are single: the first retry costs the caller nothing
+            delay = 0.0  # most drops are single, and a delay would come on top of the handshake
         else:
             span = min(policy.base * 2.0 ** min(self.failures - 2, 30), policy.cap)
             delay = span * self._random.random()
         return max(delay, min(retry_after or 0.0, _RETRY_AFTER_CAP))
 
     def hurried(self, delay: float) -> float:
-        """The delay while only the last words are waited for."""
+        """The delay after the end of the input, when only the last words are awaited."""
         return delay if self._limited else min(delay, _HURRY)
 
     def wait_for_token(self, now: float) -> float:

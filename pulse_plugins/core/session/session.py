@@ -66,15 +66,15 @@ class Session:
     Args:
         options: What is asked of the service.
         random: For the jitter of delays.
-        health: What is known of the base URLs; by default nothing.
+        health: Which base URLs failed lately; by default none.
 
     Attributes:
-        events: What has happened, for the driver to take.
-        deadlines: When `advance` wants to be called.
+        events: What has happened; the driver takes the events.
+        deadlines: When `advance` must be called.
         buffer: The audio that is held.
-        encoding: Of that audio.
+        encoding: The encoding of that audio.
         closing: The end of the stream.
-        outgoing: Counts what was sent.
+        outgoing: Chooses what is sent, and counts it.
         error: Why the stream failed for good, or None.
     """
 
@@ -109,15 +109,19 @@ class Session:
 
     @property
     def state(self) -> State:
-        """Where the stream is."""
+        """The state of the stream."""
         return self._connections.state
+
+    @property
+    def in_outage(self) -> bool:
+        """Whether audio that was held through an outage is not sent yet."""
+        return self._outage.is_on
 
     # Inputs of the owner.
 
     def start(self, now: float) -> None:
-        """Begin to connect; audio may come before or after."""
-        if self.state is State.IDLE:
-            self._connections.connect(now)
+        """Begin to connect, once; audio may come before or after."""
+        self._connections.connect(now)
 
     def audio(self, packet: bytes, now: float) -> None:
         """Add a packet in the wire's encoding, whole samples."""
@@ -182,12 +186,12 @@ class Session:
         if connection is None or not connection.is_open:
             return True
         message = parse(data)
-        if not isinstance(message, (ErrorReport, Unreadable)):  # they do not show that it hears
+        if not isinstance(message, (ErrorReport, Unreadable)):  # neither shows a working server
             connection.last_heard_at = now
         if isinstance(message, ErrorReport):
             self._reported(connection, message.error, now)
         elif connection is not self._connections.current:
-            return True  # nothing was sent on it yet, so that it has nothing to say
+            return True  # no audio was sent on it yet, so that no transcript can come
         elif isinstance(message, Transcript):
             self._transcript(connection, message, now)
         elif isinstance(message, SpeechMark):
@@ -215,7 +219,7 @@ class Session:
             self._settle(now)
 
     def advance(self, now: float) -> None:
-        """Time has passed: whatever was due by `now` happens."""
+        """Time has passed: do what is due by `now`."""
         for timer in self.deadlines.take_due(now):
             if self.state is _CLOSED:
                 return
@@ -242,7 +246,7 @@ class Session:
         return taken
 
     def next_outgoing(self, connection_id: int, now: float) -> bytes | str | None:
-        """What goes out on this connection next, or None: nothing, or not yet."""
+        """The next message to send on this connection; None: there is none, or not yet."""
         connections = self._connections
         connection = connections.current
         if connection is None or connection.id != connection_id or not connection.is_open:
@@ -276,8 +280,9 @@ class Session:
     def _reported(self, connection: Connection, error: PulseError, now: float) -> None:
         """The server reports an error inside the connection.
 
-        Key, credit, access and region end the connection. Any other error may be survived
-        (docs/protocol.md, section 10, N2), until the server closes or goes silent.
+        An error of key, credit, access or region ends the connection. After any other error the
+        server may go on (docs/protocol.md, section 10, N2), so that the connection is kept until
+        the server closes it or is silent for too long.
         """
         if isinstance(error, RegionError):
             error = error.about(connection.options.language)
@@ -298,7 +303,7 @@ class Session:
                 self._connections.ack_came()
 
     def _look(self, now: float) -> None:
-        """Is the server alive, and which audio need not be kept any longer?"""
+        """Replace a connection whose server is silent, and release audio that brought no words."""
         connection = self._connections.current
         assert connection is not None
         self.deadlines.set(Timer.STALL, now + LOOK_EVERY)
@@ -316,7 +321,7 @@ class Session:
     def _run_out(self) -> None:
         """The time for the last words is over."""
         if self.state is not _OPEN and self._assembler.may_hold_words(self.buffer.end):
-            self._connections.give_up()  # they could not even come
+            self._connections.give_up()  # without a connection no words can come
             self._finish(self._connections.failure)
         else:
             self._finish(None)
@@ -328,7 +333,7 @@ class Session:
         self._shut(self._assembler.words_end())
 
     def _shut(self, understood: int) -> None:
-        """End; speech behind the offset `understood` has no words and is lost."""
+        """End the stream. Speech behind the offset `understood` has no words, and is lost."""
         buffer = self.buffer
         for offset in (buffer.high_water, buffer.end):  # silence is not lost, sent or not
             if not self._assembler.may_hold_words(offset):
@@ -369,12 +374,12 @@ class Session:
         )
 
     def _set_live(self) -> None:
-        """Whether new audio is the next thing to send, or something else comes first."""
+        """Note on which connection new audio may be sent at once, if on any."""
         is_live = self._is_calm and not self._outage.is_on
         self.outgoing.live_connection = self._connections.current if is_live else None
 
     def _hear(self, connection: Connection | None, now: float) -> None:
-        """Another connection is heard, or none."""
+        """Another connection is the current one, or there is none."""
         self._heard = connection
         self.outgoing.connection_changed(connection)
         self._history.clear()

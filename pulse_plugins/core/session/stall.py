@@ -1,30 +1,41 @@
 """Stall detection: speech was sent and the server has sent nothing for too long.
 
-Speech is certain speech, as loud as recognized words. Before the first words it may be noise, so
-that the patience doubles with each stall until words come.
+Only certain speech counts, which is as loud as recognized words. Before the first words such sound
+may be noise, so that the time until a stall doubles with each stall until words come.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
+from operator import itemgetter
 
-from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.energy import LONGEST_WORD, Energy
 from pulse_plugins.core.config.in_force import OptionsInForce
+from pulse_plugins.core.transcript.untimed import MAX_LATENCY
 
-# Seconds of certain speech about which a working server sends something. An interim comes about
-# 0.1 s after each word; 0.3 s is one syllable or more. Shorter: a slammed door is taken for speech.
+# Seconds of certain speech to which a working server answers. An interim comes about 0.1 s after
+# each word; 0.3 s is one syllable or more. Shorter: a slammed door is taken for speech. Longer: a
+# server that ignores a short reply such as "yes" is not noticed.
 _SPEECH = 0.3
-LOOK_EVERY = 0.5  # seconds; what a stall may be noticed late
-_LONGEST_PATIENCE = 60.0  # seconds
-# Seconds after which sent audio without words need not be kept for a replay: audio without possible
-# speech, and twice as late audio without certain speech. Ten times the slowest final that was
-# measured (docs/protocol.md, section 9). Shorter: a replay may miss a late word. Longer: a replay
-# of a quiet line keeps the caller's next words waiting.
-_RELEASE_AFTER = 15.0
+# Seconds between two looks, by which a stall may be noticed late. Shorter: more work for each
+# stream.
+LOOK_EVERY = 0.5
+# Seconds that the doubled patience reaches at most: the default of `max_outage`. Shorter: a line
+# with loud noise and no words reconnects more often. Longer: a server that ignores the caller from
+# the beginning is kept for longer.
+_LONGEST_PATIENCE = 60.0
+# Seconds after which sent audio without possible speech need not be kept for a replay: a word that
+# began then has ended, and its text has come. Shorter: a soft word whose text is on its way is lost
+# with the connection. Longer: a replay of a quiet line keeps the caller's next words waiting.
+_QUIET_AFTER = LONGEST_WORD + MAX_LATENCY
+# Seconds after which sent audio without certain speech need not be kept. Twenty times the slowest
+# final that was measured (docs/protocol.md, section 9). Shorter: a replay may miss a late word that
+# is not louder than noise. Longer: a replay of a noisy line keeps the caller's next words waiting.
+_NOISY_AFTER = 30.0
 
 
 class StallDetector:
-    """Watches the connection that is heard.
+    """Watches the current connection.
 
     Args:
         in_force: The options; `Timeouts.stall` is the patience.
@@ -41,7 +52,7 @@ class StallDetector:
         self._since: float | None = None  # when enough of it had been sent
 
     def connection_changed(self, sent: float, now: float) -> None:
-        """Another connection is heard; it is sent audio from this stream_time on."""
+        """Another connection is the current one; it is sent audio from this stream_time on."""
         self._looked_at, self._last_look = sent, now
         self._speech, self._since = 0.0, None
 
@@ -56,7 +67,8 @@ class StallDetector:
 
         Args:
             sent: stream_time up to which the connection was sent audio.
-            heard_at: When the server told last what it hears, on the session's clock.
+            heard_at: When the server sent its newest message that is no error, on the session's
+                clock.
             owed_since: Since when the server is silent after the closing word although it owes
                 words; None: it owes none, or was not asked for the last words.
             now: The session's clock.
@@ -81,24 +93,25 @@ class SentHistory:
     """Remembers how much audio had been sent at each look, to tell what was sent long ago."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[float, int]] = deque()
+        self._looks: list[tuple[float, int]] = []  # when, and the offset up to which was sent
 
     def look(self, now: float, sent: int) -> tuple[int, int]:
         """Note that audio before the offset `sent` is sent by now.
 
         Returns:
-            The offset before which audio was sent `_RELEASE_AFTER` seconds ago, and the one before
-            which it was sent twice as long ago; 0 while no look is so old.
+            The offset before which audio was sent `_QUIET_AFTER` seconds ago, and the one before
+            which it was sent `_NOISY_AFTER` seconds ago; 0 while no look is so old.
         """
         looks = self._looks
         looks.append((now, sent))
-        while len(looks) > 1 and looks[1][0] <= now - 2 * _RELEASE_AFTER:
-            looks.popleft()
-        return self._sent_by(now - _RELEASE_AFTER), self._sent_by(now - 2 * _RELEASE_AFTER)
+        while len(looks) > 1 and looks[1][0] <= now - _NOISY_AFTER:
+            del looks[0]
+        return self._sent_by(now - _QUIET_AFTER), self._sent_by(now - _NOISY_AFTER)
 
     def clear(self) -> None:
         """Another connection was sent nothing yet."""
         self._looks.clear()
 
     def _sent_by(self, time: float) -> int:
-        return max((offset for at, offset in self._looks if at <= time), default=0)
+        known = bisect_right(self._looks, time, key=itemgetter(0))
+        return self._looks[known - 1][1] if known else 0

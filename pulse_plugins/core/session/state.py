@@ -1,4 +1,4 @@
-"""The states of a stream and how it gets from one to the other."""
+"""The states of a stream, and the steps from one state to the next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class State(enum.Enum):
-    """Where the stream is."""
+    """The state of a stream."""
 
     IDLE = "idle"
     CONNECTING = "connecting"

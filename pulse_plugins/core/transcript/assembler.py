@@ -36,6 +36,7 @@ from pulse_plugins.core.transcript.finalize_requests import (
     Answer,
     FinalFacts,
     FinalizeRequests,
+    Request,
 )
 from pulse_plugins.core.transcript.finals import FinalBuilder
 from pulse_plugins.core.transcript.heard import HeardAudio
@@ -135,21 +136,23 @@ class TranscriptAssembler:
         if text:
             self.open_text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
+            self._coverage.is_exact = placed.timed
         if placed.timed:
             self._heard.reaches(placed.end, now)
         if placed.text:
             self._words_since_answer = True
             self.energy.learn(placed.start, placed.end if placed.timed else sent)
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
+        waiting = self.requests.waiting
         facts = FinalFacts(
             marked=message.from_finalize and not self._repetitions.is_answer_again(message, placed),
             last=message.is_last,
             empty=not text,
+            doubtful=bool(waiting) and self._coverage.lacks_words(waiting[0].mark),
             repeated=placed.repeated,
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
-        waiting = self.requests.waiting
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
@@ -173,11 +176,9 @@ class TranscriptAssembler:
         answer = self._covered()
         return request_id, Assembled(() if answer is None else (self._empty(answer),))
 
-    def sent(self, now: float) -> None:
+    def sent(self, request: Request, now: float) -> None:
         """A request went out: decide how long its answer is worth waiting for."""
-        request = self.requests.due(self._buffer.next_offset)
-        if request is not None:
-            self.requests.sent(request, now, self._patience(request.mark))
+        self.requests.sent(request, now, self._patience(request.mark))
 
     def expire(self, now: float) -> Assembled:
         """Requests whose answer is overdue are answered with what there is."""
@@ -254,16 +255,17 @@ class TranscriptAssembler:
         """Offset before which audio brought no words and need not be kept.
 
         Args:
-            quiet: Audio before this offset may go if there is no possible speech in it.
+            quiet: Audio before this offset may go if there is no possible speech in it, and if no
+                word that was under way is kept in it.
             noisy: Audio before this offset may go if there is no certain speech in it.
         """
         start = self._buffer.start
         if self.open_text or not self.requests.is_idle:
             return start
-        if quiet > start and self._coverage.possible_before(quiet) < SHORTEST_SPEECH:
-            return quiet
+        if quiet > start and self._coverage.is_silent_before(quiet):
+            return self._word_start(quiet)
         if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
-            return noisy
+            return self._word_start(noisy)
         return start
 
     def words_end(self) -> int:
@@ -277,6 +279,10 @@ class TranscriptAssembler:
         return max(buffer.next_offset, buffer.offset(start))
 
     # Parts.
+
+    def _word_start(self, offset: int) -> int:
+        """The offset from which on a word is heard whole that is under way at an offset."""
+        return self._buffer.offset(self.energy.word_start(self._buffer.seconds(offset)))
 
     @property
     def _sent(self) -> float:

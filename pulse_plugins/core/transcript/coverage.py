@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pulse_plugins.core.audio.energy import Energy
+from pulse_plugins.core.audio.energy import FRAME, Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 
 # Seconds. Word times are this coarse (one to three steps of a decoder's 20 ms): sound right after
@@ -35,10 +35,12 @@ class Coverage:
 
     Attributes:
         until: stream_time before which all words were delivered or answered for.
+        is_exact: Word times tell it; False after a final that had none.
     """
 
     def __init__(self, buffer: ReplayBuffer, energy: Energy) -> None:
         self.until = 0.0
+        self.is_exact = True
         self._buffer = buffer
         self._energy = energy
 
@@ -56,6 +58,14 @@ class Coverage:
         """Seconds of possible speech without words before an offset."""
         return self._energy.possible(self.start, self._buffer.seconds(offset))
 
+    def is_silent_before(self, offset: int) -> bool:
+        """Whether the held audio before an offset holds no word that anybody could still need.
+
+        Where held audio begins before `until`, a word that was under way was kept with it.
+        """
+        keeps_word = self._buffer.seconds(self._buffer.start) < self.until - FRAME
+        return not keeps_word and self.possible_before(offset) < SHORTEST_SPEECH
+
     def certain_before(self, offset: int) -> float:
         """Seconds of certain speech without words before an offset."""
         return self._energy.certain(self.start, self._buffer.seconds(offset))
@@ -64,6 +74,10 @@ class Coverage:
         """Whether all possible speech before a mark may be the end of the last word."""
         start = max(self.until + EARLY_END, self.start)
         return self._energy.possible(start, self._buffer.seconds(mark)) < SHORTEST_SPEECH
+
+    def lacks_words(self, mark: int) -> bool:
+        """Whether words are to be expected before a mark, as far as word times can tell."""
+        return self.is_exact and not self.ends_early(mark)
 
     def left_before(self, mark: int, *, has_interim: bool) -> float:
         """Seconds of possible speech before a mark that no final covers.

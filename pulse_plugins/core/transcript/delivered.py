@@ -51,9 +51,13 @@ class DeliveredWord:
 
 
 def timed_word(text: str, start: float, end: float) -> DeliveredWord:
-    """A word with times of its own, narrowed by what rounding may have added."""
+    """A word with times of its own, narrowed by what rounding may have added.
+
+    The times are whole microseconds, so that equal times are equal after different sums.
+    """
     middle = (start + end) / 2
-    return DeliveredWord(plain(text), min(start + ROUNDING, middle), max(end - ROUNDING, middle))
+    earliest, latest = min(start + ROUNDING, middle), max(end - ROUNDING, middle)
+    return DeliveredWord(plain(text), round(earliest, 6), round(latest, 6))
 
 
 class DeliveredWords:

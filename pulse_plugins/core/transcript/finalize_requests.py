@@ -48,7 +48,8 @@ class Request:
         mark: Offset in the replay buffer.
         sent_at: When this connection was asked, on the session's clock; None: not yet.
         deadline: When to stop waiting, on the session's clock; None until it was sent.
-        has_text: An unmarked final with text came since, which may be the answer.
+        has_text: An unmarked final came since, which may be the answer.
+        has_empty: So did an empty one, which may be the answer.
     """
 
     id: int | None
@@ -56,6 +57,7 @@ class Request:
     sent_at: float | None = None
     deadline: float | None = None
     has_text: bool = False
+    has_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class FinalFacts:
         marked: `from_finalize` is set.
         last: `is_last` is set.
         empty: It has no text.
+        doubtful: Words are to be expected before the oldest mark.
         repeated: Its words had been delivered before.
         timed: Its words have times.
         first_word: Offset at which its first word starts, or None.
@@ -88,6 +91,7 @@ class FinalFacts:
     marked: bool = False
     last: bool = False
     empty: bool = False
+    doubtful: bool = False
     repeated: bool = False
     timed: bool = False
     first_word: int | None = None
@@ -159,7 +163,7 @@ class FinalizeRequests:
         self.waiting = deque(request for request in self.waiting if request.id is not None)
         for request in self.waiting:
             request.sent_at = request.deadline = None
-            request.has_text = False
+            request.has_text = request.has_empty = False
 
     # What is known.
 
@@ -216,10 +220,14 @@ class FinalizeRequests:
             return self._close(self._marked(facts, left))
         if self.server_marks or not facts.empty or facts.repeated:
             return None  # the words may complete a request (case 3); this final does not
-        if self._late:  # nothing but a finalize makes a server say nothing
+        if self._late:
             self._late.popleft()
             return None
-        return self._close(self.oldest())
+        request = self.oldest()
+        if request is not None and facts.doubtful:  # the server may have ended a noise
+            request.has_empty = True
+            return None
+        return self._close(request)
 
     def completed(self, request: Request, *, flushes: bool = False) -> Answer:
         """The words cover everything before this mark: the request needs no other answer.
@@ -229,7 +237,8 @@ class FinalizeRequests:
             flushes: It is sent all the same, if it was not yet.
         """
         if request.sent_at is not None:
-            self._late.append(request.mark)
+            if not request.has_empty:
+                self._late.append(request.mark)
         elif flushes:
             self._flushes.append(request)
         answer = self._close(request)
@@ -268,7 +277,7 @@ class FinalizeRequests:
             return
         longest = request.sent_at + patience
         request.deadline = longest
-        if final is None or final.empty or self.server_marks:
+        if final is None or self.server_marks or (final.empty and not request.has_empty):
             return
         if final.repeated and not final.timed:
             return  # a replay says again what was said before the request
@@ -329,13 +338,12 @@ class FinalizeRequests:
         return next((r for r in reversed(self.waiting) if r.sent_at is not None), None)
 
     def _close(self, request: Request | None) -> Answer | None:
-        """Answer this request, and with it all older ones."""
+        """Answer this request, which waits, and with it all older ones."""
         if request is None:
             return None
-        newest = None
-        while self.waiting:
+        newest: int | None = None
+        closed: Request | None = None
+        while closed is not request:
             closed = self.waiting.popleft()
             newest = closed.id if closed.id is not None else newest
-            if closed is request:
-                break
         return Answer(newest, request.mark)

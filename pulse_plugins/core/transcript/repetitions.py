@@ -96,7 +96,7 @@ class Repetitions:
             if self._says_again(keys) and not self._has_room(keys, self.after_last()):
                 return ""
             self._is_fresh = False
-        if self._delivered.may_repeat or self._cut.mark is not None:
+        if self._delivered.may_repeat or self._cut.may_repeat:
             return self._without_known(text)
         return text
 

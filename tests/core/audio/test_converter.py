@@ -31,6 +31,26 @@ def test_channels_are_averaged() -> None:
     assert got == pcm(3, -3)
 
 
+def test_half_a_sample_waits_for_its_other_half_in_a_table_too() -> None:
+    converter = FrameConverter(AudioFormat("linear16", 8000), AudioFormat("mulaw", 8000))
+    whole = pcm(100, -200, 3000)
+    assert converter.convert(whole[:3]) + converter.convert(whole[3:]) == convert(
+        whole, AudioFormat("linear16", 8000), AudioFormat("mulaw", 8000)
+    )
+    assert len(converter.convert(whole)) == 3
+
+
+@pytest.mark.parametrize("frames", [1, 7, 50, 333, 1999])
+def test_the_mean_of_three_channels_gives_the_same_bits_however_it_is_cut(frames: int) -> None:
+    """Thirds are finer than the samples of which a resampler adds up many without rounding."""
+    source, target = AudioFormat("linear16", 8000, 3), AudioFormat("linear32", 16_000)
+    audio = noise(source, 3000)
+    converter = FrameConverter(source, target)
+    cut = frames * source.bytes_per_frame
+    pieces = [converter.convert(audio[at : at + cut]) for at in range(0, len(audio), cut)]
+    assert b"".join(pieces) + converter.flush() == convert(audio, source, target)
+
+
 def test_equal_formats_pass_the_same_object() -> None:
     for channels in (1, 2):
         same = AudioFormat("linear16", 16000, channels)

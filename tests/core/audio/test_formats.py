@@ -139,6 +139,7 @@ def test_formats_count_their_bytes() -> None:
     stereo = AudioFormat("linear16", 48000, 2)
     assert (stereo.bytes_per_frame, stereo.bytes_per_second) == (4, 192_000)
     assert AudioFormat("mulaw", 8000).bytes_per_second == 8000
+    assert AudioFormat("linear16", 384_000, 64).bytes_per_frame == 128
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,8 @@ def test_formats_count_their_bytes() -> None:
         ("linear16", 0, 1, "sample_rate=0"),
         ("linear16", 16000.0, 1, "sample_rate=16000.0"),
         ("linear16", 16000, 0, "channels=0"),
+        ("linear16", 384_001, 1, "sample_rate=384001"),
+        ("linear16", 16000, 65, "channels=65"),
     ],
 )
 def test_impossible_formats_are_refused(

@@ -19,6 +19,15 @@ def test_audio_goes_out_as_soon_as_a_packet_is_full() -> None:
     assert packetizer.add(bytes(120)) == [bytes(320)]
 
 
+def test_an_empty_frame_makes_no_packet_and_no_copy_of_the_next_one() -> None:
+    packetizer = Packetizer(WIRE, WIRE, 0.02)
+    frame = bytes(320)
+    assert packetizer.add(b"") is None
+    packets = packetizer.add(frame)
+    assert packets is not None
+    assert packets[0] is frame
+
+
 def test_a_longer_frame_is_one_packet_and_is_not_cut() -> None:
     packetizer = Packetizer(WIRE, WIRE, 0.02)
     frame = bytes(800)
@@ -38,7 +47,7 @@ def test_no_packet_is_longer_than_the_service_takes() -> None:
     packetizer = Packetizer(wide, wide, 0.5)
     packets = packetizer.add(bytes(96_000)) or []
     packets += packetizer.flush()
-    assert max(map(len, packets)) <= MAX_PACKET_BYTES
+    assert max(map(len, packets)) == MAX_PACKET_BYTES == 8192
     assert sum(map(len, packets)) == 96_000
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pulse_plugins.core.audio.resampler import PASS, Resampler
+from pulse_plugins.core.audio.resampler import PASS, Resampler, _design
 
 PAIRS = [
     (8000, 16000),
@@ -86,6 +86,11 @@ def test_an_odd_rate_keeps_time_within_a_part_in_a_million() -> None:
     count = sum(resampler.convert(np.zeros(44_101)).size for _ in range(200))
     count += resampler.flush().size
     assert abs(count - 200 * 16_000) <= 200 * 16_000 * 1e-6 + 1
+
+
+def test_a_ratio_of_rates_that_needs_many_phases_is_approximated_with_1280() -> None:
+    rates = range(44_000, 44_200)
+    assert max(len(_design(rate, 16_000).taps) for rate in rates) <= 1280
 
 
 @given(source=st.integers(8000, 48_000), target=st.integers(8000, 48_000), cut=st.integers(0, 4000))

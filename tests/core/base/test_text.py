@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulse_plugins.core.base.text import (
+    label,
     plain,
     plain_words,
     printable,
@@ -77,6 +78,19 @@ def test_each_word_gets_its_part_of_the_text(
 ) -> None:
     cut = texts_of_words(text, words.split(), language)
     assert [cut.join(at, at + 1) for at in range(len(parts))] == parts
+
+
+@pytest.mark.parametrize(("count", "second"), [(999, "w1"), (1000, "w2")])
+def test_texts_are_compared_up_to_a_million_pairs_and_beyond_it_shared_evenly(
+    count: int, second: str
+) -> None:
+    words = [f"w{number}" for number in range(count)]
+    cut = texts_of_words(" ".join([*words, "more"]), words, "en")
+    assert cut.join(1, 2) == second
+
+
+def test_the_name_of_a_speaker_is_bounded() -> None:
+    assert label("x" * 100) == "x" * 64
 
 
 tokens = st.sampled_from(["Hi,", "hi", "there.", "-", "25", "[NAME_1]", "a", "\u0915\u0940"])

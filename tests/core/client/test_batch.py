@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,9 +16,11 @@ from pulse_plugins.core.base.errors import (
     RequestRejectedError,
     StreamClosedError,
 )
+from pulse_plugins.core.client import batch as batch_module
 from pulse_plugins.core.client.batch import PulseBatch
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.validation import warn_once
+from pulse_plugins.core.wire.batch_messages import BatchTranscript, read
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak
 from pulse_plugins.local.server import PulseServer
 from tests.support.privacy import API_KEY
@@ -42,6 +46,30 @@ async def test_the_whole_answer_becomes_a_typed_transcript(peer: Peer) -> None:
     assert (heard.gender, heard.emotions) == ("female", {"happiness": 0.61, "anger": 0.03})
     assert (heard.duration, heard.metadata["fileSize"]) == (2.9, 92844)
     assert (heard.request_id, heard.status, heard.extra) == ("r-17", "success", {"rtfx": 40})
+
+
+@pytest.mark.parametrize("has_threads", [True, False])
+async def test_an_answer_is_read_in_a_thread_if_one_can_be_started(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, has_threads: bool
+) -> None:
+    threads = []
+
+    def read_and_note(*given: Any, **named: Any) -> BatchTranscript:
+        threads.append(threading.current_thread())
+        return read(*given, **named)
+
+    async def no_thread(do: object) -> object:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(batch_module, "read", read_and_note)
+    if not has_threads:
+        monkeypatch.setattr(asyncio, "to_thread", no_thread)
+    peer.answers = [refusal(200, ANSWER)]
+    async with PulseBatch(peer.options()) as batch:
+        heard = await batch.transcribe(b"RIFF....")
+    assert heard.text == "Good morning. Thanks for calling."
+    [thread] = threads
+    assert (thread is threading.current_thread()) != has_threads
 
 
 async def test_redaction_drops_utterances_because_they_may_hold_the_clear_text(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from pulse_plugins.core.audio.opus import OpusEncoder
 from pulse_plugins.core.base.errors import (
@@ -18,15 +19,15 @@ from pulse_plugins.core.base.errors import (
 )
 from pulse_plugins.core.base.events import Connected, Event, Final, Reconnecting
 from pulse_plugins.core.client import driver as module
-from pulse_plugins.core.client import packet_length
-from pulse_plugins.core.client.dispatcher import MAX_UNREAD
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.client.websocket import WebSocket
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.timing import Timeouts
+from pulse_plugins.core.observe.hooks import ObservedStream, follow, unfollow
 from pulse_plugins.core.session.session import Session
 from pulse_plugins.local import PulseServer
 from pulse_plugins.local.recognizers.scripted import speak, spell
+from tests.support.sockets import serving
 
 
 async def read(stream: PulseStream) -> list[Event]:
@@ -98,10 +99,12 @@ async def test_an_unexpected_exception_at_a_message_costs_the_connection_and_no_
     assert words == [spell(number) for number in range(4)]
 
 
-@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize(
+    ("is_full", "is_live"), [(False, False), (False, True), (True, False), (True, True)]
+)
 @pytest.mark.parametrize("packets_before", [0, 3])
 async def test_an_unexpected_exception_while_audio_is_written_costs_the_connection_and_no_word(
-    monkeypatch: pytest.MonkeyPatch, is_full: bool, packets_before: int
+    monkeypatch: pytest.MonkeyPatch, is_full: bool, is_live: bool, packets_before: int
 ) -> None:
     encode, countdown = OpusEncoder.encode, [packets_before]
 
@@ -118,6 +121,9 @@ async def test_an_unexpected_exception_while_audio_is_written_costs_the_connecti
         options = PulseOptions(base_url=server.url, format=False, encoding="opus")
         stream = PulseStream(options)
         stream.start()
+        if is_live:  # audio that comes before the connection is not
+            assert isinstance(await anext(aiter(stream)), Connected)
+            assert stream.connected
         audio = speak(range(4), 16_000, tail_seconds=0.3).tobytes()
         for at in range(0, len(audio), 640):
             stream.push(audio[at : at + 640])
@@ -130,6 +136,29 @@ async def test_an_unexpected_exception_while_audio_is_written_costs_the_connecti
     assert isinstance(failed.error, InternalError)
     words = [word for event in events if isinstance(event, Final) for word in event.text.split()]
     assert words == [spell(number) for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1008, "close_1008"), (1011, "close_1011"), (1012, "close_1012")]
+)
+async def test_the_close_code_of_a_connection_is_why_another_one_is_tried(
+    code: int, reason: str
+) -> None:
+    async def leave(socket: ServerConnection) -> None:
+        await socket.close(code)
+
+    async with serving(leave) as url:
+        stream = PulseStream(PulseOptions(base_url=url))
+        stream.start()
+        async with asyncio.timeout(10):
+            async for event in stream:
+                if isinstance(event, Reconnecting):
+                    break
+        stream.abort()
+        await stream.wait_closed()
+    assert isinstance(event, Reconnecting)
+    assert event.error is not None
+    assert event.error.code == reason
 
 
 async def test_a_connection_that_is_cancelled_from_outside_ends_the_stream_with_an_error() -> None:
@@ -166,6 +195,70 @@ async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> No
         assert not running
 
 
+class Keeper:
+    """An observer that keeps what it is given, as telemetry does."""
+
+    def __init__(self) -> None:
+        self.kept: list[object] = []
+        self.ends = 0
+
+    def __call__(self, stream: ObservedStream) -> Keeper:
+        self.kept.append(stream)
+        return self
+
+    def happened(self, event: Event) -> None:
+        self.kept.append(event)
+
+    def asked(self, request_id: int) -> None:
+        self.kept.append(request_id)
+
+    def ended(self) -> None:
+        self.ends += 1
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    made = Keeper()
+    follow(made)
+    yield made
+    unfollow(made)
+
+
+async def test_an_observer_keeps_no_forgotten_stream(keeper: Keeper) -> None:
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        stream.start()
+        await connected(stream)
+        tasks, gone = tasks_of(stream), weakref.ref(stream)
+        del stream
+        gc.collect()
+        assert gone() is None
+        _, running = await asyncio.wait(tasks, timeout=10)
+        assert not running
+    assert keeper.ends == 1
+
+
+def test_an_observer_hears_of_the_end_of_a_stream_whose_event_loop_was_closed(
+    keeper: Keeper,
+) -> None:
+    async def begin() -> PulseStream:
+        stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+        stream.start()
+        tasks = tasks_of(stream)
+        for task in tasks:  # before it has begun, so that the session is not told
+            task.cancel()
+        await asyncio.wait(tasks)
+        return stream
+
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(begin())
+    loop.close()
+    assert keeper.ends == 0
+    del stream
+    gc.collect()
+    assert keeper.ends == 1
+
+
 async def test_a_stream_is_kept_while_its_events_are_read() -> None:
     async def events(url: str) -> AsyncIterator[Event]:
         stream = PulseStream(PulseOptions(base_url=url, format=False))
@@ -196,37 +289,3 @@ def test_a_stream_of_a_closed_event_loop_can_be_closed_in_another() -> None:
     assert stream.closed
     with pytest.raises(StreamClosedError):
         stream.push(bytes(640))
-
-
-@pytest.mark.parametrize("together", [1, 3])
-async def test_events_that_nobody_reads_are_bounded_and_counted(together: int) -> None:
-    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
-    dispatcher = stream._dispatcher
-    for number in range(MAX_UNREAD // together + 5):
-        events = [Final(f"{number}.{part}", 0.0, 1.0) for part in range(together)]
-        stream._session.events.extend(events)
-        dispatcher.dispatch(stream._session.events, None, 0.0)
-    assert len(dispatcher._unread) == MAX_UNREAD
-    assert stream.metrics.unread + MAX_UNREAD == together * (MAX_UNREAD // together + 5)
-
-
-@pytest.mark.parametrize(
-    ("streams", "seconds"), [(1, 0.02), (20, 0.02), (21, 0.05), (40, 0.05), (41, 0.1)]
-)
-def test_packets_grow_with_the_number_of_live_streams(streams: int, seconds: float) -> None:
-    assert packet_length.packet_seconds(streams) == seconds
-
-
-async def test_live_streams_share_one_packet_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packet_length, "TIERS", ((1, 0.02),))
-    streams = [PulseStream(PulseOptions(base_url="ws://127.0.0.1:1")) for _ in range(2)]
-    own = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1", packet_ms=60))
-    for stream in (*streams, own):
-        stream.start()
-    assert [stream.packet_seconds for stream in streams] == [0.1, 0.1]
-    assert own.packet_seconds == 0.06
-    streams[0].abort()
-    assert streams[1].packet_seconds == 0.02
-    for stream in (*streams, own):
-        stream.abort()
-        await stream.wait_closed()

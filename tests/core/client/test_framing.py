@@ -188,8 +188,10 @@ async def test_a_message_is_handed_over_while_it_is_read() -> None:
         connection.data_received(data[1:3])
         connection.data_received(data[3:])
         assert heard.pop() == message
-    connection.data_received(text("x") + text("y") + text("z")[:2])
+    connection.data_received(text("x") + text("y") + text("zebra")[:5])
     assert heard == ["x", "y"]
+    connection.data_received(text("zebra")[5:])
+    assert heard == ["x", "y", "zebra"]
 
 
 @pytest.mark.parametrize("split", [False, True])

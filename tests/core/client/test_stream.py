@@ -9,6 +9,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from pulse_plugins.core.audio.formats import AudioFormat
 from pulse_plugins.core.base.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -162,6 +163,63 @@ async def test_nothing_is_left_after_abort_whatever_it_was_doing() -> None:
             assert tasks_of(stream) == []
 
 
+async def test_a_stream_that_was_never_used_can_be_aborted() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    stream.abort()
+    async with asyncio.timeout(5):
+        assert await read(stream) == []
+    assert stream.closed
+    stream.abort()
+
+
+async def test_an_error_of_the_caller_ends_the_stream_without_its_last_words() -> None:
+    async def fail_within(stream: PulseStream) -> None:
+        async with stream:
+            stream.push(speak(range(3), 16_000).tobytes())
+            raise ZeroDivisionError
+
+    async with PulseServer("scripted") as server:
+        stream = PulseStream(PulseOptions(base_url=server.url))
+        with pytest.raises(ZeroDivisionError):
+            await fail_within(stream)
+        assert stream.closed
+        assert tasks_of(stream) == []
+        assert [event for event in await read(stream) if isinstance(event, Final)] == []
+
+
+async def test_options_that_change_after_the_end_change_nothing() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1", language="en"))
+    stream.abort()
+    stream.update(stream.options.changed(language="de"))
+    assert stream.options.language == "en"
+
+
+async def test_each_finalize_has_the_next_number_whichever_way_it_is_asked_for() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    stream.push(bytes(640))
+    assert await stream.finalize() == 1
+    stream.push(bytes(640))
+    assert stream.request_finalize() == 2
+    stream.abort()
+    await stream.wait_closed()
+
+
+async def test_audio_of_another_source_counts_in_its_own_format() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    stream.push(bytes(3200))
+    assert stream.missing_seconds == pytest.approx(stream.packet_seconds)
+    stream.push(bytes(320))
+    stream.change_source(AudioFormat("linear16", 16_000))  # the same: nothing is cut
+    assert stream.missing_seconds == pytest.approx(stream.packet_seconds - 0.01)
+    stream.change_source(AudioFormat("linear16", 8000, 2))
+    assert stream.missing_seconds == pytest.approx(stream.packet_seconds)
+    assert stream.backlog == pytest.approx(0.11)  # what came before is to be sent
+    stream.push(bytes(3200))
+    assert stream.stream_time == pytest.approx(0.21)
+    stream.abort()
+    await stream.wait_closed()
+
+
 async def test_close_and_end_may_be_called_again() -> None:
     async with PulseServer("scripted") as server:
         stream = PulseStream(PulseOptions(base_url=server.url))
@@ -196,6 +254,29 @@ async def test_sending_waits_while_much_is_unsent() -> None:
             await stream.send(bytes(32_000))
             assert stream.backlog <= stream.options.limits.backlog_seconds
         assert stream.stream_time == 20.0
+
+
+async def test_audio_that_waits_for_the_rest_of_its_packet_goes_out_before_a_keepalive() -> None:
+    heard: list[str | bytes] = []
+    both = asyncio.Event()
+
+    async def listen(socket: ServerConnection) -> None:
+        async for message in socket:
+            heard.append(message)
+            if len(heard) == 2:
+                both.set()
+
+    timeouts = Timeouts(keepalive=2.0, stall=60.0)
+    async with serve(listen, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        stream = PulseStream(PulseOptions(base_url=f"ws://127.0.0.1:{port}", timeouts=timeouts))
+        stream.start()
+        stream.push(b"\1\0" * 160)
+        async with asyncio.timeout(20):
+            await both.wait()
+        stream.abort()
+        await stream.wait_closed()
+    assert heard[0] == b"\1\0" * 160
 
 
 async def test_a_question_that_a_full_socket_takes_later_is_waited_for_no_longer(

@@ -174,8 +174,23 @@ async def test_the_log_of_the_wire_shows_no_key_and_no_audio(
             web.send(b"12345")
             await web.send_patiently("hello")
             assert await talk(web, 2) == [f"your key is {API_KEY}"] * 2
+            web.send("x" * 10_001)
+    assert caplog.records[-1].getMessage() == "a.1 → " + "x" * 10_000
+    caplog.records.pop()
     shown = [record.getMessage() for record in caplog.records if "wire" in record.name]
     assert sorted(shown) == sorted(["a.1 → 5 bytes", "a.1 → hello", *["a.1 ← your key is …"] * 2])
+
+
+async def test_the_log_of_the_wire_shows_whole_messages_where_there_is_no_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="pulse_plugins.wire"):
+        async with serving(echo) as url:
+            web = await open_websocket(options(url, api_key=""), url, "a.1")
+            web.send("hello")
+            assert await talk(web, 1) == ["heard 5"]
+    shown = [record.getMessage() for record in caplog.records if "wire" in record.name]
+    assert shown == ["a.1 → hello", "a.1 ← heard 5"]
 
 
 @pytest.mark.parametrize("encoding", ["opus", "ogg_opus"])

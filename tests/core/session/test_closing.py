@@ -39,7 +39,10 @@ def test_a_quiet_server_is_waited_for_two_seconds() -> None:
     assert made.ends_at(105.0) == 106.0
 
 
-def test_the_second_goodbye_without_a_last_word_is_believed() -> None:
+def test_the_second_close_without_a_last_word_is_believed() -> None:
     made = closing()
-    assert not made.said_goodbye()
-    assert made.said_goodbye()
+    made.count_close()
+    assert not made.has_no_more_words
+    assert not made.has_no_more_words  # to ask does not count
+    made.count_close()
+    assert made.has_no_more_words

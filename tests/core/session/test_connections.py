@@ -73,10 +73,7 @@ def test_max_outage_does_not_end_an_open_connection() -> None:
     call = Call(timeouts=Timeouts(max_outage=20.0))
     call.connect()
     call.say(1)
-    call.drop()
-    call.pass_time(0.1)
-    call.connect()
-    call.pass_time(30.0)
+    call.reconnect(30.0)
     assert call.session.state is State.OPEN
 
 
@@ -296,3 +293,29 @@ def test_a_handshake_that_is_refused_at_the_end_is_not_given_up_later() -> None:
     call.pass_time(3.0)
     assert call.session.state is State.WAITING
     assert call.opening == []
+
+
+def test_a_handshake_that_is_done_after_it_was_given_up_opens_nothing() -> None:
+    call = Call()
+    [given_up] = call.opening
+    change(call, "de")
+    call.session.connected(given_up.id, call.now)
+    call.settle()
+    assert call.session.state is State.CONNECTING
+    assert call.all(Connected) == []
+
+
+def test_a_request_that_the_end_of_an_old_connection_completes_keeps_its_number() -> None:
+    call = Call()
+    old = call.connect()
+    call.say(1)
+    request = call.finalize()
+    call.say(0)
+    link = call.link
+    change(call, "de")
+    call.connect()
+    assert old.take_wire().count("finalize") == 2  # the second is the session's own
+    call.session.received(link, old.final(), call.now)
+    call.settle()
+    assert call.words == ["w1"]
+    assert call.answered == [request]

@@ -50,10 +50,8 @@ def test_a_goodbye_that_is_answered_by_a_close_alone_is_repeated_once() -> None:
 
 def test_silence_at_the_end_needs_no_connection() -> None:
     call = Call(timeouts=Timeouts(close=1.0))
-    server = call.connect()
-    call.say(1)
-    call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    call.turn(1)
     call.drop()
     call.say(0, 0)
     call.end()
@@ -84,10 +82,8 @@ def test_last_words_without_a_connection_are_the_error_of_the_last_try() -> None
 
 def test_nothing_to_say_needs_no_connection_at_the_end() -> None:
     call = Call(timeouts=Timeouts(close=1.0))
-    server = call.connect()
-    call.say(1)
-    call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    call.turn(1)
     call.drop()
     call.end()
     call.pass_time(5.0)
@@ -157,10 +153,7 @@ def test_the_last_words_are_not_given_up_for_being_quiet() -> None:
     call.say(2)
     call.end()
     assert server.closing
-    call.drop()
-    call.pass_time(0.1)
-    server = call.connect()
-    call.pass_time(1.0)
+    server = call.reconnect(1.0)
     call.hear(server.final(is_last=True))
     assert call.words == ["w1", "w2"]
     assert call.session.state is State.CLOSED
@@ -203,3 +196,27 @@ def test_abort_ends_at_once() -> None:
     assert call.session.state is State.CLOSED
     assert call.servers == {}
     assert call.session.deadlines.next() is None
+
+
+def test_a_timer_that_goes_off_together_with_the_end_finds_the_stream_closed() -> None:
+    call = Call(timeouts=Timeouts(close=1.0))
+    call.connect()
+    call.say(1)
+    call.end()
+    call.now += 60.0  # the program did something else, so that every timer is due
+    call.advance()
+    call.settle()
+    assert call.session.state is State.CLOSED
+    assert call.session.error is None
+    assert call.lost == pytest.approx(0.2)
+
+
+def test_a_request_without_words_is_answered_at_the_end() -> None:
+    call = Call(timeouts=Timeouts(close=1.0, finalize=10.0))
+    call.connect()
+    call.say(1)
+    request = call.finalize()
+    call.end()
+    call.pass_time(5.0)
+    assert call.session.state is State.CLOSED
+    assert [(final.text, final.finalize_id) for final in call.finals] == [("", request)]

@@ -21,10 +21,7 @@ def replayed(*numbers: int) -> Call:
     call = Call(timeouts=Timeouts(close=1.0))
     call.connect()
     call.say(*numbers)
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
-    call.pass_time(0.3)
+    call.reconnect(0.3)
     return call
 
 
@@ -32,21 +29,30 @@ def interim(text: str) -> str:
     return json.dumps({"transcript": text, "is_final": False})
 
 
+def hang_up(call: Call) -> None:
+    """The input ends, and no last words come."""
+    call.end()
+    call.pass_time(3.0)
+
+
+def lost_stretches(call: Call) -> list[tuple[float, float]]:
+    """The start and the duration of each stretch that was reported lost."""
+    return [(each.start, each.duration) for each in call.all(AudioLost)]
+
+
 def test_speech_that_a_slow_server_had_not_heard_yet_in_a_replay_is_lost() -> None:
     call = replayed(1, 0, 2, 0, 3, 0, 4, 0, 5, 0)
     call.hear(interim("w1 w2"))
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1", "w2"]
-    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(0.8, 1.2)]
+    assert lost_stretches(call) == [(0.8, 1.2)]
 
 
 def test_a_server_has_caught_up_when_live_audio_has_lasted_as_long_as_the_replay() -> None:
     call = replayed(1, 2)
     call.say(3, 4)
     call.hear(interim("w1 w2 w3 w4"))
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1", "w2", "w3", "w4"]
     assert call.lost == 0
 
@@ -56,8 +62,7 @@ def test_a_server_has_heard_the_words_of_its_finals() -> None:
     call.hear(call.server.final())
     call.say(11)
     call.hear(interim("w11"))
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == [f"w{number}" for number in range(1, 12)]
     assert call.lost == 0
 
@@ -68,8 +73,7 @@ def test_a_server_has_heard_the_audio_before_a_request_that_it_answered() -> Non
     call.hear(call.server.answer())
     call.say(11)
     call.hear(interim("w11"))
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1", "w11"]
     assert call.lost == 0
 
@@ -119,10 +123,9 @@ def test_the_words_of_an_interim_that_answered_a_request_are_not_lost_at_the_end
     call.finalize()
     call.pass_time(0.6)
     call.say(0, 2, 0)
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1"]
-    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(0.6, 0.4)]
+    assert lost_stretches(call) == [(0.6, 0.4)]
 
 
 def test_an_interim_of_a_replay_does_not_take_back_what_an_interim_before_it_told() -> None:
@@ -133,15 +136,11 @@ def test_an_interim_of_a_replay_does_not_take_back_what_an_interim_before_it_tol
     call.finalize()
     call.pass_time(0.6)
     call.say(0, 3, 0)
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
-    call.pass_time(0.1)
+    call.reconnect(0.1)
     call.hear(interim("other"))
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1", "w2", "other"]
-    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(1.0, 0.4)]
+    assert lost_stretches(call) == [(1.0, 0.4)]
 
 
 def test_a_word_behind_the_mark_of_a_promoted_answer_is_lost() -> None:
@@ -152,18 +151,15 @@ def test_a_word_behind_the_mark_of_a_promoted_answer_is_lost() -> None:
     call.finalize()
     call.say(0, 2, 0)
     call.hear(late)
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1"]
-    assert [(lost.start, lost.duration) for lost in call.all(AudioLost)] == [(0.6, 0.4)]
+    assert lost_stretches(call) == [(0.6, 0.4)]
 
 
 def test_a_click_at_the_end_is_no_lost_speech() -> None:
     call = Call(timeouts=Timeouts(close=1.0))
-    server = call.connect()
-    call.say(1, 2, 3)
-    call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    call.turn(1, 2, 3)
     call.say(*[0] * 20)
     call.feed(spoken(4)[: RATE // 5])  # 0.1 s
     call.end()
@@ -174,10 +170,8 @@ def test_a_click_at_the_end_is_no_lost_speech() -> None:
 
 def test_lost_speech_begins_where_it_does() -> None:
     call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
-    server = call.connect()
-    call.say(1)
-    call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    call.turn(1)
     call.say(*[0] * 20)
     call.say(2, 3)
     call.end()
@@ -191,10 +185,8 @@ def test_lost_speech_begins_where_it_does() -> None:
 def test_silence_that_no_server_was_sent_is_not_lost(after: tuple[int, ...], lost: float) -> None:
     """Seen in an outage at the end of a call: two seconds of silence were reported as lost."""
     call = Call(timeouts=Timeouts(close=1.0, stall=60.0))
-    server = call.connect()
-    call.say(1)
-    call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    call.turn(1)
     call.drop()
     call.say(*after)
     call.end()
@@ -221,10 +213,9 @@ def test_a_word_that_began_after_a_late_interim_had_left_the_server_is_lost(
     call.connect()
     call.say(1, 0, 2, 0)
     call.hear(interim(shown))
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == shown.split()
-    assert [(each.start, each.duration) for each in call.all(AudioLost)] == lost
+    assert lost_stretches(call) == lost
 
 
 def test_a_word_behind_a_late_interim_is_lost_after_other_words_were_final() -> None:
@@ -234,10 +225,9 @@ def test_a_word_behind_a_late_interim_is_lost_after_other_words_were_final() -> 
     call.hear(server.final())
     call.say(0, 2, 0, 3, 0)
     call.hear(interim("w2"))
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1", "w2"]
-    assert [(each.start, each.duration) for each in call.all(AudioLost)] == [(1.0, 0.4)]
+    assert lost_stretches(call) == [(1.0, 0.4)]
 
 
 def test_an_interim_that_is_sent_again_in_a_pause_is_not_late() -> None:
@@ -250,7 +240,6 @@ def test_an_interim_that_is_sent_again_in_a_pause_is_not_late() -> None:
     call.say(2)
     call.hear(interim("w1 w2"))
     call.say(0)
-    call.end()
-    call.pass_time(3.0)
+    hang_up(call)
     assert call.words == ["w1", "w2"]
     assert call.lost == 0

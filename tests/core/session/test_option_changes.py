@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from pulse_plugins.core.base.errors import (
+    AuthenticationError,
     ConfigurationError,
     PulseError,
     RegionError,
@@ -134,6 +135,35 @@ def test_refused_options_leave_the_old_ones_in_force() -> None:
     call.say(1)
     call.hear(server.final())
     assert call.words == ["w1"]
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("unsupported language", RequestRejectedError),
+        ("Unauthorized: unknown api key", AuthenticationError),
+    ],
+)
+def test_an_error_inside_a_second_connection_refuses_its_options_whatever_the_old_ones_achieved(
+    message: str, kind: type[PulseError]
+) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(2)
+    call.hear(server.interim())
+    call.session.update(call.options.changed(language="de"), call.now)
+    call.settle()
+    call.connect()  # the old connection still owes a word
+    call.hear({"type": "error", "message": message})
+    if len(call.servers) == 2:
+        call.drop(None)
+    [refused] = call.all(OptionsRefused)
+    assert type(refused.error) is kind
+    call.pass_time(5.0)
+    assert call.opening == []
+    assert call.session.options.language == "en"
 
 
 @pytest.mark.parametrize("connected", [False, True])

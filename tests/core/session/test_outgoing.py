@@ -110,9 +110,7 @@ def test_audio_that_is_sent_again_is_counted() -> None:
     call = Call()
     call.connect()
     call.say(1)
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
+    call.reconnect()
     call.say(2)
     call.pass_time(0.1)
     assert call.session.outgoing.replayed_bytes == round(0.2 * RATE) * 2

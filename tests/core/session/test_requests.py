@@ -34,10 +34,7 @@ def test_a_drop_on_finalize_sends_the_audio_and_the_finalize_again(flags: bool) 
     call.connect()
     call.say(1, 2)
     request = call.finalize()
-    call.drop()
-    call.pass_time(0.1)
-    server = call.connect()
-    call.pass_time(0.2)
+    server = call.reconnect(0.2)
     assert server.take_wire() == [0.4, "finalize"]
     call.hear(server.answer())
     assert call.words == ["w1", "w2"]
@@ -83,7 +80,7 @@ def test_without_an_answer_the_newest_interim_is_promoted_at_the_deadline() -> N
     call.say(1, 2)
     call.hear(server.interim())
     request = call.finalize()
-    call.pass_time(1.9)
+    call.pass_time(1.7)
     assert call.finals == []
     call.pass_time(0.2)
     assert [(f.text, f.finalize_id, f.promoted) for f in call.finals] == [("w1 w2", request, True)]
@@ -129,3 +126,73 @@ def test_a_silent_finalize_is_given_up_soon_where_the_server_says_nothing_to_it(
     call.finalize()
     call.pass_time(0.31)
     assert call.answered == [1, 2]
+
+
+EMPTY = {"transcript": "", "is_final": True}
+
+
+def test_the_empty_final_of_a_noise_is_not_the_answer_where_words_are_still_to_come() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    request = call.finalize()
+    call.hear(EMPTY)
+    assert call.answered == []
+    call.pass_time(0.5)
+    call.hear(server.final())
+    assert [(f.text, f.finalize_id) for f in call.finals] == [("w1 w2 w3", request)]
+
+
+def test_an_empty_final_with_quiet_after_it_was_the_answer_to_a_noise() -> None:
+    call = Call(flags=False)
+    call.connect()
+    call.say(1, 2, 3)
+    request = call.finalize()
+    call.pass_time(0.4)
+    call.hear(EMPTY)
+    call.pass_time(0.55)
+    assert call.answered == []
+    call.pass_time(0.1)
+    assert call.answered == [request]
+    call.say(4, 5, 6)
+    second = call.finalize()
+    call.pass_time(0.4)
+    call.hear(EMPTY)
+    call.pass_time(0.35)  # the first answer told how long an answer takes
+    assert call.answered == [request, second]
+
+
+def test_an_empty_final_after_the_end_of_a_word_is_the_answer_at_once() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2, 0)
+    call.hear(server.final(server.words()[:1]))
+    request = call.finalize()
+    call.hear(EMPTY)  # what is loud before the mark may belong to the first word
+    assert call.answered == [request]
+
+
+def test_an_empty_final_is_the_answer_at_once_where_words_have_no_times() -> None:
+    call = Call(flags=False, timed=False)
+    server = call.connect()
+    call.say(1, 2, 3, 4, 0)
+    call.hear(server.final())
+    request = call.finalize()
+    call.hear(EMPTY)
+    assert call.answered == [request]
+
+
+def test_an_empty_answer_that_comes_late_does_not_hurry_the_next_request() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    first = call.finalize()
+    call.pass_time(2.1)
+    assert call.answered == [first]
+    call.say(4, 5, 6)
+    second = call.finalize()
+    call.hear(EMPTY)  # the answer to the first request
+    call.pass_time(1.5)
+    assert call.answered == [first]
+    call.hear(server.final())
+    assert call.answered == [first, second]

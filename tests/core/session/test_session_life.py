@@ -87,6 +87,14 @@ def test_a_connection_that_is_not_heard_yet_says_nothing() -> None:
     assert call.words == []
 
 
+def test_the_answer_to_a_keepalive_is_no_event() -> None:
+    call = Call()
+    call.connect()
+    before = len(call.events)
+    call.hear({"type": "pong"})
+    assert call.events[before:] == []
+
+
 def test_an_error_after_which_words_came_is_not_why_the_connection_was_lost() -> None:
     call = Call()
     server = call.connect()
@@ -126,10 +134,7 @@ def test_speech_that_is_sent_again_is_speech_without_an_answer() -> None:
     call = Call(timeouts=Timeouts(stall=3.0))
     call.connect()
     call.say(1, 2, 3)
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
-    call.pass_time(4.5)
+    call.reconnect(4.5)
     assert isinstance(call.all(Disconnected)[-1].error, StalledError)
 
 
@@ -139,10 +144,7 @@ def test_what_another_connection_heard_long_ago_is_kept_for_this_one() -> None:
     call.feed(spoken(1, SOFT))
     call.say(*[0] * 145)  # 29 s
     assert call.session.buffer.start == 0
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
-    call.pass_time(8.0)
+    call.reconnect(8.0)
     assert call.session.buffer.start == 0
 
 

@@ -87,11 +87,12 @@ def test_patience_doubles_until_words_come() -> None:
 def test_audio_is_old_when_it_was_sent_long_ago() -> None:
     history = SentHistory()
     assert history.look(100.0, 1000) == (0, 0)
-    assert history.look(114.9, 2000) == (0, 0)
-    assert history.look(115.0, 3000) == (1000, 0)
-    assert history.look(131.0, 4000) == (3000, 1000)
+    assert history.look(101.9, 2000) == (0, 0)
+    assert history.look(102.0, 3000) == (1000, 0)
+    assert history.look(130.0, 4000) == (3000, 1000)
     for number in range(1000):
         history.look(131.0 + number, 5000)
+    assert history.look(1131.0, 6000) == (5000, 5000)
     assert len(history._looks) < 40
     history.clear()
     assert history.look(2000.0, 9000) == (0, 0)

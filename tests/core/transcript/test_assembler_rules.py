@@ -38,10 +38,8 @@ def test_a_request_before_which_no_audio_is_held_is_answered_at_once() -> None:
 
 def test_a_turn_needs_words_of_its_own_to_be_complete_at_once() -> None:
     call = Call()
-    server = call.connect()
-    call.say(1)
-    first = call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    first = call.turn(1)
     call.say(0)
     call.finalize()
     assert call.answered == [first]  # the caller may have spoken too softly
@@ -62,10 +60,8 @@ def test_an_interim_of_the_turn_after_a_cough_is_not_the_answer_to_the_cough() -
 
 def test_an_interim_of_a_soft_word_after_the_mark_is_not_promoted() -> None:
     call = Call()
-    server = call.connect()
-    call.say(1)
-    first = call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    first = call.turn(1)
     call.say(0)
     second = call.finalize()
     call.feed(spoken(2, SOFT))
@@ -155,9 +151,7 @@ def test_a_replay_that_begins_within_a_word_delivers_no_word_for_it() -> None:
     server = call.connect()
     call.say(1)
     call.hear(server.final())
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
+    call.reconnect()
     call.say(2)
     words = [{"word": "oh", "start": 0.0, "end": 0.012}, {"word": "w2", "start": 0.1, "end": 0.2}]
     call.hear({"transcript": "oh w2", "is_final": True, "words": words})

@@ -122,3 +122,48 @@ def test_an_equal_word_soon_after_a_word_that_ended_at_the_mark_is_another_one(
     word.keep_from(0.4, new=True)
     word.stretch()
     assert word._delivered.overlap([timed_word("two", 0.44, 0.6)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("mark", "again"),
+    [(0.25, True), (0.31, True), (0.2, False), (0.15, False), (0.45, False)],
+)
+def test_an_interim_may_begin_with_a_whole_word_again_into_which_a_request_fell(
+    mark: float, again: bool
+) -> None:
+    buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
+    buffer.append_sent(spoken(0) + spoken(2) + spoken(0))
+    requests, delivered = FinalizeRequests(), DeliveredWords()
+    requests.sent_marks.append(buffer.offset(mark))
+    delivered.add([timed_word("two", 0.2, 0.4)], 0.4)
+    word = CutWord(buffer, Energy(buffer, "linear16"), requests, delivered)
+    assert word.keep_from(0.4, new=True) == inf  # its audio need not be heard again
+    assert word.begins("Two,") is word.may_repeat is again
+    assert not word.begins("three")
+    word.stretch()
+    assert delivered.overlap([timed_word("two", 0.44, 0.6)]) == 0  # "two, two" stays two words
+
+
+def test_a_mark_between_two_sounds_of_a_word_is_in_no_word() -> None:
+    buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
+    buffer.append_sent(spoken(2) + spoken(0) + spoken(2))
+    requests, delivered = FinalizeRequests(), DeliveredWords()
+    requests.sent_marks.append(buffer.offset(0.38))
+    delivered.add([timed_word("two", 0.0, 0.6)], 0.6)
+    word = CutWord(buffer, Energy(buffer, "linear16"), requests, delivered)
+    word.keep_from(0.6, new=True)
+    assert not word.may_repeat
+
+
+def test_the_word_after_a_whole_one_is_another_one() -> None:
+    buffer = ReplayBuffer(bytes_per_second=2 * RATE, align=2, limit=10**7)
+    buffer.append_sent(spoken(0) + spoken(2) + spoken(3) + spoken(0))
+    requests, delivered = FinalizeRequests(), DeliveredWords()
+    requests.sent_marks.append(buffer.offset(0.3))
+    delivered.add([timed_word("two", 0.2, 0.4)], 0.4)
+    word = CutWord(buffer, Energy(buffer, "linear16"), requests, delivered)
+    word.keep_from(0.4, new=True)
+    assert word.may_repeat
+    delivered.add([timed_word("three", 0.4, 0.6)], 0.6)
+    word.keep_from(0.6, new=True)
+    assert not word.may_repeat

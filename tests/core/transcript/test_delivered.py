@@ -32,6 +32,14 @@ def test_rounded_times_that_touch_are_not_the_same_word(start: float, known: int
     assert overlap(memory(("no", 1.0, 1.3)), ("no", start, 1.6)) == known
 
 
+def test_the_last_20_ms_of_a_word_are_the_same_word_wherever_it_was_said() -> None:
+    for frame in range(1000):  # sums of times differ in their last digits
+        start = frame * 0.06
+        delivered = DeliveredWords()
+        delivered.add([timed_word("a", start, start + 0.24)], start + 0.24)
+        assert delivered.overlap([timed_word("a", start + 0.22, start + 0.24)]) == 1
+
+
 def test_another_word_at_the_same_time_is_new() -> None:
     assert overlap(memory(("no", 1.0, 1.3)), ("know", 1.0, 1.3)) == 0
 

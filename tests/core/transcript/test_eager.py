@@ -43,6 +43,15 @@ def test_a_stable_text_of_a_quiet_caller_is_passed_on_once() -> None:
     assert eager.stable(9.0) is None
 
 
+def test_the_same_text_again_is_no_new_text() -> None:
+    eager = taught()
+    hear(eager, LOUD, 0.6)
+    eager.reads("three", 5.0, closed=False)
+    hear(eager, SILENCE, 0.6)
+    eager.reads("three", 5.3, closed=False)
+    assert eager.stable(5.4) == "three"
+
+
 def test_an_empty_frame_changes_nothing() -> None:
     eager = taught()
     hear(eager, LOUD, 0.6)

@@ -55,6 +55,12 @@ def test_a_marked_final_with_later_words_answers_the_request_behind_them() -> No
     assert requests.on_final(later, SPEECH) == Answer(3, 30)
 
 
+def test_a_marked_final_with_words_behind_every_request_answers_the_newest() -> None:
+    requests = asked(10, 20)
+    later = FinalFacts(marked=True, timed=True, first_word=25)
+    assert requests.on_final(later, SPEECH) == Answer(2, 20)
+
+
 def test_is_last_answers_the_newest_request() -> None:
     assert asked(10, 20).on_final(FinalFacts(last=True), SPEECH) == Answer(2, 20)
 

@@ -14,16 +14,26 @@ pytestmark = pytest.mark.unit
 SOFT = 150  # of 32767: too soft to be speech for certain, and loud enough to be possible speech
 
 
+def after_final(*numbers: int, timed: bool = False) -> Call:
+    """A call in which a final has told these words."""
+    call = Call(timed=timed)
+    call.connect()
+    call.say(*numbers)
+    call.hear(call.server.final())
+    return call
+
+
+def interims(call: Call) -> list[str]:
+    return [each.text for each in call.all(Interim)]
+
+
 def final(text: str, **flags: bool) -> str:
     return json.dumps({"transcript": text, "is_final": True, **flags})
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.3, ["w1"]), (0.4, ["w1", "w1"])])
 def test_equal_finals_within_a_third_of_a_second_are_one(seconds: float, words: list[str]) -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
+    call = after_final(1)
     call.finalize()
     call.feed(bytes(round(RATE * seconds) * 2))
     call.hear(final("w1"))
@@ -31,10 +41,7 @@ def test_equal_finals_within_a_third_of_a_second_are_one(seconds: float, words: 
 
 
 def test_equal_finals_with_time_between_them_are_two() -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
+    call = after_final(1)
     call.finalize()
     call.pass_time(0.4)
     call.hear(final("w1"))
@@ -42,10 +49,7 @@ def test_equal_finals_with_time_between_them_are_two() -> None:
 
 
 def test_different_finals_of_one_moment_are_two() -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
+    call = after_final(1)
     call.finalize()
     call.hear(final("w2"))
     assert call.words == ["w1", "w2"]
@@ -78,10 +82,7 @@ def replayed(*later: int, flags: bool) -> Call:
     call.say(1, 0, 0)
     call.finalize()
     call.say(*later)
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
-    call.pass_time(0.15)
+    call.reconnect(0.15)
     return call
 
 
@@ -103,10 +104,6 @@ def test_equal_words_after_the_answer_in_a_replay_come_twice(flags: bool) -> Non
     assert call.words == ["w1", "w1"]
 
 
-def interims(call: Call) -> list[str]:
-    return [each.text for each in call.all(Interim)]
-
-
 def test_an_interim_of_equal_words_that_were_said_before_the_final_came_is_told() -> None:
     call = Call()
     server = call.connect()
@@ -117,10 +114,7 @@ def test_an_interim_of_equal_words_that_were_said_before_the_final_came_is_told(
 
 
 def test_a_later_interim_may_be_revised_to_the_words_of_the_final() -> None:
-    call = Call()
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
+    call = after_final(1, timed=True)
     call.feed(spoken(1, SOFT))
     call.hear({"transcript": "w2", "is_final": False})
     call.hear({"transcript": "w1", "is_final": False})
@@ -128,13 +122,8 @@ def test_a_later_interim_may_be_revised_to_the_words_of_the_final() -> None:
 
 
 def test_the_first_interim_of_a_connection_repeats_no_final_of_another_one() -> None:
-    call = Call()
-    server = call.connect()
-    call.say(1, 0)
-    call.hear(server.final())
-    call.drop()
-    call.pass_time(0.0)
-    call.connect()
+    call = after_final(1, 0, timed=True)
+    call.reconnect()
     call.feed(spoken(1, SOFT))
     call.hear({"transcript": "w1", "is_final": False})
     assert interims(call) == ["w1"]
@@ -167,10 +156,7 @@ def test_the_same_words_in_two_turns_come_twice() -> None:
 
 
 def test_a_segment_that_is_cut_twice_at_once_comes_once() -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(5)
-    call.hear(server.final())
+    call = after_final(5)
     call.feed(bytes(RATE // 10))  # 50 ms
     call.finalize()
     call.hear({"transcript": "w5", "is_final": True, "from_finalize": True})
@@ -181,27 +167,23 @@ def test_a_segment_that_is_cut_twice_at_once_comes_once() -> None:
 def test_an_interim_that_a_final_has_overtaken_is_not_told() -> None:
     call = Call()
     server = call.connect()
-    call.say(1, 2)
-    call.finalize()
-    call.hear(server.answer())
-    told = len(call.all(Interim))
+    call.turn(1, 2)
+    told = len(interims(call))
     call.hear({"transcript": "w1 w2", "is_final": False})
     call.hear({"transcript": "w2", "is_final": False})
-    assert len(call.all(Interim)) == told
+    assert len(interims(call)) == told
     call.hear({"transcript": "2", "is_final": False})  # another word, of which that one ends
-    assert len(call.all(Interim)) == told + 1
+    assert len(interims(call)) == told + 1
     call.say(0, 2, 0)
     call.hear(server.interim())
-    assert call.all(Interim)[-1].text == "w2"
+    assert interims(call)[-1] == "w2"
 
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_an_interim_that_the_servers_own_final_has_overtaken_is_not_promoted(timed: bool) -> None:
     call = Call(timed=timed)
     server = call.connect()
-    call.say(9)
-    call.finalize()
-    call.hear(server.answer())
+    call.turn(9)
     call.say(1, 2, 3)
     request = call.finalize()
     stale = server.interim()
@@ -237,71 +219,48 @@ def test_characters_are_said_no_faster_than_24_a_second(seconds: float, told: bo
 
 
 def test_an_interim_of_a_replay_without_a_new_word_is_not_told() -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(1, 2)
-    call.hear(server.final())
-    call.drop()
-    call.pass_time(0.0)
-    server = call.connect()
-    call.pass_time(0.5)
+    call = after_final(1, 2)
+    server = call.reconnect(0.5)
     call.hear(server.interim())
-    assert call.all(Interim) == []
+    assert interims(call) == []
 
 
 def test_an_interim_between_two_equal_finals_makes_them_two() -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
+    call = after_final(1)
     call.say(1)
     call.finalize()
-    call.hear(server.interim())
-    call.hear(server.answer())
+    call.hear(call.server.interim())
+    call.hear(call.server.answer())
     assert call.words == ["w1", "w1"]
 
 
 def test_the_last_final_may_say_the_words_before_it_again_where_audio_has_room_for_them() -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
+    call = after_final(1)
     call.say(1)
     call.end()
-    call.hear(server.final(is_last=True))
+    call.hear(call.server.final(is_last=True))
     assert call.words == ["w1", "w1"]
 
 
 def test_a_final_of_the_endpointing_right_after_the_answer_is_the_same_words() -> None:
     call = Call(timed=False)
-    server = call.connect()
-    call.say(1)
-    call.finalize()
-    call.hear(server.answer())
+    call.connect()
+    call.turn(1)
     call.pass_time(0.2)
     call.hear({"transcript": "w1", "is_final": True})
     assert call.words == ["w1"]
 
 
 def test_an_interim_of_words_that_were_said_once_more_is_told() -> None:
-    call = Call()
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
+    call = after_final(1, timed=True)
     call.say(1, 0)
-    call.hear(server.interim())
-    assert [each.text for each in call.all(Interim)] == ["w1"]
+    call.hear(call.server.interim())
+    assert interims(call) == ["w1"]
 
 
 def test_an_interim_of_a_replay_shows_only_its_new_words() -> None:
-    call = Call(timed=False)
-    server = call.connect()
-    call.say(1, 2)
-    call.hear(server.final())
-    call.drop()
-    call.pass_time(0.0)
-    server = call.connect()
-    call.pass_time(0.5)
+    call = after_final(1, 2)
+    server = call.reconnect(0.5)
     call.say(3, 0)
     call.hear(server.interim())
-    assert [each.text for each in call.all(Interim)] == ["w3"]
+    assert interims(call) == ["w3"]

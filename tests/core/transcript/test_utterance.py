@@ -134,6 +134,43 @@ def test_quiet_counts_from_when_text_can_come(utterance: UtteranceAssembler) -> 
     assert utterance.deadline == 5.0 + POLICY.quiet_seconds
 
 
+def test_an_interim_whose_final_never_comes_leaves_nothing(utterance: UtteranceAssembler) -> None:
+    utterance.speech_stopped()
+    utterance.interim(Interim("one", 0.0), 1.0)
+    assert utterance.advance(1.0 + POLICY.open_seconds) == NOTHING
+    assert utterance.text == "one"
+
+
+def test_an_empty_final_that_answers_nothing_changes_nothing(
+    utterance: UtteranceAssembler,
+) -> None:
+    utterance.interim(Interim("one", 0.0), 1.0)
+    assert utterance.final(Final("", 0.0, 0.0), 1.2) == NOTHING
+    assert utterance.text == "one"
+
+
+def test_words_are_before_a_mark_where_they_began_before_it_or_have_no_times(
+    utterance: UtteranceAssembler,
+) -> None:
+    assert not utterance.has_words_before(9.0)
+    utterance.final(segment("one", 1.0), 2.0)
+    assert not utterance.has_words_before(1.0)
+    assert utterance.has_words_before(1.1)
+    utterance.final(Final("two", 5.0, 6.0), 6.0)
+    assert utterance.has_words_before(0.5)
+
+
+def test_the_caller_speaks_only_where_a_voice_detector_hears_it(
+    utterance: UtteranceAssembler,
+) -> None:
+    utterance.interim(Interim("one", 0.0), 1.0)
+    assert utterance.caller_speaks is False
+    utterance.speech_started()
+    assert utterance.caller_speaks is True
+    utterance.speech_stopped()
+    assert utterance.caller_speaks is False
+
+
 def test_new_text_puts_the_quiet_off(utterance: UtteranceAssembler) -> None:
     utterance.final(segment("one two"), 1.0)
     utterance.interim(Interim("three", 0.6), 1.4)
