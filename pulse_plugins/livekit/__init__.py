@@ -1,7 +1,7 @@
 """Smallest AI Pulse speech-to-text for LiveKit Agents.
 
-`from pulse_plugins.livekit import STT` goes wherever a `livekit.plugins.*.STT` goes; the arguments
-are those of the official `livekit.plugins.smallestai.STT` where they mean the same.
+`pulse_plugins.livekit.STT` can be used wherever a `livekit.plugins.*.STT` can. Its arguments have
+the names of `livekit.plugins.smallestai.STT` where they mean the same.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The framework's frames into the engine: formats, gathering, the session's clock, and usage.
+"""Passes the framework's frames to the engine, follows the session's clock, and counts usage.
 
-Audio counts for usage when it is given, once: a replay after a drop is not the caller's speech.
+Audio is counted once, when it is pushed. Audio that is sent again after a lost connection is not
+counted.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.livekit.silence_gate import SilenceGate
 
-_AHEAD = 2.0  # seconds; audio that comes this much faster than it was spoken waits its turn
-_GAP = 0.3  # seconds between two frames; more is a pause of the input
+_AHEAD = 2.0  # seconds; audio that is this far ahead of real time comes from a file, and waits
+_GAP = 0.3  # seconds between two frames; if there are more, the input has paused
 _CLOSES = 2.0  # seconds to wait until the sockets are closed
-_PAUSE = 0.5  # seconds; a frame that is late by less has been delayed on its way
-_MOST_PAUSES = 256  # that are remembered
-_ONSET = (
-    0.1  # seconds; word times are this coarse: speech after a pause may seem to begin before it
-)
-_ROUNDING = 0.02  # seconds by which the end of a word may seem to lie behind a pause
+_PAUSE = 0.5  # seconds; a frame that is late by less was delayed on its way
+_MOST_PAUSES = 256  # pauses that are remembered; bounds the memory
+# Seconds by which the reported start of a word may be early. Speech after a pause may then seem to
+# begin before the pause.
+_ONSET = 0.1
+_ROUNDING = 0.02  # seconds by which the reported end of a word may lie behind a pause
 
 
 class _Gaps:
@@ -41,7 +42,7 @@ class _Gaps:
         self._totals: list[float] = [0.0]  # from the place of the same index on
 
     def note(self, place: float, total: float) -> None:
-        """The gaps before all audio from this place on are so long."""
+        """Note that audio from this place on has gaps of `total` seconds before it."""
         self.total = total
         if self._places[-1] == place:
             self._totals[-1] = total
@@ -56,8 +57,8 @@ class _Gaps:
 
         Args:
             start: stream_time at which the speech begins.
-            end: At which it ends. Speech that ends before a gap also began before it; of any
-                other speech the first moments may seem to lie before the gap.
+            end: stream_time at which the speech ends. Speech that ends before a gap also began
+                before it. Of other speech the first moments may seem to lie before the gap.
         """
         if len(self._places) == 1:
             return self._totals[0]
@@ -66,12 +67,12 @@ class _Gaps:
 
 
 class InputClock:
-    """Where a moment of the stream lies on the session's clock and on the wall clock.
+    """Converts stream_time to the session's clock and to the wall clock.
 
-    stream_time counts the audio that was given. While an input is muted nothing is given, but the
-    session's clock goes on. Every such pause is noted at the place in the audio where it happened.
-    Silence that is left out is noted likewise, but apart: the owner has pushed it. Reconnects do
-    not appear here at all. All times are seconds.
+    stream_time counts the audio that the engine was given. While an input is muted, no audio is
+    given, but the session's clock goes on. This class notes each such pause at its place in the
+    audio. It also notes silence that was left out, apart from the pauses, because the owner did
+    push it. Reconnects change none of these clocks. All times are seconds.
 
     Attributes:
         anchor: Wall clock of stream_time 0.0, or None before the first audio.
@@ -90,8 +91,8 @@ class InputClock:
         Args:
             duration: Its length.
             now: Wall clock.
-            waited: It came when nothing else was queued. Only then does a late frame mean that
-                the input paused, and not that this process was busy.
+            waited: The frame came when no other was queued. Only then does a late frame mean that
+                the input paused; otherwise this process may have been busy.
         """
         if self.anchor is None:
             self.anchor = now - duration  # a frame is given when its last sample was heard
@@ -105,11 +106,11 @@ class InputClock:
         return self._pauses.total - total - late
 
     def left_out(self, seconds: float) -> None:
-        """So much silence came that was not given."""
+        """Note that this much silence came and was not given to the engine."""
         self._silence.note(self.until, self._silence.total + seconds)
 
     def ahead(self, now: float) -> float:
-        """Seconds by which the audio given so far is ahead of real time: a file, not a voice."""
+        """Seconds by which the audio so far is ahead of real time, as the audio of a file is."""
         if self.anchor is None:
             return 0.0
         return self.anchor + self.until + self._pauses.total + self._silence.total - now
@@ -147,16 +148,16 @@ class AudioInput:
     """One stream's input.
 
     Args:
-        clock: Told of every frame.
-        eager: Given the audio itself.
+        clock: Is told of every frame.
+        eager: Gets the audio itself.
         begin: Makes the engine for the format of the first frame.
-        silence_level: Of the gate.
+        silence_level: The level of the silence gate; None: there is none.
 
     Attributes:
         engine: None before the first audio.
         unreported: Seconds of audio that no usage report has counted.
         newest: Wall clock at which the newest frame came.
-        gate: Keeps silence back.
+        gate: Holds silence back.
     """
 
     def __init__(
@@ -187,9 +188,9 @@ class AudioInput:
         return self.engine
 
     def push_live(self, frame: rtc.AudioFrame) -> bool:
-        """Pass on a frame, if it is like the ones before and comes no faster than it was spoken.
+        """Pass on a frame, if it has the format of the frames before and audio is live.
 
-        Frames are gathered until they complete a packet: nothing could go out before.
+        Frames are gathered until they complete a packet, because less cannot be sent.
 
         Raises:
             StreamClosedError: The engine has failed.
@@ -217,7 +218,7 @@ class AudioInput:
 
         Raises:
             StreamClosedError: The engine has failed.
-            ConfigurationError: The frame's format cannot be.
+            ConfigurationError: There is no such audio format.
         """
         self.pass_on()
         if frame.sample_rate != self._rate or frame.num_channels != self._channels:
@@ -241,7 +242,7 @@ class AudioInput:
             self._plan_packet()
 
     def _accept(self, pieces: list[memoryview], samples: int, now: float, *, waited: bool) -> None:
-        """Take audio that belongs together; its last frame came at `now`."""
+        """Take one stretch of audio, whose last frame came at `now`."""
         assert self.engine is not None
         data, seconds, left_out = self.gate.take(b"".join(pieces), samples / self._rate)
         if not data:
@@ -272,7 +273,7 @@ class AudioInput:
         return request_id
 
     def usage(self, *, at_least: float, request_id: str) -> SpeechEvent | None:
-        """What was not reported yet, once it is `at_least` so many seconds."""
+        """A usage event for audio that was not reported yet; None if it is less than `at_least`."""
         if self.unreported <= 0.0 or self.unreported < at_least:
             return None
         used, self.unreported = self.unreported, 0.0

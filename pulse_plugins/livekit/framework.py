@@ -1,7 +1,8 @@
-"""The framework's private names that this adapter uses, each with what its absence costs.
+"""The private names of the framework that this adapter uses.
 
-There is no public way for these. A name that a future version does not have costs the feature that
-is named here and one line in the log; importing the adapter and recognizing speech go on.
+The framework has no public names for these features. If a future version lacks one of the names,
+the feature that the function describes is missing and one line is logged. Speech is recognized all
+the same.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def _missing(name: str, cost: str) -> None:
 def read_events_directly(stream: stt.RecognizeStream) -> None:
     """Let the stream's iterator read the event channel itself.
 
-    The framework's own iterator keeps a copy of each event for what it measures, and is over for
-    good once a read is cancelled. Without the names both remain so.
+    The framework's own iterator copies each event for its metrics, and ends for good when a read is
+    cancelled. Without the names, the stream behaves like that.
     """
     channel = getattr(stream, "_event_ch", None)
     if channel is None or not hasattr(stream, "_event_aiter"):
@@ -40,10 +41,10 @@ def read_events_directly(stream: stt.RecognizeStream) -> None:
 
 
 def report_connection(stream: stt.RecognizeStream, seconds: float, *, reused: bool) -> None:
-    """Tell the framework's metrics how long a connection took; without the name they lack it.
+    """Report to the framework's metrics how long a connection took.
 
     Args:
-        stream: Of this connection.
+        stream: The stream of the connection.
         seconds: From the start of the handshake to its end.
         reused: The connection was open before the stream was made.
     """
@@ -67,8 +68,8 @@ def tasks_of(stream: stt.RecognizeStream) -> list[asyncio.Task[None]]:
 def end_with_their_stream(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Let tasks that only wait for their own stream be collected together with it.
 
-    Nobody else can wake such a task, so it goes where the stream goes. asyncio writes an error
-    record for each, as for a task whose work is lost. Without the name these records are written.
+    Nothing else can wake such a task, so that no work is lost with it. asyncio would log an error
+    for each task that is collected while it waits. Without the name these errors are logged.
     """
     for task in tasks:
         if hasattr(task, "_log_destroy_pending"):
@@ -92,14 +93,14 @@ class HeldInterim:
 
 
 class TurnModeReader:
-    """Who ends turns in the agent session that reads this stream.
+    """Reads who ends turns in the agent session that reads this stream.
 
-    Made where the stream is made, in the task of the session's STT pipeline. Without the names the
-    mode is unknown and has to be learned from the flushes.
+    The object must be made where the stream is made, in the task of the session's STT pipeline.
+    Without the names the mode is unknown, and `TurnEnding` learns it from the flushes.
 
     Attributes:
-        may_flush: Whether flushes may end turns before the first one has come. Outside a session
-            nobody is known to flush.
+        may_flush: Whether flushes may end turns before the first flush has come. It is False
+            outside a session.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,9 @@ from pulse_plugins.core.transcript.utterance import joined_final
 from pulse_plugins.livekit.framework import TurnMode
 from pulse_plugins.livekit.turn_ending import DETECTED
 
-SAME_TURN = 0.6  # seconds after a flush; a caller who speaks only later begins another turn
+# Seconds after a flush. A caller who speaks again sooner goes on with the same turn: the framework
+# waits for about this long (0.5 s by default) before it commits the turn.
+SAME_TURN = 0.6
 _AT_MARK = 0.1  # seconds by which the reported end of a word may be late
 # Seconds of silence after which the session's voice detector has flushed (0.55 s after speech), or
 # has not heard the speech before, as after a handoff in mid-speech or from a soft caller.
@@ -36,7 +38,7 @@ class OpenFlushes:
     def turns(
         self, final: Final, segments: Sequence[Final], joiner: str, mode: TurnMode | None
     ) -> list[Final]:
-        """An utterance as one FINAL a turn, before it answers these flushes; see `turns_of`."""
+        """Divide an utterance into one FINAL for each turn; see `turns_of`. Call it first."""
         marks = [mark for _, mark in self._open] if mode in DETECTED else []
         return turns_of(final, segments, marks, joiner, UNHEARD if mode == "vad" else inf)
 
@@ -55,10 +57,10 @@ def turns_of(
     joiner: str,
     gap: float,
 ) -> list[Final]:
-    """An utterance that answers several flushes as one FINAL a turn.
+    """Divide an utterance that answers several flushes into one FINAL for each turn.
 
-    The words of several turns come at once after an outage. A session would commit them as one
-    turn. Where the caller was silent for `SAME_TURN` seconds after a flush, another turn began.
+    After an outage the words of several turns come at once, and a session would commit them as one
+    turn. If the caller was silent for `SAME_TURN` seconds after a flush, another turn began there.
 
     Args:
         final: All words of the utterance.

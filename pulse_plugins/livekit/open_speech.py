@@ -10,7 +10,7 @@ from pulse_plugins.livekit.audio_input import InputClock
 
 _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
-_QUIET = 0.4  # seconds of quiet audio that end the speech of a caller who went on
+_QUIET = 0.4  # seconds of quiet audio after which a caller who went on has stopped again
 # Seconds of the newest audio. The framework's own detector reports the end of speech after 0.55 s
 # of silence: until then it hears the caller speak.
 _NOW = 0.6
@@ -22,14 +22,14 @@ _SAME_SPEECH = 1.15
 
 @dataclass(slots=True)
 class ServerSpeech:
-    """What the server has told of the open speech; moments are stream_times.
+    """What the server has reported of the open speech. Moments are stream_times.
 
     Attributes:
-        is_reported: Its voice detector hears this speech, or has heard it.
-        is_open: The detector hears that it goes on.
-        started_at: Where the detector heard the newest start.
-        ended_at: Where the detector heard its end.
-        last_word: The end of the last word in a final, where finals have word times.
+        is_reported: The server's voice detector has reported the start of this speech.
+        is_open: The detector has not reported the end of this speech.
+        started_at: The newest start that the detector has reported.
+        ended_at: The end that the detector has reported; None: none.
+        last_word: The end of the last word in a final, if finals have word times.
     """
 
     is_reported: bool = False
@@ -51,9 +51,10 @@ class ServerSpeech:
     def is_whole(self, caller: CallerAudio) -> bool:
         """Whether the finals hold all words of the speech, unless an interim is open.
 
-        Without word times nothing proves it. Without a reported end, the audio after the last word
-        must be quiet: words may be on their way. A replay after a change of options may begin in
-        the middle of a word, so that a second start is reported right after the last word.
+        Without word times the answer is False. Without a reported end, the audio after the last
+        word must be quiet, because more words may be on their way. After a change of options, audio
+        that is sent again may begin in the middle of a word; the server then reports a second start
+        right after the last word.
         """
         if self.is_open or self.last_word is None:
             return False
@@ -70,14 +71,14 @@ class CallerAudio:
         eager: Judges how loud it is.
 
     Attributes:
-        goes_on: The caller was heard to go on, and was not quiet since.
+        goes_on: The caller spoke after the reported end, and was not quiet since.
         look_at: When to look at the audio next, on the clock of `now`.
     """
 
     def __init__(self, clock: InputClock, eager: EagerText) -> None:
         self.goes_on = False
         self.look_at = 0.0
-        self._until = 0.0  # when that is taken for noise
+        self._until = 0.0  # from then on the sound is taken for noise
         self._clock = clock
         self._eager = eager
 
@@ -104,15 +105,15 @@ class CallerAudio:
         return self._clock.until > stream_time and not self._eager.is_quiet(_NOW)
 
     def is_long_past(self, stream_time: float) -> bool:
-        """Whether so much audio followed this moment that it cannot be judged.
+        """Whether more audio followed this moment than is kept for judging it.
 
-        After an outage the server hears the audio of seconds in a moment: what it reports next
-        tells whether the caller went on.
+        This happens after an outage, when the server is sent seconds of audio at once. Its next
+        report then tells whether the caller went on.
         """
         return self._clock.until - stream_time > _LOOKS_BACK
 
     def is_heard(self, now: float, *, at_most: float = inf) -> None:
-        """The caller goes on.
+        """Note that the caller goes on.
 
         Args:
             now: Seconds of a steady clock.
@@ -123,7 +124,7 @@ class CallerAudio:
         self.look_later(now)
 
     def is_reported(self) -> None:
-        """The server reports what was heard here first, so its report is what counts."""
+        """The server reports the speech that was noticed here before. Its report counts."""
         if self._until < inf:
             self.goes_on = False
 
@@ -132,7 +133,7 @@ class CallerAudio:
         self.look_at = now + _POLL
 
     def stops(self, now: float) -> bool:
-        """Look whether the caller is quiet again: a noise is no speech that brings a flush."""
+        """Look at the audio. Returns whether the caller is quiet again, as after a short noise."""
         self.look_later(now)
         if self._eager.is_quiet(_QUIET) or now >= self._until:
             self.goes_on = False

@@ -1,8 +1,8 @@
-"""Constructor and update arguments -> `PulseOptions`, with the defaults an agent wants.
+"""Makes `PulseOptions` from the arguments of the constructor and of updates.
 
-The names are those of the official plugin where they mean the same, so that switching is one
-import. Nothing here connects; a value that cannot work is refused with `ConfigurationError`, which
-is a `ValueError`.
+Arguments have the names of the official plugin where they mean the same, so that an application
+switches by one import. A value that cannot work is refused with `ConfigurationError`, which is a
+`ValueError`. No function here opens a connection.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ from pulse_plugins.core.config.validation import check_session_id
 
 logger = logging.getLogger("livekit.plugins.pulse")  # the framework's pattern for plugins
 
-ROOM_RATE = 24_000  # Hz; what an agent session's room gives unless told otherwise
-_VAD_WINDOW_MS = 300  # finals land before a VAD-driven session commits (0.55 s after speech)
-_LOUDEST_SILENCE = 0.01  # of full scale, -40 dB: soft speech is as loud as that
+ROOM_RATE = 24_000  # Hz; the rate of the frames of an agent session's room by default
+# With 300 ms, finals arrive before a session that uses a voice detector commits the turn, which it
+# does 0.55 s after the end of speech (docs/protocol.md, section 2.2).
+_VAD_WINDOW_MS = 300
+_LOUDEST_SILENCE = 0.01  # of full scale, -40 dB; soft speech can have this level
 _NEVER = 86_400.0  # seconds between keepalives where they are turned off
 _OWN = frozenset(
     "finalize_on_flush interim_results keepalive_interval min_confidence sample_rate "
@@ -48,7 +50,7 @@ _REGIONS: dict[str, str] = {
     "us": "wss://api.us.smallest.ai",
     "india": "wss://api.india.smallest.ai",
 }  # hosts of the service's documents; "auto" goes to the nearest region
-_PHONE_DIGITS = 7  # in a row, signs between them apart: more may be a caller's number
+_PHONE_DIGITS = 7  # digits in a row, without the signs between them, may be a telephone number
 _RESERVED = str.maketrans({",": " ", ":": " "})  # the wire separates keywords with them
 _OPTIONS = frozenset(each.name for each in fields(PulseOptions))
 # Milliseconds of audio in a packet. A room gives 50 ms at a time; the official plugin sends 50 ms.
@@ -57,19 +59,21 @@ _PACKET_MS = 50
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one STT, or one stream of it, is configured with.
+    """The settings of one STT, or of one stream of it.
 
     Attributes:
-        options: The engine's. Word times are always asked for: finals are placed by them.
-        model: As the user named it; a model that does not stream is for `recognize` alone.
-        sample_rate: Hz on the wire, or None: as the frames come, where the service takes it.
-        word_timestamps: Whether words are shown.
-        finalize_on_flush: Whether a flush asks for the pending words.
+        options: The options of the engine. They always ask for word times, by which the engine
+            places finals.
+        model: The model that the user named. A model that does not stream works with `recognize`
+            only.
+        sample_rate: Hz on the wire. None: the rate of the frames, if the service takes it.
+        word_timestamps: Whether events carry words.
+        finalize_on_flush: Whether a flush sends a finalize request.
         interim_results: Whether interims are passed on.
-        min_confidence: Finals below it are dropped, 0 to 1.
-        speaker_format: How the run of one speaker is written where a final has several.
-        split_speakers: Whether such a final becomes an event for each run; None: unless an
-            agent session reads the stream itself, which would begin a reply for each.
+        min_confidence: Finals of a lower confidence are dropped; 0 to 1.
+        speaker_format: The format of the words of one speaker in a final with several speakers.
+        split_speakers: Whether such a final becomes one event for each run of words. None: yes,
+            unless an agent session reads the stream, which would begin a reply for each event.
         start_on_words: Whether START_OF_SPEECH waits for the first text.
         silence_level: Audio below it is not sent in long silence; None: all audio is sent.
     """
@@ -87,7 +91,7 @@ class Settings:
     silence_level: float | None = None
 
     def __post_init__(self) -> None:
-        """Check what is not the engine's.
+        """Check the settings that are not options of the engine.
 
         Raises:
             ConfigurationError: A value cannot work.
@@ -148,7 +152,7 @@ class Settings:
         return replace(self, **own)
 
     def source_options(self, source: AudioFormat) -> PulseOptions:
-        """The options for audio in this format: its own rate where the service takes it."""
+        """The options for audio in this format, with its own rate if the service takes it."""
         if self.sample_rate is not None:
             return self.options
         opus = self.options.encoding in ("opus", "ogg_opus")
@@ -194,12 +198,11 @@ def first_settings(given: Mapping[str, Any]) -> Settings:
 
 
 def for_connection(options: PulseOptions, connection: APIConnectOptions) -> PulseOptions:
-    """The options with the framework's patience.
+    """The options with the retries and the timeout of the framework's connection options.
 
-    With two retries or more, as an agent session gives them, nobody else takes over: the stream
-    goes on through transient faults until the engine's `max_outage`. With one retry or none
-    another STT stands ready (a fallback adapter) or only asks (its probe), so each failure in a
-    row counts.
+    An agent session gives two retries or more, and has no other STT. The stream then goes on
+    through transient faults until the engine's `max_outage`. A fallback adapter and its probe give
+    one retry or none, and have another STT. The stream then fails after so many failures in a row.
     """
     tries = connection.max_retry + 1
     policy = options.retry
@@ -214,14 +217,15 @@ def for_connection(options: PulseOptions, connection: APIConnectOptions) -> Puls
 
 
 def session_id_of(name: str, key: str) -> str:
-    """The call's own id as the service may have it in URLs and logs.
+    """The id of a call in a form that the service may keep in URLs and logs.
 
     A SIP room of LiveKit is named after the caller's number (`call-_+15105550100_x7Ab`), which the
-    service does not accept as an id and which belongs in no log. Such a name becomes a keyed hash:
-    the owner of the API key can compute it again, and nobody else can try numbers against it.
+    service does not accept as an id and which belongs in no log. Such a name becomes a keyed hash.
+    The owner of the API key can compute the hash again, and nobody else can find the number by
+    trying all numbers.
 
     Args:
-        name: What the application calls the call.
+        name: The application's name of the call.
         key: The API key.
     """
     digits = re.sub(r"(?<=\d)[\s().-]+(?=\d)", "", name)
@@ -233,7 +237,7 @@ def session_id_of(name: str, key: str) -> str:
 
 
 def _as_the_service_spells(language: str) -> str:
-    """The framework's `LanguageCode` makes `north-INDIC` of `north_indic`."""
+    """The service's spelling of a code: the framework's `LanguageCode` writes `north-INDIC`."""
     plain = language.lower().replace("_", "-")
     return next((code for code in LANGUAGES if code.replace("_", "-") == plain), language)
 
@@ -284,16 +288,16 @@ def with_keyterms(options: PulseOptions, terms: Iterable[str]) -> PulseOptions:
 
 
 class StreamOptions:
-    """One stream's own copy of all that may change while it lives.
+    """One stream's own copy of the settings that may change during the stream.
 
     Args:
-        settings: The STT's when the stream was made.
-        keyterms: The session's, so far.
+        settings: The settings of the STT when the stream was made.
+        keyterms: The keyterms of the session so far.
         connection: The framework's connection options.
 
     Attributes:
-        settings: As they are now.
-        keyterms: As they are now.
+        settings: The present settings.
+        keyterms: The present keyterms.
     """
 
     def __init__(
@@ -308,7 +312,8 @@ class StreamOptions:
 
         Args:
             given: By name.
-            present: What an engine runs with that is to go on so; None: there is none.
+            present: The options of the running engine, which keeps its encoding. None: no engine
+                runs.
 
         Raises:
             ConfigurationError: One is unknown or cannot work.
@@ -323,11 +328,11 @@ class StreamOptions:
         return copy
 
     def first(self, source: AudioFormat) -> PulseOptions:
-        """For an engine that begins with audio in this format."""
+        """The options of an engine that begins with audio in this format."""
         return self._complete(self.settings.source_options(source))
 
     def following(self, present: PulseOptions) -> PulseOptions:
-        """For an engine that runs with `present`: the bytes on the wire stay what they are."""
+        """The options of an engine that runs with `present`, whose encoding and rate stay."""
         wanted, rate = self._complete(self.settings.options), self.settings.sample_rate
         if wanted.encoding != present.encoding or rate not in (None, present.sample_rate):
             logger.info("encoding and sample_rate change with the next stream")

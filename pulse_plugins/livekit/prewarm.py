@@ -1,8 +1,8 @@
 """A connection that is opened before the first audio, for the first stream that can use it.
 
-It takes one of the streams that the user's plan allows at a time. Therefore there is at most one,
-it ends with the first stream that ends, and a stream that cannot use it opens its own connection
-only after this one is closed.
+The prewarmed connection takes one of the streams that the user's plan allows at a time. Therefore
+there is at most one. It is closed when the first stream ends. A stream that cannot use it opens its
+own connection only after the prewarmed one is closed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.weak_listener import call_on
 
-_KEPT = 30.0  # seconds
+_KEPT = 30.0  # seconds; a session uses the connection at its start, and idle ones cost a place
 
 
 _numbers = count(1)
 
 
 def stream_name() -> str:
-    """A name for one stream's log lines, from its first line on; no two are alike."""
+    """A unique name for the log lines of one stream."""
     return f"livekit-{next(_numbers)}"
 
 
@@ -33,7 +33,7 @@ async def _start_after(waiting: PulseStream, stream: PulseStream) -> None:
 
 
 class Prewarmed:
-    """At most one stream that waits for its user; it is let go after 30 seconds."""
+    """Holds at most one open stream until it is taken. After 30 seconds the stream is closed."""
 
     def __init__(self) -> None:
         self._stream: PulseStream | None = None
@@ -57,11 +57,14 @@ class Prewarmed:
         self._timer = loop.call_later(_KEPT, self.discard)
 
     def take(self, options: PulseOptions, source: AudioFormat) -> tuple[PulseStream, bool]:
-        """The waiting stream, or one that starts once it is closed; and whether it is the former.
+        """Take the waiting stream, or make one that starts after the waiting one is closed.
 
         Args:
-            options: What the user's stream wants.
-            source: What it will push.
+            options: The options that the stream needs.
+            source: The format of the audio that will be pushed.
+
+        Returns:
+            The stream, and whether it is the one that waited.
         """
         if self._loop is not asyncio.get_running_loop():
             self.forget()
@@ -69,7 +72,7 @@ class Prewarmed:
         if self._timer is not None:
             self._timer.cancel()
         if waiting is not None and self._serves(waiting, options):
-            waiting.update(options)  # the client's own part: retries, timeouts
+            waiting.update(options)  # retries and timeouts may differ
             waiting.change_source(source)
             return waiting, True
         stream = PulseStream(options, source=source, name=stream_name())
@@ -86,7 +89,7 @@ class Prewarmed:
         return not waiting.closed and waiting.options.same_connection(options)
 
     def discard(self) -> None:
-        """Let it go."""
+        """Close the waiting stream."""
         stream, self._stream = self._stream, None
         if self._timer is not None:
             self._timer.cancel()
@@ -94,13 +97,13 @@ class Prewarmed:
             stream.abort()
 
     def forget(self) -> None:
-        """Let it go from whatever thread or loop: it belongs to the loop that made it."""
+        """Close the waiting stream in its own event loop; call this from any thread."""
         stream, self._stream = self._stream, None
         if self._loop is not None and stream is not None:
             call_on(self._loop, stream.abort)
 
     async def aclose(self) -> None:
-        """Let it go, and wait until its socket is closed, unless another loop made it."""
+        """Close the waiting stream, and wait for its socket unless another event loop made it."""
         if self._loop is not asyncio.get_running_loop():
             return self.forget()
         stream = self._stream

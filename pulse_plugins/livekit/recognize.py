@@ -1,4 +1,4 @@
-"""`STT.recognize`: a buffer of frames to the pre-recorded endpoint, its answer as one event."""
+"""`STT.recognize`: sends frames to the pre-recorded endpoint and makes one event of the answer."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ async def recognize(
     connection: APIConnectOptions,
     session: aiohttp.ClientSession | None,
 ) -> SpeechEvent:
-    """Transcribe a recording, in one try: the framework tries again.
+    """Transcribe a recording in one attempt. The framework makes further attempts.
 
     Args:
         buffer: A frame or several, of any formats.
-        settings: Of these, what the pre-recorded endpoint knows.
-        connection: `timeout` is for the connection; the answer may take as long as the audio.
-        session: The user's; None: the job's, or one of our own.
+        settings: The settings. The pre-recorded endpoint uses those that it knows.
+        connection: `timeout` bounds the connection; the answer may take as long as the audio.
+        session: The user's HTTP session. None: the session of the job, or a new one.
 
     Raises:
         APIError: The service or the network failed, or the audio is empty or too large.

@@ -43,7 +43,7 @@ _INTERVAL = 5.0
 
 
 class Reports:
-    """What one stream reports while it goes on; all of it is recoverable.
+    """Reports the events of one stream that goes on. All errors are reported as recoverable.
 
     Args:
         emit_error: The framework's `_emit_error(error, recoverable)`.
@@ -102,7 +102,7 @@ def api_error(error: PulseError) -> APIError:
         case RateLimitError():
             return APIStatusError(text, status_code=status or 429, retryable=True)
         case RequestRejectedError() | ConfigurationError():
-            # Also from an in-band message, which has no status: a 4xx says that it is final.
+            # An error message inside the stream has no status; 400 says that the error is final.
             known = status if status is not None and 400 <= status < 500 else 400
             return APIStatusError(text, status_code=known, retryable=False)
     if status is not None and status in _CLOSE_CODES:
@@ -113,10 +113,10 @@ def api_error(error: PulseError) -> APIError:
 
 
 def fatal_error(error: PulseError) -> APIError:
-    """The framework's error for what ends a stream, every allowed try being used up.
+    """The framework's error for a stream that has failed after all allowed attempts.
 
-    A server that still closes with 1008 by then will go on to: it is the account's limit or
-    another policy, and the framework is told not to insist.
+    A server that still closes with 1008 enforces the limit of the account or another policy. The
+    framework is told not to retry.
     """
     if error.status == 1008:
         return APIStatusError(str(error), status_code=1008, retryable=False)

@@ -1,8 +1,8 @@
 """Keeps long silence from the service, which bills the audio that it is sent.
 
-Silence is audio below a level that the user chooses. After `HANG_OVER` seconds of silence nothing
-more is given on, until audio comes that is not silent. The last `PRE_ROLL` seconds before it are
-then given on first, so that a word keeps its soft beginning.
+Silence is audio below a level that the user chooses. After `HANG_OVER` seconds of silence no audio
+is passed on until louder audio comes. The last `PRE_ROLL` seconds before the louder audio are
+passed on first, so that a word keeps its soft beginning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from pulse_plugins.core.audio.formats import loudness
 
 # Seconds. The server ends a segment after 0.3 to 0.6 s of silence, and its decoder works in chunks
-# of about 1.1 s: less would leave the last words of a turn without the silence that ends them.
+# of about 1.1 s. With less silence the server would not end the segment of the last words.
 HANG_OVER = 2.0
 # Seconds. The beginning of a word, such as an "f" or an "h", is up to 0.2 s long and up to 20 dB
 # softer than the word.

@@ -1,6 +1,6 @@
-"""A final or an interim as the framework's `SpeechData`: times, words, speakers, language.
+"""Translates finals and interims to the framework's `SpeechData`.
 
-Pure translation: nothing here knows what was said before, or when an event is due.
+The translation depends on the text alone, not on texts before it or on the time.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class SpeechDataBuilder:
         words: Whether word times are shown.
         offset: Seconds from the session's zero to the stream's first sample.
         counts_pauses: Whether times are on the session's clock, which goes on while the input is
-            muted. A stream that a `MultiSpeakerAdapter` made is read by the audio it was given.
+            muted. Times of a stream that a `MultiSpeakerAdapter` made count audio only.
         splits_speakers: Whether a final with several speakers becomes an entry for each run.
-        speaker_format: How one run is written where a final has several speakers; None: as it is.
+        speaker_format: The format of one run in a final with several speakers; None: unchanged.
     """
 
     def __init__(self, options: PulseOptions, clock: InputClock, *, words: bool = True) -> None:
@@ -66,7 +66,7 @@ class SpeechDataBuilder:
         )
 
     def parts(self, final: Final) -> list[Final]:
-        """The final, or one for each speaker's run of words while speakers are told apart."""
+        """The final, or one final for each run of words of one speaker, with `diarize`."""
         joiner = "" if spaceless(self.options.language) else " "
         runs = _runs(final, joiner=joiner) if self.options.diarize else None
         if runs is None:
@@ -97,15 +97,15 @@ class SpeechDataBuilder:
         return replace(final, text="\n".join(texts))
 
     def whole(self, final: Final) -> SpeechData:
-        """One entry, whoever spoke; the speaker is the one of most words."""
+        """One entry for the whole final. Its speaker is the one with most words."""
         speaker = _majority(final) if self.options.diarize else None
         return self._data(final, final.words, speaker)
 
     def language(self, detected: str | None) -> LanguageCode:
-        """The language of a text: what was asked for, or detected where a group was asked for.
+        """The language of a text: the code that was asked for, or the detected one of a group.
 
-        A server that was asked for one language sometimes names another one for it; and a group
-        code would be taken for a language that does not exist, so it is `multi`.
+        A server that was asked for one language sometimes names another one, which is ignored. The
+        code of a group is no language, so that it is replaced by `multi`.
         """
         return _language(self.options.language, detected)
 
@@ -162,7 +162,7 @@ class SpeechDataBuilder:
 
 
 class Speaker(BaseModel):
-    """What the service hears about a voice besides its words: the newest estimates.
+    """The newest estimates of the service about the speaker's voice.
 
     The framework shows a stream's `context` to the application, and hands `to_instructions()` to
     the language model of an expressive agent. `pulse-2` sends estimates where they were asked for.
@@ -185,7 +185,7 @@ class Speaker(BaseModel):
         return f"The user's voice suggests: {', '.join(traits)}." if traits else ""
 
     def heard(self, final: Final) -> Speaker:
-        """With what this final adds; a final without estimates changes nothing."""
+        """The estimates with those of this final. A final without estimates changes nothing."""
         return Speaker(
             emotion=_name(final.emotion) or self.emotion,
             gender=_name(final.gender) or self.gender,
@@ -193,7 +193,7 @@ class Speaker(BaseModel):
 
 
 def _name(estimate: object) -> str | None:
-    """A name, or the likeliest of a mapping of names to numbers: the shape is undocumented."""
+    """The name in an estimate, which is a name or maps names to numbers: no document says which."""
     match estimate:
         case str():
             return estimate or None
@@ -230,13 +230,13 @@ def _majority(final: Final) -> str | None:
 
 
 def _runs(final: Final, *, joiner: str) -> list[tuple[str, tuple[Word, ...]]] | None:
-    """The text and words of each speaker in turn, or None: one speaker, or not to be told."""
+    """The text and words of each speaker in turn; None: one speaker, or speakers not known."""
     words = final.words
     if len({word.speaker for word in words if word.speaker is not None}) < 2:
         return None
     tokens = final.text.split()
     if joiner and len(tokens) != len(words):
-        return None  # the text was rewritten: no word of it belongs to anybody for certain
+        return None  # the service rewrote the text, so that its words have no known speaker
     texts = tokens if joiner else [word.text for word in words]
     runs: list[tuple[list[str], list[Word]]] = []
     for text, word in zip(texts, words, strict=True):

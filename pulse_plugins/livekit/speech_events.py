@@ -3,21 +3,21 @@
     START_OF_SPEECH  INTERIM*  (PREFLIGHT INTERIM*)*  FINAL+  END_OF_SPEECH
 
 START and END come in pairs, and END comes after the last FINAL of the speech. Every flush of the
-framework is answered with a FINAL, an empty one if nothing was pending; while a flush is
-unanswered no other FINAL leaves, because any FINAL ends the framework's wait for the last words.
+framework is answered with a FINAL, which is empty if no words were pending. While a flush is
+unanswered no other FINAL is sent, because any FINAL ends the framework's wait for the last words.
 
-Who ends turns decides how long closed segments are held, and the framework does not tell it:
+How long closed segments are held depends on who ends turns, which the framework does not say:
 
-- Where a voice detector of the session or the application ends turns, each turn brings a flush.
-  The segments wait for it. A FINAL that left before would be committed at the end of the turn
-  without the words that are still on their way.
-- Where this stream's END_OF_SPEECH ends turns (`turn_detection="stt"`), no flush comes, and
-  nothing is held once the server has reported the end of speech.
+- If a voice detector of the session or the application ends turns, each turn brings a flush. The
+  segments are held until the flush. A FINAL that is sent before would be committed at the end of
+  the turn without the words that are still on their way.
+- If this stream's END_OF_SPEECH ends turns (`turn_detection="stt"`), no flush comes, and no
+  segment is held once the server has reported the end of speech.
 
-`TurnEnding` knows which of the two it is. In both, an utterance that nobody asks for leaves once
-the server has reported the end of speech and nothing followed for a while, or, on a server that
-does not report it, once no text has come for a while and the caller is quiet. Nothing here awaits
-or reads a clock: `now` is an argument, `deadline` says when to `advance`.
+`TurnEnding` knows which case it is. In both, an utterance that no flush asks for is sent when the
+server has reported the end of speech and no text followed for a while. On a server that does not
+report it, the utterance is sent when no text has come for a while and the caller is quiet. Nothing
+here awaits or reads a clock: `now` is an argument, and `deadline` says when to call `advance`.
 """
 
 from __future__ import annotations
@@ -47,17 +47,19 @@ from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
 from pulse_plugins.livekit.turn_ending import DETECTED, QUIET_HOLD, ModeReader, TurnEnding
 
-_STOPPED = 0.6  # seconds without audio in the middle of speech: the input has stopped
-_LOST_END = 2.0  # seconds without text: the server may not report this end
-_RESUMED = 2.0  # seconds; by then the server has reported speech that goes on, or never will
+_STOPPED = 0.6  # seconds without audio in the middle of speech after which the input has stopped
+_LOST_END = 2.0  # seconds without text after which the server may never report the end of speech
+# Seconds in which a server reports speech that goes on: its result latency is 0.9 s at most in the
+# tests. A sound that it has not reported by then is taken for noise.
+_RESUMED = 2.0
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
-# A monologue leaves at these bounds although the caller goes on. The framework would commit the
-# part that left without waiting for the rest, so the bounds are wide.
+# A monologue is divided at these bounds although the caller goes on. The framework would commit the
+# first part without waiting for the rest, so the bounds are wide.
 _POLICY = Policy(monologue_seconds=60.0, monologue_words=600)
 
 
 class SpeechEvents:
-    """The grammar of one stream.
+    """Makes the events of one stream in their order.
 
     Args:
         build, clock, emit, wall, settings: As for `SpeechOutput`.
@@ -111,7 +113,7 @@ class SpeechEvents:
         self._out.settings = settings
 
     def handle(self, event: Event, now: float) -> None:
-        """Take what the engine tells; events that are not about speech change nothing.
+        """Take an event of the engine. Events that are not about speech change nothing.
 
         `now` is seconds of any steady clock.
         """
@@ -134,11 +136,11 @@ class SpeechEvents:
                 self._changed_at = now
 
     def flushed(self, request_id: int, now: float) -> None:
-        """The framework flushed: the answer to this request is a FINAL, whatever it holds.
+        """The framework flushed. The answer to this request becomes a FINAL, even without words.
 
         Args:
-            request_id: The engine's.
-            now: The clock of `handle`.
+            request_id: The id that the engine returned.
+            now: Seconds of the clock of `handle`.
         """
         self.turns.flushed()
         self.eager.exact = True
@@ -190,7 +192,7 @@ class SpeechEvents:
         return min((at for at in due if at is not None), default=None)
 
     def close(self, now: float) -> None:
-        """The stream is over: what was begun is ended."""
+        """The stream is over: send the words that are held, and END."""
         released = self._utterance.flush()
         if released.final is not None:
             self._pass(released, now)
@@ -199,7 +201,7 @@ class SpeechEvents:
         self._out.pass_waiting()
         self._end()
 
-    # What the engine tells.
+    # Events of the engine.
 
     def _take_interim(self, interim: Interim, now: float) -> None:
         self._out.session_id = interim.session_id or self.session_id
@@ -262,7 +264,7 @@ class SpeechEvents:
 
     @property
     def _close_at(self) -> float | None:
-        """When the open utterance is taken for ended; None while somebody else will say so."""
+        """When the open utterance counts as ended; None while an answer or the caller decides."""
         if not self.speaking or self._down:
             return None
         if self._utterance.awaits_answer or self._caller.goes_on:
@@ -271,7 +273,7 @@ class SpeechEvents:
         return max(self._changed_at + holds_for, self._caller.look_at)
 
     def _all_may_be_heard(self, now: float) -> None:
-        """If all words of a speech that the server has ended are final, act on it at once."""
+        """Act at once if the server has ended the speech and all words of it are final."""
         if not self.speaking or self._caller.goes_on or self._server.ended_at is None:
             return
         if self._holds_for == 0.0:
@@ -280,10 +282,10 @@ class SpeechEvents:
             self._send_preflight(self.eager.complete())
 
     def _close_if_quiet(self, now: float) -> None:
-        """Nothing was heard for a while: that ends the speech unless the caller still speaks.
+        """No text came for a while, which ends the speech unless the caller still speaks.
 
-        Where the server reports the end of speech it has listened itself. Elsewhere its decoder
-        may only be slow: it works in chunks of about 1.1 s.
+        If the server has reported the end of speech, its voice detector has judged the audio.
+        Otherwise its decoder may only be slow, because it works in chunks of about 1.1 s.
         """
         may_go_on = self._server.is_open or now < self._changed_at + 3 * QUIET_HOLD
         quiet = self.turns.quiet(server_hears=self._server.is_open)
@@ -294,7 +296,7 @@ class SpeechEvents:
             self._close(now)
 
     def _close(self, now: float) -> None:
-        """The speech is over: its words leave, or are asked for where some may be missing."""
+        """The speech is over: send its words, or ask for them if some may be missing."""
         if not self._end_if_whole(now) and not self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
             self._request(self._finalize(), now)
@@ -360,10 +362,10 @@ class SpeechEvents:
         """Whether a text may start a reply before anybody reports the end of speech."""
         return not (self.turns.has_flushes or self._server.is_reported)
 
-    # What the framework is told.
+    # Events for the framework.
 
     def _pass(self, released: Released, now: float) -> None:
-        """Tell what the utterance lets go."""
+        """Send what the utterance has released."""
         if released.final is not None:
             self._pass_final(released.final, released.segments, now)
         if (interim := released.interim) is not None:

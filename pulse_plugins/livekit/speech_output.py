@@ -1,4 +1,4 @@
-"""What one stream tells the framework: START and END in pairs, texts, and nothing twice."""
+"""Sends the events of one stream to the framework: START and END in pairs, and no text twice."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.taken_words import TakenWords
 
-# Seconds between the FINALs of two turns that came back at once. A session commits a FINAL in the
-# next rounds of the event loop if nobody speaks; one that followed at once would join its turn.
+# Seconds between the FINALs of two turns whose words came at once. A session commits a FINAL in the
+# next rounds of the event loop if nobody speaks. A second FINAL before that would join its turn.
 _BETWEEN_TURNS = 0.1
 
 
@@ -28,14 +28,14 @@ class SpeechOutput:
         clock: For wall clock times, and the end of the audio so far.
         emit: Takes each event.
         wall: The wall clock, in seconds: no event is from the future.
-        settings: The user's.
+        settings: The user's settings.
         held: Reads the interim that the session holds.
 
     Attributes:
-        settings: As they are now.
+        settings: The present settings.
         speaking: Whether START was sent and END was not.
-        session_id: Of the newest connection.
-        confidence: Of the newest final: the service gives none for interims.
+        session_id: The service's id of the newest connection.
+        confidence: The confidence of the newest final; interims have none.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class SpeechOutput:
         self._ends_at: tuple[float | None, ...] | None = None  # speech ends after these turns
 
     def start(self, at: float | None) -> None:
-        """Speech starts; at this stream_time, if it is known."""
+        """Speech starts. `at` is the stream_time of the start, if it is known."""
         self.speaking = True
         event = SpeechEvent(SpeechEventType.START_OF_SPEECH, request_id=self.session_id)
         if at is not None:
@@ -93,7 +93,7 @@ class SpeechOutput:
         self._taken.flushed(self._shown)
 
     def interim(self, interim: Interim) -> None:
-        """The open utterance reads like this now."""
+        """Send the present text of the open utterance."""
         self._ends_at = None  # speech goes on
         self.pass_waiting()
         self._begins_at = interim.start
@@ -108,7 +108,7 @@ class SpeechOutput:
         self._send(SpeechEventType.INTERIM_TRANSCRIPT, data)
 
     def preflight(self, text: str, end: float | None) -> None:
-        """A reply to this text may begin.
+        """Send a text on which the framework may begin a reply.
 
         Args:
             text: All words of the open utterance.
@@ -121,12 +121,12 @@ class SpeechOutput:
         self._send(SpeechEventType.PREFLIGHT_TRANSCRIPT, data)
 
     def finals(self, turns: Sequence[Final], now: float, *, asked: bool) -> str:
-        """The utterance is over; returns the text of its first turn as it was passed on.
+        """The utterance is over: send it. Returns the text of its first turn as it was sent.
 
         Args:
-            turns: What was said, as one final a turn; nearly always there is one.
+            turns: The utterance as one final for each turn; nearly always there is one turn.
             now: Seconds of any steady clock.
-            asked: The framework waits for it, so that an empty one is passed on too.
+            asked: The framework waits for the final, so that an empty one is sent too.
         """
         if self._turns and not turns[0].text:
             return ""  # the turn that waits answers the flush
@@ -153,7 +153,7 @@ class SpeechOutput:
             self._end_after_turns()
 
     def pass_waiting(self) -> None:
-        """Pass on the turns that wait, because another event comes next."""
+        """Send the turns that wait, because another event comes next."""
         while self._turns:
             self._final(self._turns.popleft(), asked=False)
         self._end_after_turns()

@@ -1,8 +1,8 @@
-"""One caller's stream: the framework's frames and flushes into a `PulseStream`, its events out.
+"""The stream of one caller: passes frames and flushes to a `PulseStream`, and events back.
 
-The engine belongs to the stream and reconnects by itself; the base class, which would run `_run`
-again after a failure, is told to try once. No task that the engine keeps alive holds this object,
-only a weak reference to it: a stream that its owner forgets is collected, and its engine is ended.
+The engine belongs to the stream and reconnects by itself. The base class, which would run `_run`
+again after a failure, is told to try once. The tasks of the engine hold only a weak reference to
+this object. A stream that its owner forgets is therefore collected, and its engine is ended.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class SpeechStream(stt.RecognizeStream):
         Raises:
             RuntimeError: The input has ended or the stream is closed.
         """
-        if self._waits:  # it needs no task to wake up for it
+        if self._waits:  # the frame can be passed on without waking the task of the input
             try:
                 taken = self._input.push_live(frame)
             except StreamClosedError:
@@ -138,7 +138,7 @@ class SpeechStream(stt.RecognizeStream):
             if taken:
                 return
         if self._input_ch.closed or self._event_ch.closed:
-            super().flush()  # it raises what all input raises then
+            super().flush()  # raises the error of the framework for a closed input
         self._waits = False  # until all that is queued has been passed on
         self._input_ch.send_nowait(frame)
 
@@ -169,7 +169,7 @@ class SpeechStream(stt.RecognizeStream):
         """
         if self._loop is not asyncio.get_running_loop():
             return call_on(self._loop, partial(self._on_over, None))
-        self._waits = False  # whoever goes on pushing is told
+        self._waits = False  # so that a later `push_frame` raises an error
         await super().aclose()
 
     def update_options(self, **given: Any) -> None:
@@ -228,10 +228,10 @@ class SpeechStream(stt.RecognizeStream):
                     await self._over
             failure = self._over.result() if self._over.done() else None
         except PulseError as error:
-            failure = error  # a frame that cannot be
+            failure = error  # there is no such audio format
         finally:
-            # Who is collected unclosed comes by with GeneratorExit: nothing can be awaited then,
-            # and `weakref.finalize` ends the engine.
+            # A stream that is collected without being closed raises GeneratorExit here. Nothing can
+            # be awaited then, and `weakref.finalize` ends the engine.
             if not isinstance(sys.exception(), GeneratorExit):
                 self._alarm.set(None)
                 try:
@@ -254,9 +254,9 @@ class SpeechStream(stt.RecognizeStream):
         """
 
     async def _pump(self) -> None:
-        """Take all input there is, and tell the engine when it ends."""
+        """Take the queued input, and end the engine's input with it."""
         rate = self._options.settings.sample_rate
-        if rate is not None:  # what will be needed is known already
+        if rate is not None:  # the engine can be made before the first frame
             self._input.begin(AudioFormat("linear16", rate))
         with suppress(StreamClosedError):  # the engine takes no more, as it has failed
             while True:
@@ -309,25 +309,25 @@ class SpeechStream(stt.RecognizeStream):
         wanted = self._options.following(engine.options)
         if wanted == engine.options:
             return
-        # What must not be shown is held back from now on; the rest is true once it is in force.
+        # Redaction counts from now on. The other options count once they are in force.
         self._build.options = self._build.options.changed(
             redact_pii=wanted.redact_pii, redact_pci=wanted.redact_pci
         )
         engine.update(wanted)
 
     def _request_finalize(self) -> int:
-        """Ask for the pending words on behalf of an event of the engine's."""
+        """Ask for the pending words because of an event of the engine."""
         assert self._input.engine is not None
         try:
             self._input.pass_on()
             return self._input.engine.request_finalize()
         except StreamClosedError:
-            return sys.maxsize  # the input has ended: the last words come, and END with the end
+            return sys.maxsize  # the input has ended, so that the last words and END come anyway
 
     def _on_event(self, event: Event) -> None:
-        """The engine tells something."""
+        """Take an event of the engine."""
         now = self._time()
-        if isinstance(event, Interim):  # most of them are, and nobody else wants to know
+        if isinstance(event, Interim):  # most events are interims, which concern nothing else
             self._events.handle(event, now)
         else:
             self._take_event(event, now)
@@ -336,7 +336,7 @@ class SpeechStream(stt.RecognizeStream):
         self._alarm.set(self._events.deadline)
 
     def _take_event(self, event: Event, now: float) -> None:
-        """Take an event that is more than a text which may change."""
+        """Take an event that is no interim."""
         match event:
             case Connected(seconds=seconds):
                 framework.report_connection(self, seconds, reused=self._reused)
@@ -358,7 +358,7 @@ class SpeechStream(stt.RecognizeStream):
             self._over.set_result(failure)
 
     def _on_time(self) -> None:
-        """The alarm that was set goes off."""
+        """The time of the alarm has come."""
         with suppress(StreamClosedError):
             self._input.pass_on()
         now = self._time()

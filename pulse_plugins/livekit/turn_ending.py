@@ -1,12 +1,12 @@
-"""Who ends turns, and how long closed words are held for it.
+"""Finds out who ends turns, and how long closed segments are held for that.
 
-In an agent session the mode is read from the session. Elsewhere, or where a future framework hides
-it, it is learned:
+In an agent session the mode is read from the session. Outside a session, or with a future framework
+that hides the mode, it is learned:
 
 1. A flush means that flushes end turns.
-2. An utterance that left because nothing more came, and no flush for `_PATIENCE` seconds, means
-   that END_OF_SPEECH ends turns. If flushes ended turns before, it takes `_MISSES` of these in a
-   row, because a voice detector may miss a quiet caller.
+2. An utterance that was sent because no text followed, and no flush for `_PATIENCE` seconds, means
+   that END_OF_SPEECH ends turns. If flushes ended turns before, this must happen `_MISSES` times in
+   a row, because a voice detector may miss a quiet caller.
 
 The times were chosen with `tests/livekit/test_context.py`. With `HOLD` below 0.35 s a pause of
 0.45 s within a sentence splits the turn at 0.3 and 0.6 s of latency. Above 0.6 s only the replies
@@ -20,7 +20,7 @@ from typing import Protocol
 from pulse_plugins.livekit.framework import HeldInterim, TurnMode
 
 DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
-HOLD = 0.45  # seconds after the server's end of speech
+HOLD = 0.45  # seconds after the end of speech that the server reports
 # A turn detector that expects the caller to go on flushes after half of the framework's longest
 # endpointing delay, which is 3.0 s.
 DETECTOR_HOLD = 1.8
@@ -47,14 +47,14 @@ class ModeReader(Protocol):
 
 
 class TurnEnding:
-    """What is known about one stream.
+    """Knows or learns who ends the turns of one stream.
 
     Args:
         reader: Reads the session's mode.
 
     Attributes:
-        mode: As it was read last.
-        has_flushes: Whether flushes end turns, or may: it is not known yet.
+        mode: The mode that was read last.
+        has_flushes: Whether flushes end turns, or may end them as far as is known.
     """
 
     def __init__(self, reader: ModeReader) -> None:

@@ -1,7 +1,7 @@
-"""The weak link from an engine to the stream that uses it.
+"""A weak reference from an engine to the stream that uses it.
 
-A running engine is held by the event loop. Whatever it holds lives as long as it does, so it
-reaches its stream only through here, and a stream that nobody holds any more can be collected.
+The event loop holds a running engine, and the engine would keep alive what it refers to. It reaches
+its stream only through this module, so that a stream that its owner has dropped can be collected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pulse_plugins.core.base.events import Event
 
 
 class Listener(Protocol):
-    """A stream, as its engine sees it."""
+    """The methods of a stream that its engine calls."""
 
     def _on_event(self, event: Event) -> None: ...
 
@@ -29,7 +29,7 @@ _Listener = TypeVar("_Listener", bound=Listener)
 
 
 class WeakListener:
-    """Brings every event, and then how it ended, to the listener for as long as there is one."""
+    """Passes events and the end to a listener that still exists."""
 
     def __init__(self, listener: ref[_Listener]) -> None:
         self._listener = listener
@@ -48,10 +48,10 @@ class WeakListener:
 
 
 class Alarm:
-    """One timer of a listener's; the loop that keeps it does not keep the listener.
+    """One timer of a listener. The event loop holds the timer, but not the listener.
 
-    The deadline is put off with each interim while somebody speaks. A timer that is set for an
-    earlier moment then stays: it looks again when it goes off.
+    The deadline moves with each interim while somebody speaks. A timer for an earlier moment is
+    then kept, and looks at the deadline again when it is due.
     """
 
     def __init__(self, listener: ref[_Listener]) -> None:
@@ -61,7 +61,7 @@ class Alarm:
         self._deadline: float | None = None
 
     def set(self, deadline: float | None) -> None:
-        """Go off then, on the loop's clock; None: not at all."""
+        """Set the deadline, in seconds of the loop's clock; None: there is none."""
         self._deadline = deadline
         if self._timer is not None:
             if deadline is not None and self._timer.when() <= deadline:
@@ -82,6 +82,6 @@ class Alarm:
 
 
 def call_on(loop: asyncio.AbstractEventLoop, do: Callable[[], object]) -> None:
-    """Do something in a loop, from whatever thread; not at all if the loop has closed by then."""
+    """Call a function in a loop, from any thread. A loop that has closed does not call it."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(do)

@@ -1,7 +1,7 @@
 """Smallest AI Pulse speech-to-text for Pipecat.
 
-`from pulse_plugins.pipecat import PulseSTTService` goes wherever
-`pipecat.services.smallest.stt.SmallestSTTService` goes.
+`pulse_plugins.pipecat.PulseSTTService` can be used wherever
+`pipecat.services.smallest.stt.SmallestSTTService` can.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The constructor's arguments as the engine's options and as settings; nothing here awaits."""
+"""Makes options of the engine, and settings, from the arguments of the constructor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pulse_plugins.core.config.timing import Timeouts
 TurnDetection = Literal["vad", "server"]
 
 _TELEPHONY = ("mulaw", "alaw")
-_PLAIN_RATE = 16_000  # Hz; what speech needs, where the pipeline's own rate is not one of the wire
+_PLAIN_RATE = 16_000  # Hz; used if the service does not take the rate of the pipeline
 
 
 def wire_rate(
@@ -31,8 +31,8 @@ def wire_rate(
 
     Args:
         encoding: The encoding on the wire.
-        asked: The caller's choice, or None: the pipeline's rate where the service takes it.
-        pipeline: The rate of the audio that comes.
+        asked: The rate that the user chose. None: the pipeline's rate, if the service takes it.
+        pipeline: The rate of the pipeline's audio, in Hz.
         upsample_telephony: Send 8 kHz audio as 16 kHz.
     """
     if asked is not None:
@@ -58,22 +58,22 @@ def base_options(
     extra_headers: Mapping[str, str] | None,
     socket: dict[str, Any],
 ) -> PulseOptions:
-    """The options that are no settings; arguments that are given win over `options`.
+    """The options that are no settings. Arguments take precedence over `options`.
 
     Args:
-        options: What the application gave as a whole.
-        api_key: As for the service, and so are the arguments after it.
-        base_url: Where the service is.
-        dialect: Which of its endpoints is spoken.
-        encoding: What is sent.
+        options: The `options` argument of the service.
+        api_key: The key.
+        base_url: The server, or several servers.
+        dialect: The endpoint.
+        encoding: The encoding on the wire.
         sample_rate: Hz on the wire.
         upsample_telephony: Send 8 kHz audio as 16 kHz.
-        keepalive_timeout: Seconds without audio before a keepalive goes out.
-        extra_headers: HTTP headers of each connection.
-        socket: What `take_socket_arguments` took.
+        keepalive_timeout: Seconds without audio after which a keepalive is sent.
+        extra_headers: Additional HTTP headers of each connection.
+        socket: The arguments that `take_socket_arguments` took.
 
     Raises:
-        ConfigurationError: They cannot work together; the text says what to change.
+        ConfigurationError: The arguments cannot work together; the text says what to change.
     """
     if encoding is None:
         encoding = options.encoding if options else "linear16"
@@ -98,8 +98,8 @@ def base_options(
 def take_socket_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     """Take the arguments of the framework's `WebsocketSTTService` out of these.
 
-    `ws_close_timeout` and `ws_send_timeout` have nothing to bound here: no frame waits for the
-    socket, and closing is bounded by `Timeouts`.
+    `ws_close_timeout` and `ws_send_timeout` have no effect, because no frame waits for the socket
+    and `Timeouts` bounds the close.
     """
     return {
         name: arguments.pop(name)
@@ -117,10 +117,10 @@ def take_socket_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
 def take_settings(
     arguments: dict[str, Any], kind: type[STTSettings], given: STTSettings | None
 ) -> STTSettings | None:
-    """Take the arguments that are settings out of these: `language="hi"` means what it says.
+    """Take the arguments that are settings, such as `language="hi"`, out of these.
 
     Args:
-        arguments: What is left of the constructor's keyword arguments.
+        arguments: The remaining keyword arguments of the constructor.
         kind: The settings class.
         given: The `settings` argument.
 
@@ -143,14 +143,14 @@ def take_settings(
 def refuse_unknown(arguments: Mapping[str, object], service: type) -> None:
     """Refuse arguments that no base class of the service takes.
 
-    The framework's own classes swallow what they do not know, so that a misspelled `redact_pii`
-    would leave the transcript as it is.
+    The framework's own classes ignore unknown arguments, so that a misspelled `redact_pii` would
+    leave the transcript unredacted.
 
     Raises:
-        ConfigurationError: One is unknown; the text names the argument that was probably meant.
+        ConfigurationError: An argument is unknown; the text names a similar one.
     """
     if not arguments:
-        return  # nearly always; to look at signatures takes longer than to make the service
+        return  # nearly always, and reading signatures takes longer than making the service
     known = {
         parameter.name
         for base in service.__mro__

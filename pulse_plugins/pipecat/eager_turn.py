@@ -1,8 +1,8 @@
 """Predicts the end of a turn before the server's VAD and the last final confirm it.
 
-The rule is the engine's (`core/transcript/eager`); here it drives the framework's three signals: a
+`core/transcript/eager` holds the rule. This module makes three signals of the framework from it: a
 predicted end, its withdrawal when the caller goes on, and its confirmation by the final. Pipecat
-answers predictions only where the service decides the turns (`turn_detection="server"`).
+uses predictions only if the service decides the turns (`turn_detection="server"`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pulse_plugins.core.transcript.eager import EagerText
 
 
 class EagerSink(Protocol):
-    """What a prediction needs of the service."""
+    """The methods of the service that a prediction calls."""
 
     async def predict_end(self, text: str, user_id: str, language: Language | None) -> None:
-        """Say that the turn has probably ended."""
+        """Report that the turn has probably ended."""
 
     async def withdraw_prediction(self) -> None:
-        """Say that the caller goes on, if an end was predicted."""
+        """Report that the caller goes on, if an end was predicted."""
 
     def confirm_prediction(self) -> None:
         """Note that the turn has ended."""
@@ -33,7 +33,7 @@ class EagerTurn:
     """Watches the open utterance of one stream.
 
     Attributes:
-        text: The engine's rule, with counts of its predictions.
+        text: Applies the rule, and counts the predictions.
     """
 
     def __init__(self, sink: EagerSink) -> None:
@@ -85,7 +85,7 @@ class EagerTurn:
         await self._sink.withdraw_prediction()
 
     def left(self, text: str) -> None:
-        """The utterance is over and reads like this."""
+        """The utterance is over, with this text."""
         self.text.left(text)
         self._predicted = ""
         self._sink.confirm_prediction()

@@ -1,12 +1,12 @@
-"""The engine's events as frames in the right order: one utterance, one final.
+"""Pushes frames for the events of the engine, with one final for each utterance.
 
-Pipecat's turn logic commits a turn with whatever final transcript it holds, and deletes what is
-queued behind the transcript that starts a turn. Therefore the segments that the server cuts are
-joined (`UtteranceAssembler`): interims carry all words of the open utterance, and its final leaves
-when its end is known.
+Pipecat's turn logic commits a turn with the final transcripts that it has, and deletes frames that
+are queued behind the transcript that starts a turn. Therefore `UtteranceAssembler` joins the
+segments that the server cuts. Interims carry all words of the open utterance, and the final is
+pushed when the end of the utterance is known.
 
-One lock keeps what a timer releases from overtaking the next event. What the framework's audio
-task calls (`speech_started`, `speech_stopped`, `finalize`) only takes notes and enqueues.
+A lock keeps words that a timer releases in order with the next event. The methods that the
+framework's audio task calls (`speech_started`, `speech_stopped`, `finalize`) do not wait.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from pulse_plugins.pipecat.proposed_turn import ProposedTurn
 from pulse_plugins.pipecat.sink import TranscriptSink
 
 _RECENT = 2.0  # seconds of audio that hold the newest words of an interim
-_PAST = 5.0  # seconds; no text comes for audio so far before the last final
-# Seconds without audio after which a turn that the server's VAD has opened is closed: the server
-# hears no silence, so that it would never close the turn. Deepgram's Flux takes the same time.
-# A shorter network gap leaves the turn open.
+_PAST = 5.0  # seconds before the last final; no text comes for older audio
+# Seconds without audio after which a turn that the server's VAD has opened is closed. The server is
+# sent no silence then, so that it would never close the turn. Deepgram's Flux takes the same time.
+# A shorter gap of the network leaves the turn open.
 _AUDIO_GAP = 0.5
-# Seconds until a server says that speech started: 0.1 s of speech, and 0.9 s of result latency.
+# Seconds until a server reports that speech started: 0.1 s of speech, and 0.9 s of result latency.
 _SPEECH_STARTS = 1.0
 
 
 class Emitter:
-    """From one stream's events to its service's frames.
+    """Pushes the frames of one stream.
 
     Args:
-        sink: Pushes the frames.
-        stream: Where the events come from.
-        voice: How the first audio is labelled.
+        sink: The service that pushes the frames.
+        stream: The stream of the engine.
+        voice: The label of the first audio.
         proposes_turns: The server's VAD decides the turns.
     """
 
@@ -77,7 +77,7 @@ class Emitter:
         self.eager = EagerTurn(sink) if sink.predicts_ends and proposes_turns else None
         self.people = Participants()
 
-    # What the pipeline tells; nothing here awaits.
+    # Calls of the pipeline. None of them awaits.
 
     def speech_started(self) -> None:
         """The user speaks."""
@@ -88,10 +88,10 @@ class Emitter:
         self._arm()
 
     def speech_stopped(self, ended: float) -> None:
-        """The user paused: ask for the pending words, as the settings say.
+        """The user paused: send a finalize request, after the delay of the settings.
 
         Args:
-            ended: When, in seconds of `time.time()`.
+            ended: When speech ended, in seconds of `time.time()`.
         """
         self._sink.latency.speech_ended(ended)
         self._utterance.speech_stopped()
@@ -115,9 +115,9 @@ class Emitter:
         self._arm()
 
     def audio_muted(self) -> None:
-        """No more audio comes for now: the words before are not to wait for those after."""
+        """The audio is muted: ask for the words before, which must not wait for later audio."""
         if self._proposes_turns and self._utterance.caller_speaks:
-            self.speech_stopped(time.time())  # the server cannot hear that speech ended
+            self.speech_stopped(time.time())  # the server is sent no audio that ends the speech
         else:
             self._stream.request_finalize()
 
@@ -127,7 +127,7 @@ class Emitter:
         self._turn.mute()
 
     def user_unmuted(self) -> None:
-        """The framework hears the user again: what was said before is not to come after."""
+        """The framework hears the user again. Words from before must not come afterwards."""
         if not self._mute.muted:
             return
         self._mute.stopped(self._stream.stream_time, self._stream.request_finalize())
@@ -137,14 +137,14 @@ class Emitter:
         self._arm()
 
     def voice_from(self, stream_time: float, voice: Voice) -> None:
-        """Audio from this moment on is labelled otherwise."""
+        """Audio from this stream_time on has this label."""
         self._voices.append((stream_time, voice))
         self._utterance.language = voice.language
 
-    # What the engine tells.
+    # Events of the engine.
 
     async def take(self, event: Interim | Final | SpeechStarted | SpeechEnded) -> None:
-        """Push what follows from an event."""
+        """Push the frames for an event."""
         async with self._order:
             match event:
                 case Interim():
@@ -166,23 +166,23 @@ class Emitter:
         self._is_online = False
 
     def connected(self) -> None:
-        """Note that another connection is open; it hears the audio again."""
+        """Note that another connection is open, which is sent audio again."""
         self._is_online = True
         self.server_changed()
         self.recovered()
 
     def recovered(self) -> None:
-        """Wait for what the server says about the audio that it was sent last."""
+        """Leave time for the server's text about the audio that was sent last."""
         self._utterance.no_text_before(self._now() + _SPEECH_STARTS)
         if self._vad_is_lost:  # it has not said that speech goes on
             self.server_changed()
 
     def server_changed(self) -> None:
-        """Another connection listens, whose server knows nothing of the open turn.
+        """Another connection is in use, whose server does not know the open turn.
 
-        If speech goes on there, the server says that it started. Otherwise nothing would close the
-        turn: a finalize does. It cannot be asked for at once, because everything before it may be
-        transcribed already, and its answer would end the turn in the middle of a sentence.
+        If speech goes on, that server reports its start. Otherwise it never reports an end, and a
+        finalize request closes the turn. The request is delayed, because all audio before it may be
+        transcribed already, and its answer would then end the turn in the middle of a sentence.
         """
         if self._proposes_turns and self._utterance.caller_speaks:
             self._vad_is_lost = True
@@ -190,13 +190,13 @@ class Emitter:
         self._arm()
 
     async def flush(self) -> None:
-        """Nothing more will come for the open turn: push what is held and close it."""
+        """No more text will come for the open turn: push what is held, and close the turn."""
         async with self._order:
             await self._release(self._utterance.flush())
             await self._turn.stop()
 
     async def close(self) -> None:
-        """Push nothing more, except that a proposed turn is never left open."""
+        """End all tasks, and close a proposed turn that is still open."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -257,13 +257,13 @@ class Emitter:
             await self.eager.heard(event, self._utterance.text, self._now())
 
     async def _notice_speech_after_gap(self) -> None:
-        """The server's VAD does not say again that speech began when only audio was missing."""
+        """Start a turn again after a gap in the audio, which the server's VAD does not report."""
         gap = self._gap_time
         if gap is not None and self._stream.stream_time > gap and not self._utterance.awaits_answer:
             await self._speech_started()
 
     def _audio_is_missing(self, now: float) -> None:
-        """No audio came for a while in an open turn of the server's."""
+        """No audio came for a while in a turn that the server's VAD has opened."""
         self._gap_at, self._gap_time = None, self._stream.stream_time
         if self._utterance.caller_speaks:
             self.speech_stopped(time.time() - (now - self.audio_at))
@@ -330,7 +330,7 @@ class Emitter:
             self._sink.latency.completed(time.time())
 
     def _voice_of(self, final: Final) -> Voice:
-        """How the audio of a final was heard: with the options of its connection."""
+        """The label of a final: that of the options with which its audio was sent."""
         middle = (final.start + final.end) / 2
         for since, voice in reversed(self._voices):
             if middle >= since:
@@ -344,7 +344,7 @@ class Emitter:
     # Time.
 
     def _arm(self) -> None:
-        """One timer waits for whatever is due first; at the end, `flush` waits for all words."""
+        """Set one timer to the earliest deadline. After the end of the input none is needed."""
         if self._stream.input_over:
             return
         eager = None if self.eager is None else self.eager.deadline

@@ -1,4 +1,4 @@
-"""Events of the engine as frames. Nothing here awaits."""
+"""Makes frames from events of the engine. Nothing here awaits."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from pulse_plugins.pipecat.participants import Participants
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How text is labelled.
+    """The labels of text from one connection.
 
     Attributes:
         language: The language code that was asked for.
-        detects: Whether the server chooses the language, so that its word counts.
+        detects: Whether the server detects the language; then the detected one is the label.
     """
 
     language: str
     detects: bool = False
 
     def language_of(self, final: Final | None = None) -> Language | None:
-        """The framework's name for the language; None where it has none.
+        """The framework's name for the language; None: it has none.
 
-        A pinned language is believed over the server's guess, which is known to be wrong on short
-        segments.
+        If one language was asked for, the server's detected language is ignored, because it is
+        known to be wrong for short segments.
         """
         code = self.language
         if self.detects:
@@ -46,13 +46,13 @@ class Voice:
 
 
 class Result(dict[str, Any]):
-    """A transcript as the service's own message writes it, for `TranscriptionFrame.result`.
+    """A transcript in the form of the service's message, for `TranscriptionFrame.result`.
 
-    The keys are those of the wire, so that code written for the official service finds them. Word
-    times are seconds of stream_time: they do not start again with each connection.
+    The keys are those of the wire, so that code for the official service finds them. Word times are
+    seconds of stream_time, which does not start again with each connection.
 
     Attributes:
-        event: What the engine said, with everything in types.
+        event: The typed event of the engine.
     """
 
     def __init__(self, event: Interim | Final) -> None:
@@ -66,7 +66,7 @@ class Result(dict[str, Any]):
 
 
 def interim_frame(event: Interim, voice: Voice, user_id: str) -> InterimTranscriptionFrame:
-    """The words of an utterance that is still open."""
+    """The frame for the words of an utterance that is still open."""
     return InterimTranscriptionFrame(
         event.text, user_id, time_now_iso8601(), voice.language_of(), result=Result(event)
     )
@@ -94,10 +94,10 @@ def final_frames(
 
     Args:
         segments: The finals of one utterance.
-        voice: How a final is labelled.
-        people: Who gave the audio, where the server told no speakers apart.
-        speaker_format: A format with `{speaker}` and `{text}`, or None: text as it is.
-        joined: All of them as one frame, with the labels of most of its text.
+        voice: Returns the labels of a final.
+        people: The users who gave the audio; used if the server named no speakers.
+        speaker_format: A format with `{speaker}` and `{text}`; None: unchanged text.
+        joined: Make one frame of all, with the labels of most of its text.
     """
     frames = []
     parts = [
@@ -147,8 +147,8 @@ def _frame(parts: list[_Part]) -> TranscriptionFrame:
         first.language,
         result=Result(final),
     )
-    # The interruption that a transcript causes deletes what is queued behind it, unless that says
-    # otherwise. A transcript is never to be deleted.
+    # The interruption that a transcript causes deletes queued frames that are interruptible. A
+    # transcript must never be deleted.
     frame.interruptible = False
     return frame
 
@@ -173,8 +173,8 @@ def _by_speaker(event: Final, people: Participants, language: str) -> list[Final
         parts = _split(event.words, lambda word: word.speaker or event.speaker)
         return _finals(event, parts, language, labelled=True)
     parts = _split(event.words, lambda word: people.between(word.start, word.end))
-    # Two people whose frames alternate take turns within each word: then the label of a word is
-    # chance, and the whole segment goes to whoever gave most of it.
+    # If the frames of two people alternate within each word, the speaker of a word is chance. The
+    # whole segment then belongs to the person who gave most of it.
     if len(parts) == len({who for who, _ in parts}):
         return _finals(event, parts, language, labelled=False)
     return [event]

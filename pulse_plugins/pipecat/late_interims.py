@@ -10,7 +10,10 @@ from __future__ import annotations
 from pulse_plugins.core.base.languages import spaceless
 from pulse_plugins.core.base.text import plain_words
 
-_SOON = 1.0  # seconds of audio; what comes later was not on its way
+# Seconds of audio after the end of a turn in which an interim may have been sent before its final:
+# the result latency of the service, 0.53 s in 95 of 100 cases (docs/protocol.md, section 9, item
+# 6).
+_SOON = 1.0
 
 
 class LateInterims:
@@ -36,7 +39,7 @@ class LateInterims:
         self._said = ""
 
     def repeats(self, text: str, now: float, language: str) -> bool:
-        """Whether an interim that comes now says nothing but the end of the completed turn."""
+        """Whether the text of an interim that comes now is only the end of the completed turn."""
         said = self._said if now < self._until else ""
         return bool(said) and said.endswith(_plain(text, language))
 

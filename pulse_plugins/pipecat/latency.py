@@ -24,7 +24,7 @@ class LatencyMeter:
     """Collects the TTFS of the turns of one service."""
 
     def __init__(self) -> None:
-        self.ended: float | None = None  # when speech ended whose words are still to come
+        self.ended: float | None = None  # when the speech ended whose words are awaited
         self._seconds: deque[float] = deque(maxlen=_KEPT)
 
     def speech_ended(self, at: float) -> None:

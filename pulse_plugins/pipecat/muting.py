@@ -1,8 +1,8 @@
-"""Removes what was said while the framework muted the user.
+"""Removes words that were said while the framework muted the user.
 
-A mute strategy drops transcripts only while it mutes. The words of muted speech whose final comes
-after the unmute would therefore stand in the user's next turn. The service asks for a finalize at
-the unmute, and the words that end before that moment are removed by their times.
+A mute strategy drops transcripts only during the mute. Words of muted speech whose final comes
+after the unmute would therefore be part of the user's next turn. The service sends a finalize
+request at the unmute, and removes the words that end before that moment.
 
 Nothing here awaits or reads a clock.
 """
@@ -47,7 +47,7 @@ class MuteFilter:
         self._until, self._finalize_id = time, finalize_id
 
     def final(self, final: Final) -> Final:
-        """Return what is left of a final; its text is empty when nothing is."""
+        """Return a final without its muted words. Its text is empty if all of them are muted."""
         if self.muted:
             return _without_text(final)
         if self._until is None:

@@ -1,12 +1,12 @@
-"""Whose audio was given to the stream when, and whether two people's audio interleaves."""
+"""Remembers which user gave which audio, and notices when the audio of two users alternates."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 
-_MAX_SPANS = 20_000  # changes of speaker that are remembered: minutes of interleaved frames
-# Two people talk into one stream when the speaker changes this often within a second: nobody
-# takes turns that fast, while frames of 20 ms of two people alternate 50 times a second.
+_MAX_SPANS = 20_000  # changes of speaker that are remembered: minutes of alternating frames
+# Changes of speaker within a second that mean that two people talk into one stream. Speakers who
+# take turns change more rarely, while frames of 20 ms of two people alternate 50 times a second.
 _CHANGES = 5
 
 
@@ -19,7 +19,7 @@ class Participants:
 
     @property
     def interleaves(self) -> bool:
-        """Whether frames of several people alternate, so that nothing can be recognized."""
+        """Whether frames of several people alternate, so that no speech can be recognized."""
         if len(self._spans) <= _CHANGES:
             return False
         newest, before = self._spans[-1][0], self._spans[-1 - _CHANGES][0]

@@ -1,4 +1,4 @@
-"""The user's turn as the server's VAD sees it, proposed to the pipeline's turn strategies."""
+"""Proposes the turns that the server's VAD finds to the turn strategies of the pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipecat.processors.frame_processor import FrameDirection
 
 
 class FramePusher(Protocol):
-    """What a proposal needs of the service."""
+    """The methods of the service that a proposal calls."""
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = ...) -> None:
         """Push a frame."""
@@ -43,7 +43,7 @@ class ProposedTurn:
             await self._pusher.broadcast_frame(ProposedUserStartedSpeakingFrame)
 
     async def stop(self) -> None:
-        """Propose the stop, if the turn is open; behind the transcripts pushed before."""
+        """Propose the stop, if the turn is open, behind the transcripts that were pushed before."""
         if not self._is_open:
             return
         if self._is_muted:

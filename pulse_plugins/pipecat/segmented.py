@@ -1,7 +1,7 @@
-"""`PulseSegmentedSTTService`: each stretch of speech that the VAD cuts, over the REST endpoint.
+"""`PulseSegmentedSTTService`: sends each stretch of speech to the pre-recorded endpoint.
 
-Slower than the stream, without interims, but with what only recordings get: `pulse-pro`, and
-gender and emotion with `pulse`.
+It is slower than the stream and gives no interims. It offers what only recordings have: the model
+`pulse-pro`, and gender and emotion with `pulse`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.participants import Participants
 from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse, voice_of
 
-# HTTP statuses about the key, the credit or the address, which every segment would meet.
+# HTTP statuses about the key, the credit or the address. Every other segment would get them too.
 _HOPELESS = frozenset({401, 402, 403, 404})
 
 
@@ -96,18 +96,21 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         """Check all arguments. The first request is sent after the first speech.
 
         Args:
-            api_key: The key; `SMALLEST_API_KEY` if None. A server of one's own needs none.
-            base_url: Where the service is; of several the first healthy one.
-            model: `"pulse-pro"` (English, `dialect="live"`), or None: the settings' own.
-            sample_rate: Hz of what is sent, None: the pipeline's. Audio is converted.
-            settings: What may change during a call; the endpoint ignores what is for streams.
+            api_key: The key. None: the key of the environment variable `SMALLEST_API_KEY`. Servers
+                outside the cloud service need no key.
+            base_url: The server, or several, of which the first healthy one is used.
+            model: `"pulse-pro"` (English, `dialect="live"`). None: the model of the settings.
+            sample_rate: Hz of the audio that is sent; audio is converted. None: the
+                pipeline's rate.
+            settings: The options that may change during a call. The endpoint ignores those that
+                concern streams.
             ttfs_p99_latency: Seconds from the end of speech to the transcript, 99th percentile.
-            dialect: Which of the service's endpoints is spoken.
-            options: Everything else; the arguments here win over it.
-            attempts: How often a segment is tried in all, where trying again can help.
-            timeout: Seconds for one try.
-            extra_headers: HTTP headers of each request, besides those of the service.
-            aiohttp_session: A session of the caller's, which stays the caller's to close.
+            dialect: The endpoint of the service.
+            options: All other options. The other arguments take precedence.
+            attempts: The highest number of attempts for a segment whose failure can pass.
+            timeout: Seconds for one attempt.
+            extra_headers: Additional HTTP headers of each request.
+            aiohttp_session: An HTTP session of the caller, who also closes it.
             **kwargs: Fields of `Settings`, and arguments of `SegmentedSTTService`.
 
         Raises:

@@ -19,14 +19,14 @@ from pulse_plugins.pipecat.frames import Voice
 
 InterimRedaction = Literal["hold", "pass"]
 
-DEFAULT_LANGUAGE = "en"  # what the official service asks for where nothing is said
+DEFAULT_LANGUAGE = "en"  # the default of the official service
 _LONGEST_DELAY = 5.0  # seconds; the framework ends the turn without its words after 5 s
-# Decided when the service is made: they say what the bytes on the wire are.
+# These are set when the service is made, because they describe the bytes on the wire.
 _FIXED = frozenset({"encoding", "sample_rate"})
 RUNTIME_OPTIONS = tuple(each.name for each in wire_fields() if each.name not in _FIXED)
 
 
-# Local settings and what each is where nobody said anything.
+# The local settings with their defaults.
 _LOCAL: Mapping[str, object] = {
     "speaker_format": None,
     "interim_redaction": "hold",
@@ -206,7 +206,7 @@ class PulseSTTSettings(STTSettings):
 
 
 def voice_of(options: PulseOptions) -> Voice:
-    """How the text of a connection with these options is labelled."""
+    """The labels of text from a connection with these options."""
     return Voice(options.language, detects=is_group(options.language))
 
 

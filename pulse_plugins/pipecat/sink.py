@@ -1,4 +1,4 @@
-"""What an emitter needs of the service that pushes its frames."""
+"""The methods of the service that an emitter calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TranscriptSink(EagerSink, Protocol):
 
     @property
     def settings(self) -> PulseSTTSettings:
-        """Those in force."""
+        """The settings in force."""
 
     @property
     def joins_speakers(self) -> bool:
@@ -50,7 +50,7 @@ class TranscriptSink(EagerSink, Protocol):
         """Note that the words of a turn were asked for."""
 
     def is_last_final(self, emitter: object) -> bool:
-        """Note that they came; return whether no other participant's are still to come."""
+        """Note that the words came. Return whether no other participant's words are awaited."""
 
     async def speech_ended_at(self, ended: float) -> None:
         """Begin to measure the time to the final transcript."""

@@ -1,4 +1,4 @@
-"""The part of the service that pushes transcripts: tracing, metrics, usage, event handlers."""
+"""The part of the service that pushes transcripts, with tracing, metrics, usage and handlers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         self._awaiting: set[object] = set()  # emitters whose final is to come
         self._reported = 0.0  # seconds of usage
         self._confidence: float | None = None  # of the transcript that is being pushed
-        self._turn_is_open: bool | None = None  # None: no turn logic was heard of
+        self._turn_is_open: bool | None = None  # None: no frame of any turn logic has come
         self._in_outage: set[object] = set()  # runners whose words are late
         self.latency = LatencyMeter()
         for name in _EVENTS:
@@ -115,7 +115,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         self._awaiting.add(emitter)
 
     def is_last_final(self, emitter: object) -> bool:
-        """Note that they came; return whether no other participant's are still to come."""
+        """Note that the words came. Return whether no other participant's words are awaited."""
         self._awaiting.discard(emitter)
         return not self._awaiting
 
@@ -129,12 +129,12 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         return self.eager_end_of_turn_enabled
 
     async def predict_end(self, text: str, user_id: str, language: Language | None) -> None:
-        """Say that the turn has probably ended."""
+        """Report that the turn has probably ended."""
         await self._push_eager_end_of_turn(text, user_id=user_id, language=language)
         await self.tell("on_eager_end_of_turn", text)
 
     async def withdraw_prediction(self) -> None:
-        """Say that the caller goes on, if an end was predicted."""
+        """Report that the caller goes on, if an end was predicted."""
         if self.eager_end_of_turn_pending:
             await self._cancel_eager_end_of_turn()  # type: ignore[no-untyped-call]
             await self.tell("on_turn_resumed")

@@ -5,6 +5,7 @@ Every shape is written by hand as a document or an observer shows it.
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeAlias
 
 import pytest
@@ -226,6 +227,7 @@ MESSAGES = [
     case(
         "4.5 binary", [b"\x00\x01", final()], (MessageIgnored, {"reason": "binary"}), HELLO
     ),
+    case("4.5 JSON in a binary message", [json.dumps(final()).encode()], HELLO),
     case("4.5 error beside a transcript is none", [final(error="late")], HELLO),
     case("9.3 a final of one full stop", [final("."), final()], HELLO),
     case("9.3 a final of one danda", [final("।"), final()], HELLO),

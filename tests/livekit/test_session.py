@@ -51,11 +51,11 @@ async def test_a_preflight_begins_the_reply_before_the_turn_is_committed() -> No
         stt = STT(base_url=server.url)
         async with session(call, stt=stt, vad=None, turn_handling={"turn_detection": "stt"}) as rig:
             await rig.until_turns(2)
-            asked_at, asked = rig.script.asked[1]  # the first turn shows that interims stay
+            asked_at, asked = rig.asked[1]  # the first turn shows that interims stay
             assert asked == call.turns[1].text
             assert asked_at < rig.turns[1].at
             await asyncio.sleep(0)
-            assert len(rig.script.asked) == 2  # the reply that was begun is the one that is used
+            assert len(rig.asked) == 2  # the reply that was begun is the one that is used
         await stt.aclose()
 
 

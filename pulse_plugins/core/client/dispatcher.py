@@ -113,7 +113,7 @@ class Dispatcher:
             raise self._error
 
     def _hand_over(self) -> None:
-        """Call the listener with what is unread; what it causes is handed over after that."""
+        """Call the listener with unread events, and then with events that its calls have caused."""
         listener = self._listener
         if listener is None:
             self._changed.set()

@@ -131,7 +131,7 @@ class PulseStream:
             self.push(data[at : at + piece])
             await self.drain()
             if self.closed:
-                break  # the consumer of the events is told why
+                break  # the consumer of the events gets the error
 
     async def drain(self) -> None:
         """Wait while more than `limits.backlog_seconds` is not sent yet."""

@@ -18,7 +18,7 @@ _COMMON = frozenset(
     "keywords diarize".split()
 )
 # No document lists `endpointing` and `endpointing_timeout` for `pulse`. They belong to the VAD of
-# `vad_events`, which `pulse` has, and `pulse` ignores parameters that it does not know (section 2).
+# `vad_events`, which `pulse` has. `pulse` ignores parameters that it does not know (section 2).
 _CURRENT = _COMMON | frozenset(
     "format punctuate capitalize eou_timeout_ms itn_normalize finalize_on_words max_words "
     "vad_events endpointing endpointing_timeout full_transcript external_session_id".split()

@@ -184,7 +184,7 @@ def check_range(
 
 
 def advise_on_redaction(language: str) -> None:
-    """Warn if the service would not redact speech in this language."""
+    """Warn if the service does not redact speech in this language."""
     if language not in _REDACTED:
         warn_once(
             "redact_pii and redact_pci have no effect on language=%r: only 'en' and 'hi' are "

@@ -1,1 +1,1 @@
-"""Counters, the event log and hooks that follow a stream without steering it."""
+"""Counters, the event log and hooks, which follow a stream without changing it."""

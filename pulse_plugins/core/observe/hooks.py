@@ -1,6 +1,6 @@
 """Observers that follow all streams of the process, such as telemetry.
 
-An observer reads and never steers. An observer that raises is removed, and the call goes on.
+An observer cannot change a stream. An observer that raises is removed, and the stream goes on.
 Without observers an event costs one check.
 """
 

@@ -33,6 +33,7 @@ class Connection:
         last_heard_at: When the server sent its newest message; errors do not count.
         free_at: When the next packet may go out.
         reported: The newest in-band error after which no text came, or None.
+        speech_at: stream_time of the newest start of speech that the server reported.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Connection:
     last_heard_at: float = 0.0
     free_at: float = 0.0
     reported: PulseError | None = None
+    speech_at: float = 0.0
 
     @property
     def quiet_since(self) -> float | None:

@@ -195,9 +195,7 @@ class Session:
         elif isinstance(message, Transcript):
             self._transcript(connection, message, now)
         elif isinstance(message, SpeechMark):
-            sent = self.buffer.seconds(self.buffer.next_offset)
-            time = connection.stream_time(message.timestamp, sent)
-            self.events.append(SpeechStarted(time) if message.started else SpeechEnded(time))
+            self._speech_mark(connection, message)
         elif isinstance(message, Unreadable):
             self.events.append(MessageIgnored(message.reason))
         is_calm = self._is_calm
@@ -206,13 +204,7 @@ class Session:
         return is_calm
 
     def disconnected(self, connection_id: int, error: PulseError | None, now: float) -> None:
-        """A connection is gone, or could not be made.
-
-        Args:
-            connection_id: Which one.
-            error: Why; None after an orderly close with 1000.
-            now: The session's clock.
-        """
+        """A connection is gone, or could not be made; `error` is None after a close with 1000."""
         connection = self._connections.find(connection_id)
         if connection is not None:
             self._connections.lost(connection, error, now)
@@ -276,6 +268,14 @@ class Session:
         if message.is_last and connection.closing_at is not None:
             self.buffer.ack(self.buffer.end)
             self._finish(None)
+
+    def _speech_mark(self, connection: Connection, mark: SpeechMark) -> None:
+        sent = self.buffer.seconds(self.buffer.next_offset)
+        time = connection.stream_time(mark.timestamp, sent)
+        if mark.started:
+            connection.speech_at = time
+        if time >= connection.speech_at:  # else an earlier speech has ended, and it is told late
+            self.events.append(SpeechStarted(time) if mark.started else SpeechEnded(time))
 
     def _reported(self, connection: Connection, error: PulseError, now: float) -> None:
         """The server reports an error inside the connection.

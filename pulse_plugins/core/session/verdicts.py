@@ -1,9 +1,9 @@
 """What follows when a connection is gone: a table.
 
-The question is never how long a connection lived or whether it "worked", but what it achieved:
-a connection was good if the ack offset moved while it lived, or if nothing was owed at its end.
-Only a good connection ends trouble (as QUIC resets its backoff only when new data is acked, RFC
-9002, section 6.2). docs/architecture.md prints the table.
+The table asks what a connection achieved, not how long it was open. A connection was good if the
+ack offset moved while it was open, or if no words were owed at its end. Only a good connection ends
+trouble, as QUIC resets its backoff only when new data is acked (RFC 9002, section 6.2).
+docs/architecture.md prints the table.
 """
 
 from __future__ import annotations

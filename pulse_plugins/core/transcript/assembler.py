@@ -105,7 +105,7 @@ class TranscriptAssembler:
     # Messages.
 
     def interim(self, message: Transcript, now: float) -> Interim | None:
-        """The open segment as the server hears it now, or None when it says nothing new."""
+        """The text of the open segment, or None when it has no new words."""
         if not _HAS_WORD.search(message.text):
             return None
         if not (text := self._repetitions.new_in_interim(message.text)):
@@ -145,7 +145,7 @@ class TranscriptAssembler:
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
         waiting = self.requests.waiting
         facts = FinalFacts(
-            marked=message.from_finalize and not self._repetitions.is_answer_again(message, placed),
+            marked=self._is_marked(message, placed),
             last=message.is_last,
             empty=not text,
             doubtful=bool(waiting) and self._coverage.lacks_words(waiting[0].mark),
@@ -177,11 +177,11 @@ class TranscriptAssembler:
         return request_id, Assembled(() if answer is None else (self._empty(answer),))
 
     def sent(self, request: Request, now: float) -> None:
-        """A request went out: decide how long its answer is worth waiting for."""
+        """A request was sent: decide how long to wait for its answer."""
         self.requests.sent(request, now, self._patience(request.mark))
 
     def expire(self, now: float) -> Assembled:
-        """Requests whose answer is overdue are answered with what there is."""
+        """Answer the requests whose answer is overdue with the text so far."""
         events: list[Event] = []
         while (request := self.requests.overdue(now)) is not None:
             is_open = self.open_text and self._left_before(request.mark) >= SHORTEST_SPEECH
@@ -198,7 +198,7 @@ class TranscriptAssembler:
     # The life of connections.
 
     def connection_changed(self, language: str, now: float) -> None:
-        """Another connection hears the audio again, from the start of the buffer on.
+        """Another connection is sent the audio again, from the start of the buffer on.
 
         Args:
             language: The code that the connection was asked for.
@@ -214,14 +214,14 @@ class TranscriptAssembler:
         self._heard.connection_changed(now)
 
     def end(self) -> tuple[Event, ...]:
-        """Nothing more will be heard: answer every request with what there is."""
+        """No more text will come: answer every request with the text so far."""
         answer = self.requests.answer_all()
         events: tuple[Event, ...] = ()
         if self.open_text:
             events = (self._promoted(answer or Answer(None, self._buffer.end)),)
         elif answer is not None and answer.request_id is not None:
             events = (self._empty(answer),)
-        self._coverage.reaches(self._promoted_until)  # no final will come in their place
+        self._coverage.reaches(self._promoted_until)  # no final will replace promoted interims
         return events
 
     # Questions.
@@ -289,7 +289,7 @@ class TranscriptAssembler:
         return self._buffer.seconds(self._buffer.next_offset)
 
     def _look_for_word(self, now: float) -> None:
-        """The first interim of a segment shows a single word: look when that word began."""
+        """The first interim of a segment shows a single word: find out when that word began."""
         onset = self.energy.certain_from(self._repetitions.after_last(), self._sent)
         if onset is not None:
             self._heard.shows(onset, now)
@@ -304,8 +304,12 @@ class TranscriptAssembler:
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
 
+    def _is_marked(self, message: Transcript, placed: Placed) -> bool:
+        tells = message.from_finalize and not self.requests.marks_others
+        return tells and not self._repetitions.is_answer_again(message, placed)
+
     def _patience(self, mark: int) -> float:
-        """Seconds after a request that its answer is worth waiting for."""
+        """Seconds to wait for the answer to a request."""
         if self._left_before(mark) < SHORTEST_SPEECH:
             return GRACE
         seconds = self._in_force.options.timeouts.finalize
@@ -382,13 +386,13 @@ class TranscriptAssembler:
         return self._buffer.offset(acked)
 
     def _promoted(self, answer: Answer) -> Final:
-        """The newest interim as the final that did not come."""
+        """Make a final of the newest interim, because the server has sent none."""
         text, self.open_text = self.open_text, ""
         start, held = self._delivered.until, self._buffer.seconds(self._buffer.start)
         end = max(start, self._buffer.seconds(answer.mark))
         keys = keys_of(text, self._finals.language)
         self._delivered.add_promoted(keys, held, max(end, self._open_sent))
-        # An answer tells what was said before its mark, even if its interim came much later.
+        # An answer covers speech before its mark only, even if the interim came much later.
         told = self.energy.word_end(min(self._open_shown, end))
         self._promoted_until = max(self._promoted_until, told)
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)

@@ -115,6 +115,8 @@ class DeliveredWords:
         said = self._said_by_promoted(incoming)
         if said or not incoming or not self._words:
             return said
+        # The newest word usually ends last. An interim that was promoted before it may reach
+        # further.
         if incoming[0].earliest > max(word.latest for word in self._newest(2)):
             return 0
         words = list(self._words)

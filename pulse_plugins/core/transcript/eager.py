@@ -28,15 +28,29 @@ from collections import deque
 from pulse_plugins.core.audio.formats import loudness
 from pulse_plugins.core.base.text import plain_words
 
-STABLE = 0.4  # seconds
-QUIET = 0.3  # of the loudness of speech
+# Seconds without a change of the text. Words follow each other within 0.25 s in fast English (4 to
+# 5 a second), and interims show them one by one. Shorter: a reply begins between two words of a
+# slow speaker. Longer: each reply begins later.
+STABLE = 0.4
+# Of the loudness of speech: -10 dB. A stretch of `STABLE` seconds or more that contains a word is
+# louder, even if the word is unstressed (10 to 15 dB below stressed syllables, which last a part of
+# the stretch only). Lower: a noisy line is never quiet. Higher: a soft word counts as quiet.
+QUIET = 0.3
+# The share of interims that became their finals unchanged, and the weight of the newest comparison
+# in it. Together they mean: one difference stops eager replies (the share is 0.5), and one equal
+# interim allows them again (0.75). A lower share would pay for a second call of the language model
+# more often; a higher one would need two equal interims.
 WORTH = 0.6
-_WEIGHT = 0.5  # of the newest comparison in the share
-_LAG_MARGIN = 0.1  # seconds; audio comes in packets of so much
-_LAG_KEPT = 0.7  # of the former lag remains at each final: one fast final proves little
-_AGAIN = 0.1  # seconds until the audio is looked at again
-_SPOKEN = 3  # changes of the text whose audio says how loud the caller is
-_KEPT = 1.5  # seconds of audio about which `is_quiet` can tell
+_WEIGHT = 0.5
+_LAG_MARGIN = 0.1  # seconds; audio comes in packets of up to 0.1 s
+# Of the former lag that remains at each final. One fast final proves little: after four of them a
+# quarter remains. Lower: the next slow text comes after the reply has begun. Higher: one slow final
+# delays the replies of a minute.
+_LAG_KEPT = 0.7
+_AGAIN = 0.1  # seconds until the audio is looked at again: one packet
+# Changes of the text whose audio gives the loudness of the caller. One of them may be a soft word.
+_SPOKEN = 3
+_KEPT = 1.5  # seconds of audio that are kept, by which lags of up to 1.4 s can be waited for
 
 
 class EagerText:
@@ -168,6 +182,7 @@ class EagerText:
         """
         while self._spoken:
             spoken = loudness(self._spoken.popleft(), "linear16")
+            # A caller who becomes softer is known after five changes of the text (0.8**5: -10 dB).
             self._speech = max(spoken, self._speech * 0.8)
         return loudness(self._newest(seconds, before), "linear16") <= QUIET * self._speech
 

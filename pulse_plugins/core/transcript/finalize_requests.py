@@ -28,8 +28,9 @@ from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WOR
 # of this turn was delivered either. The answer of a server that gives one takes about 0.2 s after
 # the request; a longer wait delays the end of each turn without words.
 GRACE: Final = 0.3
-# Seconds without text after which a server that does not mark has said everything, where the words
-# do not tell.
+# Seconds without text after which a server that does not mark answers has sent the whole answer, if
+# its words do not tell. No document says how far apart the parts of an answer are. Shorter: a
+# second part comes after the answer. Longer: each turn on such a server ends later.
 _QUIET: Final = 0.3
 # Seconds that the first unmarked answer may take: the service's finals take 0.53 s in 95 of 100
 # cases and 1.6 s in 99 (docs/protocol.md, section 9, point 6). Less: a final that was cut by word
@@ -104,6 +105,8 @@ class FinalizeRequests:
         waiting: Those without an answer.
         answer_seconds: Seconds that an unmarked answer may take, learned from the last one.
         server_marks: The server was seen to set `from_finalize`.
+        marks_others: It was seen to set it on a final that no request asked for, so that its marks
+            tell nothing.
         sent_marks: Marks of the newest requests that were sent on any connection.
     """
 
@@ -117,6 +120,7 @@ class FinalizeRequests:
         # it would add to the next segment.
         self._flushes: deque[Request] = deque()
         self.server_marks = False
+        self.marks_others = False
         # How long an unmarked answer may take: learned from the last one.
         self.answer_seconds = _FIRST_ANSWER
         self._text_after = 0.0  # seconds from the oldest request to the newest text
@@ -206,7 +210,7 @@ class FinalizeRequests:
     # Evidence.
 
     def on_final(self, facts: FinalFacts, left: float) -> Answer | None:
-        """A final came: what it answers, or None.
+        """A final came. Returns the request that it answers, or None.
 
         Args:
             facts: About the final.
@@ -215,7 +219,9 @@ class FinalizeRequests:
         """
         if facts.last:
             return self._close(self._newest_sent())
-        if facts.marked:
+        if facts.marked and self._is_unasked(facts):
+            self.marks_others, self.server_marks = True, False
+        elif facts.marked:
             self.server_marks = True
             return self._close(self._marked(facts, left))
         if self.server_marks or not facts.empty or facts.repeated:
@@ -280,7 +286,7 @@ class FinalizeRequests:
         if final is None or self.server_marks or (final.empty and not request.has_empty):
             return
         if final.repeated and not final.timed:
-            return  # a replay says again what was said before the request
+            return  # the words of a replay were said before the request
         request.has_text = True
         self._text_after = now - request.sent_at
         if final.timed and left < SHORTEST_WORD:
@@ -305,6 +311,10 @@ class FinalizeRequests:
         return self._close(self.waiting[-1]) if self.waiting else None
 
     # Parts.
+
+    def _is_unasked(self, facts: FinalFacts) -> bool:
+        """Whether a marked final has new words although no answer is due."""
+        return not (self.waiting or self.expects_answer or facts.empty or facts.repeated)
 
     def _marked(self, facts: FinalFacts, left: float) -> Request | None:
         """The request that a marked final belongs to, or None: to one that is completed."""

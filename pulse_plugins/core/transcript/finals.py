@@ -1,4 +1,4 @@
-"""Builds the `Final` events of a stream from placed words and what else a message says."""
+"""Builds the `Final` events of a stream from placed words and the other fields of a message."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class FinalBuilder:
         return _utterances(message, clock)
 
     def _language(self, detected: str | None) -> str | None:
-        """The code that was asked for; what was detected where a group was asked for.
+        """The code that was asked for, or the detected one if a group was asked for.
 
         A server that was asked for one language sometimes names another for it (docs/protocol.md,
         section 4.3), so the final keeps the language that was asked for.
@@ -104,7 +104,7 @@ class FinalBuilder:
 
 
 def _speaker(words: tuple[Word, ...]) -> str | None:
-    """The speaker of most words; of several, the one who spoke first."""
+    """The speaker of most words. If two have equally many, the one who spoke first."""
     counted = Counter(word.speaker for word in words if word.speaker is not None)
     return counted.most_common(1)[0][0] if counted else None
 

@@ -16,15 +16,16 @@ from __future__ import annotations
 from pulse_plugins.core.audio.energy import FRAME
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 
-# Times real time. A server that hears live audio keeps up with real time; one that is not twice as
-# fast needs more than the length of a replay to be live again after it. A smaller value reports
-# speech as lost that an interim had told, for longer after each replay. A larger value hides speech
-# that a slow server did not hear.
+# Times real time. This is an assumption: no document says how fast the service reads. A server of
+# speed s is live again R/(s-1) seconds after a replay of R seconds. With a speed below 2 that takes
+# longer than the replay, and such a server would fall behind with each outage. A smaller value
+# reports speech as lost that an interim had shown, for longer after each replay. A larger value
+# hides speech that a slow server did not hear.
 _SLOWEST = 2.0
 # Seconds. The service's 99th percentile from the end of speech to a final is 1.6 s and its 95th
-# 0.53 s (docs/protocol.md, section 9, point 6); interims are faster, and wait behind finals. A
-# longer delay is a noise before the word. A smaller value hides a word that a late interim does not
-# tell. A larger value reports words that it tells.
+# 0.53 s (docs/protocol.md, section 9, point 6); interims are faster, and wait behind finals. If a
+# longer delay is measured, the sound that began then was a noise before the word. A smaller value
+# hides a word that a late interim does not show. A larger value reports words that it shows.
 _LONGEST_DELAY = 1.0
 
 
@@ -61,5 +62,5 @@ class HeardAudio:
         return self.by(now) - max(0.0, self._delay - FRAME)
 
     def reaches(self, time: float, now: float) -> None:
-        """A final tells of the audio before this stream_time."""
+        """A final covers the audio before this stream_time, so that the server has heard it."""
         self._until = max(self.by(now), time)

@@ -1,9 +1,9 @@
-"""Text without word times that only says again what was delivered.
+"""Finds text without word times that only repeats what was delivered.
 
 Such text has four sources: a stale interim that a final overtook, endpointing that races a finalize
 (docs/protocol.md, section 5, item 3), `is_last` that repeats the last final (section 10, N4), and
-a replay. People do say the same words twice, so equal words alone are never enough: they are new
-where later audio has room for them.
+a replay. People do say the same words twice, so equal words alone are not enough. They are new if
+later audio has speech that is long enough for them.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ class Repetitions:
     # Questions.
 
     def new_in_interim(self, text: str) -> str:
-        """What an interim says that was not delivered, or "".
+        """The words of an interim that were not delivered, or "".
 
-        The first interim after a final may have left the server before it, and then says nothing
-        new. Another one shows that equal words in the next final are new.
+        The server may have sent the first interim after a final before that final; it then has no
+        new words. Another interim shows that equal words in the next final are new.
         """
         if self._is_fresh:
             keys = self._keys(text)
@@ -101,7 +101,7 @@ class Repetitions:
         return text
 
     def is_repeated(self, text: str, now: float, *, last: bool) -> bool:
-        """Whether a final without word times says again what the final before it said.
+        """Whether a final without word times repeats the final before it.
 
         An interim in between shows that the words are new.
 
@@ -129,7 +129,7 @@ class Repetitions:
         return placed.repeated and message.text == before
 
     def after_last(self) -> float:
-        """stream_time at which the audio begins that the newest final hardly tells of."""
+        """stream_time at which the audio begins that the newest final does not cover."""
         start = self._coverage.start
         return start if self._last_timed else max(start, self._last_sent)
 

@@ -1,8 +1,8 @@
-"""Where a final without word times belongs: best effort, apart from the guarantee.
+"""Places finals without word times as well as possible, apart from the guarantee.
 
-Such a final does not say which audio it covers. It acks late, so that no word is lost: a replay
-after a lost connection then hears delivered words again, and `DeliveredWords` removes them by
-their text. docs/reliability.md states what can still go wrong.
+Such a final does not say which audio it covers. It acks late, so that no word is lost. After a lost
+connection delivered words are then recognized again, and `DeliveredWords` removes them by their
+text. docs/reliability.md states what can still go wrong.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ The end of an utterance is known in one of these cases:
 4. The utterance is longer than the bounds of a monologue. It leaves while the caller goes on.
 5. `flush` is called because nothing more will come.
 
-Nothing here reads a clock: `now` is any steady clock in seconds, and `deadline` says when
-`advance` wants to be called.
+Nothing here reads a clock: `now` is any steady clock in seconds, and `deadline` says when to call
+`advance`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ class Released:
 
 
 NOTHING = Released()
-_AT_MARK = 0.1  # seconds; a word that begins so near a mark was under way there
+# Seconds before a mark. A word that begins there was under way at the mark, and word times may be
+# early by this much. Shorter: such a word counts as said before the mark, and ends the wrong turn.
+# Longer: the last short word before the mark stays open for the next turn.
+_AT_MARK = 0.1
 
 
 class UtteranceAssembler:

@@ -124,23 +124,28 @@ _decode = msgspec.json.Decoder(_Envelope).decode
 
 
 def parse(data: str | bytes) -> Message:
-    """Read one WebSocket message; never raises."""
-    if not isinstance(data, str):
-        return Unreadable("binary")
+    """Read one WebSocket message; never raises.
+
+    JSON in a binary message is read too: a server whose JSON library writes bytes sends it so.
+    """
     try:
         return _classify(_decode(data), ())
     except (msgspec.DecodeError, UnicodeError):  # of types as well as of syntax
         return _parse_by_field(data)
     except RecursionError:
-        return Unreadable("not_json")
+        return _not_json(data)
 
 
-def _parse_by_field(data: str) -> Message:
+def _not_json(data: str | bytes) -> Unreadable:
+    return Unreadable("not_json" if isinstance(data, str) else "binary")
+
+
+def _parse_by_field(data: str | bytes) -> Message:
     try:
         # Some servers write NaN for an unknown number. The fast path refuses NaN.
         fields = json.loads(data, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
-        return Unreadable("not_json")
+        return _not_json(data)
     if not isinstance(fields, dict):
         return Unreadable("not_an_object")
     problems: list[str] = []

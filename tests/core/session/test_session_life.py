@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pulse_plugins.core.base.errors import ConnectionLostError, StalledError
-from pulse_plugins.core.base.events import Disconnected, Reconnecting, ServerReported
+from pulse_plugins.core.base.events import (
+    Disconnected,
+    Reconnecting,
+    ServerReported,
+    SpeechEnded,
+    SpeechStarted,
+)
 from pulse_plugins.core.config.timing import Timeouts
 from pulse_plugins.core.session.state import State
 from tests.support.call import Call
@@ -282,3 +288,20 @@ def test_a_keepalive_goes_out_when_it_is_due_whatever_the_rounding() -> None:
     server = call.connect()
     call.pass_time(49 * 4.9 + 1.0)
     assert server.take_wire() == ["keepalive"] * 49
+
+
+def test_the_end_of_a_speech_that_is_reported_after_the_next_start_is_left_out() -> None:
+    call = Call()
+    call.connect()
+    call.say(1, 0, 2, 0)
+    for kind, at in (("started", 0.0), ("started", 0.4), ("ended", 0.2), ("ended", 0.6)):
+        call.hear({"type": f"speech_{kind}", "timestamp": at})
+    assert [event.time for event in call.all(SpeechStarted)] == pytest.approx([0.0, 0.4])
+    assert [event.time for event in call.all(SpeechEnded)] == pytest.approx([0.6])
+    call.drop()
+    call.pass_time(0.1)
+    call.connect()
+    call.pass_time(0.3)  # the next connection hears the audio again
+    call.hear({"type": "speech_started", "timestamp": 0.0})
+    call.hear({"type": "speech_ended", "timestamp": 0.2})
+    assert [event.time for event in call.all(SpeechEnded)] == pytest.approx([0.6, 0.2])

@@ -121,7 +121,14 @@ def test_a_number_that_the_server_does_not_know_costs_nothing() -> None:
     assert (message.words[0].end, message.words[0].confidence) == (0.9, None)
 
 
-@pytest.mark.parametrize("data", ["", "{", b"{}", "\ud800", "[" * 100_000])
+def test_a_message_may_be_binary() -> None:
+    data = json.dumps({"transcript": "naïve", "is_final": True}, ensure_ascii=False)
+    assert parse(data.encode()) == parse(data)
+    unknown = '{"transcript": "hello", "is_final": true, "confidence": NaN}'
+    assert parse(unknown.encode()) == parse(unknown)
+
+
+@pytest.mark.parametrize("data", ["", "{", b"\x00\x01", b"", b"\xff{}", "\ud800", "[" * 100_000])
 def test_what_is_no_message_at_all(data: str | bytes) -> None:
     assert isinstance(parse(data), Unreadable)
 
