@@ -59,7 +59,7 @@ FIRST = {
         (
             "phone_agent/test_browser",
             "phone_agent/test_calls",
-            "test_documents",
+            "test_documented_programs",
             "livekit/test_context",
             "pipecat/test_context",
             "cli/transcribe/test_transcribe",

@@ -83,7 +83,7 @@ async def run_bot(
         Pipeline([transport.input(), stt, user, llm, make_tts(), transport.output(), assistant]),
         params=_params(rate),
         observers=observers or [],
-        enable_rtvi=page is not None,  # its observer sees every frame
+        enable_rtvi=rate != TELEPHONE_RATE,  # messages for a page, which a telephone has not
         enable_turn_tracking=False,
         rtvi_processor=page,
         idle_timeout_secs=idle_seconds,

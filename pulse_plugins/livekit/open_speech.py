@@ -7,6 +7,7 @@ from math import inf
 
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.livekit.audio_input import InputClock
+from pulse_plugins.livekit.open_flushes import SAME_TURN
 
 _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
@@ -99,6 +100,17 @@ class CallerAudio:
             return False
         stretch = min(since, within)
         return not self._eager.is_quiet(stretch, before=since - stretch)
+
+    def has_paused(self, last_word: float | None, flushed_at: float) -> bool:
+        """Whether the input was muted between the last word and a flush, so that a turn ended.
+
+        Args:
+            last_word: stream_time of its end; None: not known.
+            flushed_at: stream_time of the flush.
+        """
+        since = flushed_at if last_word is None else min(last_word, flushed_at)
+        missing = self._clock.missing
+        return missing(flushed_at, flushed_at) - missing(since, since) >= SAME_TURN
 
     def speaks_later_than(self, stream_time: float) -> bool:
         """Whether the caller speaks now, which is after this moment."""

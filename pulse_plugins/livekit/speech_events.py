@@ -48,8 +48,7 @@ from pulse_plugins.livekit.turn_ending import DETECTED, QUIET_HOLD, ModeReader, 
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech after which the input has stopped
 _LOST_END = 2.0  # seconds without text after which the server may never report the end of speech
-# Seconds in which a server reports speech that goes on: its result latency is 0.9 s at most in the
-# tests. A sound that it has not reported by then is taken for noise.
+# Seconds; a sound that no server has reported by then is noise (result latency: 0.9 s at most).
 _RESUMED = 2.0
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
 # A monologue is divided at these bounds although the caller goes on. The framework would commit the
@@ -332,14 +331,14 @@ class SpeechEvents:
         """Whether the caller went on after the flush that is answered now.
 
         The session's detector flushes in a pause. If the caller speaks before the answer is here,
-        the session waits for the end of that speech: it would commit a FINAL that leaves now
-        without the words that follow, or join two turns (`turns_of`). A flush in mid-speech, or in
-        the mode `manual`, is a commit of the application, and its FINAL is never held.
+        the session would commit a FINAL that leaves now without what follows, or join two turns.
+        No FINAL is held after a muted input, or a commit: a flush in speech, or in mode `manual`.
         """
         newest, flushed_at = self._flushes.newest, self._flushed_at
         if newest is None or flushed_at is None or self.turns.mode not in DETECTED:
             return False
-        if (answer.finalize_id or 0) < newest:
+        word = self._server.last_word
+        if (answer.finalize_id or 0) < newest or self._caller.has_paused(word, flushed_at):
             return False
         if self._caller.has_speech_since(flushed_at, within=SAME_TURN):
             return bool(answer.text) or self._utterance.is_open

@@ -134,7 +134,7 @@ def _judge(case: Case, kind: Kind, recording: Recording, rig: Rig) -> Call:
             continue
         commit = rig.turns[index]
         since = rig.turns[index - 1].at if index else began
-        asked = [at for at, text in rig.script.asked if text == commit.text and at > since]
+        asked = [at for at, text in rig.asked if text == commit.text and at > since]
         used += bool(asked)
         end = began + turn.end
         turns.append(Turn(commit.at - end, asked[0] - end if asked else None))
@@ -146,7 +146,7 @@ def _judge(case: Case, kind: Kind, recording: Recording, rig: Rig) -> Call:
         (said - got).total(),
         (got - said).total(),
         len(rig.turns) - len(recording.turns),
-        len(rig.script.asked) - used,
+        len(rig.asked) - used,
     )
 
 

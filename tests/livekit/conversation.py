@@ -128,7 +128,7 @@ class Conversation:
         self._session: AgentSession[None] = AgentSession(
             stt=self._stt,
             vad=EnergyVAD(),
-            llm=Model(outcome),
+            llm=Model(outcome.requests.append),
             tts=Voice(self._reply_seconds),
             aec_warmup_duration=None,
             user_away_timeout=None,

@@ -1,9 +1,10 @@
-"""The agent's side: a model that writes down what it is asked, a voice of silence, a speaker."""
+"""The agent's side: a model that tells what it is asked, a voice of silence, a speaker."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from livekit import rtc
@@ -20,11 +21,17 @@ from tests.livekit.outcome import Outcome, user_messages
 
 
 class Model(llm.LLM[Any]):
-    """Answers after 0.2 s; writes down what it was asked."""
+    """Answers the same to everything.
 
-    def __init__(self, outcome: Outcome) -> None:
+    Args:
+        note: Called with the user's messages of each request.
+        seconds: How long an answer takes.
+    """
+
+    def __init__(self, note: Callable[[list[str]], object], seconds: float = 0.2) -> None:
         super().__init__()
-        self._outcome = outcome
+        self._note = note
+        self.seconds = seconds
 
     def chat(
         self,
@@ -36,13 +43,14 @@ class Model(llm.LLM[Any]):
         tool_choice: Any = NOT_GIVEN,
         extra_kwargs: Any = NOT_GIVEN,
     ) -> llm.LLMStream:
-        self._outcome.requests.append(user_messages(chat_ctx))
+        self._note(user_messages(chat_ctx))
         return _Answer(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
 
 
 class _Answer(llm.LLMStream):
     async def _run(self) -> None:
-        await asyncio.sleep(0.2)
+        assert isinstance(self._llm, Model)
+        await asyncio.sleep(self._llm.seconds)
         delta = llm.ChoiceDelta(role="assistant", content="One moment please.")
         self._event_ch.send_nowait(llm.ChatChunk(id="1", delta=delta))
 

@@ -1,4 +1,4 @@
-"""An agent session without a room: a recording for a caller, a script for a language model."""
+"""An agent session without a room: its caller is a recording, and its language model a constant."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, llm
-from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions
 from livekit.agents.voice import io
 from numpy.typing import NDArray
 
 from pulse_plugins.local.recognizers.contract import RecognizedWord
 from pulse_plugins.local.recordings import Recording, Turn
+from tests.livekit.replies import Model
 
 
 class Caller(io.AudioInput):
@@ -43,36 +43,6 @@ class Caller(io.AudioInput):
         return rtc.AudioFrame(data.tobytes(), self._rate, 1, self._size)
 
 
-class Script(llm.LLM[Any]):
-    """Answers each turn with its number; `asked` holds what it was asked, and when."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[tuple[float, str]] = []
-
-    def chat(
-        self,
-        *,
-        chat_ctx: llm.ChatContext,
-        tools: list[llm.Tool] | None = None,
-        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
-        parallel_tool_calls: Any = NOT_GIVEN,
-        tool_choice: Any = NOT_GIVEN,
-        extra_kwargs: Any = NOT_GIVEN,
-    ) -> llm.LLMStream:
-        # Not the last item: in virtual time the agent's messages seem to come after the caller's.
-        users = [m for m in chat_ctx.items if isinstance(m, llm.ChatMessage) and m.role == "user"]
-        said = (users[-1].text_content or "") if users else ""
-        self.asked.append((time.time(), said))
-        return _Answer(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
-
-
-class _Answer(llm.LLMStream):
-    async def _run(self) -> None:
-        delta = llm.ChoiceDelta(role="assistant", content="One moment.")
-        self._event_ch.send_nowait(llm.ChatChunk(id="1", delta=delta))
-
-
 @dataclass(slots=True)
 class Committed:
     """A turn that the session took as complete."""
@@ -83,11 +53,15 @@ class Committed:
 
 @dataclass(slots=True)
 class Rig:
-    """A running session and what it did."""
+    """A running session and what it did.
+
+    Attributes:
+        asked: When the language model was asked, and the caller's newest message then.
+    """
 
     session: AgentSession[None]
     caller: Caller
-    script: Script
+    asked: list[tuple[float, str]]
     turns: list[Committed] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -120,9 +94,10 @@ class _Listener(Agent):
 async def session(recording: Recording, **arguments: Any) -> AsyncIterator[Rig]:
     """A session that hears this recording; the arguments are `AgentSession`'s."""
     caller = Caller(recording.samples, recording.sample_rate)
-    script = Script()
-    made: AgentSession[None] = AgentSession(llm=script, aec_warmup_duration=None, **arguments)
-    rig = Rig(made, caller, script)
+    asked: list[tuple[float, str]] = []
+    model = Model(lambda said: asked.append((time.time(), said[-1] if said else "")), seconds=0.0)
+    made: AgentSession[None] = AgentSession(llm=model, aec_warmup_duration=None, **arguments)
+    rig = Rig(made, caller, asked)
     made.on("user_state_changed", lambda event: rig.states.append(event.new_state))
     made.input.audio = caller
     await made.start(_Listener(rig), record=False)

@@ -11,8 +11,11 @@ from livekit.agents import inference
 
 from pulse_plugins.livekit import STT
 from pulse_plugins.local import recordings
+from tests.livekit.conversation import Conversation
 from tests.livekit.rig import Reader, session
+from tests.support.habits import Habits
 from tests.support.peer import peer
+from tests.support.scenarios import Call, EndTurn, Mute, Pause, Say
 
 
 @pytest.mark.parametrize("server_vad", [True, False])
@@ -51,11 +54,11 @@ async def test_a_preflight_begins_the_reply_before_the_turn_is_committed() -> No
         stt = STT(base_url=server.url)
         async with session(call, stt=stt, vad=None, turn_handling={"turn_detection": "stt"}) as rig:
             await rig.until_turns(2)
-            asked_at, asked = rig.script.asked[1]  # the first turn shows that interims stay
+            asked_at, asked = rig.asked[1]  # the first turn shows that interims stay
             assert asked == call.turns[1].text
             assert asked_at < rig.turns[1].at
             await asyncio.sleep(0)
-            assert len(rig.script.asked) == 2  # the reply that was begun is the one that is used
+            assert len(rig.asked) == 2  # the reply that was begun is the one that is used
         await stt.aclose()
 
 
@@ -88,3 +91,10 @@ async def test_the_usage_of_a_session_is_complete_at_its_end() -> None:
             given = rig.caller._sent * 0.02
         assert sum(seen) >= given - 0.1
         await stt.aclose()
+
+
+async def test_a_caller_who_is_muted_right_after_a_turn_begins_another_one() -> None:
+    muted = (Say(5), Pause(0.1), Mute(True), Pause(4.0), Mute(False), EndTurn(), Pause(0.5))
+    call = Call("muted", (*muted, Say(4), EndTurn(), Pause(4.0)))
+    outcome = await Conversation(call, habits=Habits(latency=0.6)).hold()
+    assert outcome.faults == []

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 from livekit import rtc
-from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError, metrics
+from livekit.agents import APIConnectOptions, APIStatusError, metrics
 from livekit.agents.stt import SpeechEvent
 from livekit.agents.types import TimedString
 
@@ -301,65 +301,6 @@ async def test_a_read_that_was_given_up_loses_nothing() -> None:
         await heard.ended()
         assert heard.text == words(0, 2)
         await stream.aclose()
-
-
-async def test_prewarm_connects_before_the_first_audio() -> None:
-    async with peer() as server, STT(base_url=server.url, sample_rate=16_000) as stt:
-        stt.prewarm()
-        stt.prewarm()
-        await server.until(lambda: len(server.links) == 1)
-        seen: list[metrics.STTMetrics] = []
-        stt.on("metrics_collected", seen.append)
-        stream = stt.stream()
-        heard = Heard(stream)
-        await play(stream, frames(speech(0, 2)))
-        await heard.until(lambda: heard.count(END) == 1)
-        assert heard.text == words(0, 2)
-        assert server.handshakes == 1
-        assert [m.connection_reused for m in seen if m.acquire_time] == [True]
-        await stream.aclose()
-
-
-async def test_a_prewarmed_connection_of_another_rate_is_let_go() -> None:
-    async with peer() as server, STT(base_url=server.url) as stt:
-        stt.prewarm()
-        await server.until(lambda: len(server.links) == 1)
-        stream = stt.stream()
-        heard = Heard(stream)
-        await play(stream, frames(speech(0, 2)))
-        await heard.until(lambda: heard.count(END) == 1)
-        assert [link.rate for link in server.links] == [24_000, 16_000]
-        await asyncio.wait_for(server.links[0].socket.wait_closed(), 10)
-        await stream.aclose()
-
-
-async def test_a_prewarmed_connection_has_the_patience_of_the_stream_that_takes_it() -> None:
-    async with peer() as server, STT(base_url=server.url, sample_rate=16_000) as stt:
-        stt.prewarm()
-        await server.until(lambda: len(server.links) == 1)
-        stream = stt.stream(conn_options=APIConnectOptions(max_retry=0))
-        heard = Heard(stream)
-        await play(stream, frames(speech(0, 2)))
-        await heard.until(lambda: heard.count(END) == 1)
-        server.links[0].cut()
-        with pytest.raises(APIConnectionError):
-            await heard.ended()
-        assert server.handshakes == 1
-        await stream.aclose()
-
-
-async def test_a_prewarmed_connection_goes_with_the_stt() -> None:
-    async with peer() as server:
-        stt = STT(base_url=server.url)
-        stt.prewarm()
-        await server.until(lambda: len(server.links) == 1)
-        del stt
-        gc.collect()
-        await asyncio.wait_for(server.links[0].socket.wait_closed(), 10)
-
-
-def test_prewarm_in_a_job_process_without_a_loop_does_nothing() -> None:
-    STT(base_url="ws://127.0.0.1:1").prewarm()
 
 
 async def test_each_speakers_words_are_an_event_of_their_own() -> None:

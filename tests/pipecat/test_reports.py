@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-from loguru import logger
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -28,27 +27,12 @@ from pipecat.metrics.metrics import STTUsageMetricsData
 from pipecat.transcriptions.language import Language
 
 from pulse_plugins.pipecat import PulseSTTService, PulseSTTSettings
-from pulse_plugins.pipecat.streams import MAX_PARTICIPANTS
 from tests.pipecat.context_table import hold
 from tests.pipecat.conversation import Conversation, Do, end
-from tests.pipecat.rig import Call, Handlers, calling
-from tests.pipecat.tone_server import RATE, Habits, Samples, quiet, tone, tone_server
+from tests.pipecat.microphone import said, speak
+from tests.pipecat.rig import Handlers, calling
+from tests.pipecat.tone_server import Habits, quiet, tone_server
 from tests.support.scenarios import GAP, Pause, Say
-
-FRAME = 0.02  # seconds
-
-
-def said(*numbers: int, tail: float = 0.0) -> Samples:
-    pieces = [piece for number in numbers for piece in (tone(number), quiet(GAP))]
-    return np.concatenate((*pieces, quiet(tail)))
-
-
-async def speak(call: Call, samples: Samples, *, user: str | None = None) -> None:
-    """Give audio as a microphone does, frame by frame in its own time."""
-    size = round(FRAME * RATE)
-    for start in range(0, len(samples), size):
-        await call.give(samples[start : start + size], user=user)
-        await asyncio.sleep(FRAME)
 
 
 @pytest.mark.parametrize("start", ["final", "3 final words", "transcription"])
@@ -160,81 +144,6 @@ async def test_a_short_gap_in_the_audio_leaves_a_server_turn_open() -> None:
         await speak(call, said(4, 5, tail=2.0))
         await call.until_came(ProposedUserStoppedSpeakingFrame, 1)
         assert call.finals == [("w1 w2 w3 w4 w5", True)]
-
-
-async def both_speak(call: Call) -> None:
-    """Alice and Bob at once: their frames alternate, as a room's transport sends them."""
-    alice, bob = said(1, 2, 3, tail=1.0), said(11, 12, 13, tail=1.0)
-    size = round(FRAME * RATE)
-    for start in range(0, len(alice), size):
-        await call.give(alice[start : start + size], user="alice")
-        await call.give(bob[start : start + size], user="bob")
-        await asyncio.sleep(FRAME)
-
-
-async def test_each_participant_of_a_room_is_heard_with_streams_of_their_own() -> None:
-    """pipecat #3272: of two users' audio in one service nothing was transcribed."""
-    async with tone_server(Habits()) as server:
-        service = PulseSTTService(base_url=server.url, participants="separate")
-        async with calling(service) as call:
-            await call.start_speaking()
-            await both_speak(call)
-            await call.stop_speaking()
-            await call.until(lambda: len(call.finals) == 2)
-            assert {f.user_id: f.text for f in call.came(TranscriptionFrame)} == {
-                "alice": "w1 w2 w3",
-                "bob": "w11 w12 w13",
-            }
-            # One end of speech is one turn: only the last of its transcripts completes it.
-            assert [finalized for _, finalized in call.finals] == [False, True]
-            assert len(server.connections) == 2
-            await call.hang_up()
-            assert service.usage.speech == 0.0  # nothing is left of the call
-
-
-async def test_audio_of_several_participants_in_one_stream_is_warned_of_once() -> None:
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    try:
-        async with (
-            tone_server(Habits()) as server,
-            calling(PulseSTTService(base_url=server.url)) as call,
-        ):
-            await both_speak(call)
-            await both_speak(call)
-    finally:
-        logger.remove(sink)
-    assert len([line for line in lines if "participants='separate'" in line]) == 1
-
-
-async def test_participants_who_take_turns_are_not_warned_of() -> None:
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    try:
-        async with (
-            tone_server(Habits()) as server,
-            calling(PulseSTTService(base_url=server.url)) as call,
-        ):
-            for turn in range(4):
-                await speak(call, said(1 + turn), user=("alice", "bob")[turn % 2])
-    finally:
-        logger.remove(sink)
-    assert not [line for line in lines if "participants" in line]
-
-
-async def test_streams_of_participants_are_bounded_and_end_after_silence() -> None:
-    async with tone_server(Habits()) as server:
-        service = PulseSTTService(base_url=server.url, participants="separate")
-        async with calling(service) as call:
-            for number in range(MAX_PARTICIPANTS + 2):
-                await call.give(said(1, tail=0.2), user=f"user{number}")
-            await asyncio.sleep(1.0)
-            assert len(server.connections) == MAX_PARTICIPANTS
-            await asyncio.sleep(61.0)
-            await call.give(said(2, tail=0.2), user="late")
-            await asyncio.sleep(20.0)
-            assert len(server.connections) == MAX_PARTICIPANTS + 1
-            assert sum(each.is_open for each in server.connections) == 1
 
 
 async def test_words_are_labelled_with_the_language_of_the_connection_that_heard_them() -> None:

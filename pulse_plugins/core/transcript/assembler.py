@@ -145,7 +145,7 @@ class TranscriptAssembler:
         self._coverage.reaches(placed.end if placed.timed else placed.ack)
         waiting = self.requests.waiting
         facts = FinalFacts(
-            marked=message.from_finalize and not self._repetitions.is_answer_again(message, placed),
+            marked=self._is_marked(message, placed),
             last=message.is_last,
             empty=not text,
             doubtful=bool(waiting) and self._coverage.lacks_words(waiting[0].mark),
@@ -303,6 +303,10 @@ class TranscriptAssembler:
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
+
+    def _is_marked(self, message: Transcript, placed: Placed) -> bool:
+        tells = message.from_finalize and not self.requests.marks_others
+        return tells and not self._repetitions.is_answer_again(message, placed)
 
     def _patience(self, mark: int) -> float:
         """Seconds to wait for the answer to a request."""

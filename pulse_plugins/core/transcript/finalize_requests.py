@@ -105,6 +105,8 @@ class FinalizeRequests:
         waiting: Those without an answer.
         answer_seconds: Seconds that an unmarked answer may take, learned from the last one.
         server_marks: The server was seen to set `from_finalize`.
+        marks_others: It was seen to set it on a final that no request asked for, so that its marks
+            tell nothing.
         sent_marks: Marks of the newest requests that were sent on any connection.
     """
 
@@ -118,6 +120,7 @@ class FinalizeRequests:
         # it would add to the next segment.
         self._flushes: deque[Request] = deque()
         self.server_marks = False
+        self.marks_others = False
         # How long an unmarked answer may take: learned from the last one.
         self.answer_seconds = _FIRST_ANSWER
         self._text_after = 0.0  # seconds from the oldest request to the newest text
@@ -216,7 +219,9 @@ class FinalizeRequests:
         """
         if facts.last:
             return self._close(self._newest_sent())
-        if facts.marked:
+        if facts.marked and self._is_unasked(facts):
+            self.marks_others, self.server_marks = True, False
+        elif facts.marked:
             self.server_marks = True
             return self._close(self._marked(facts, left))
         if self.server_marks or not facts.empty or facts.repeated:
@@ -306,6 +311,10 @@ class FinalizeRequests:
         return self._close(self.waiting[-1]) if self.waiting else None
 
     # Parts.
+
+    def _is_unasked(self, facts: FinalFacts) -> bool:
+        """Whether a marked final has new words although no answer is due."""
+        return not (self.waiting or self.expects_answer or facts.empty or facts.repeated)
 
     def _marked(self, facts: FinalFacts, left: float) -> Request | None:
         """The request that a marked final belongs to, or None: to one that is completed."""

@@ -176,6 +176,18 @@ async def test_a_connection_that_is_cancelled_from_outside_ends_the_stream_with_
     assert tasks_of(stream) == []
 
 
+async def test_a_connection_that_is_cancelled_before_it_began_ends_the_stream_too() -> None:
+    stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
+    stream.start()
+    [task] = tasks_of(stream)
+    task.cancel()
+    with pytest.raises(PulseError) as failed:
+        await read(stream)
+    assert failed.value.code == "cancelled"
+    await stream.wait_closed()
+    assert tasks_of(stream) == []
+
+
 @pytest.mark.parametrize("option", ["language", "external_session_id"])
 def test_an_option_that_no_url_can_hold_is_refused(option: str) -> None:
     with pytest.raises(ConfigurationError):
@@ -241,18 +253,19 @@ async def test_an_observer_keeps_no_forgotten_stream(keeper: Keeper) -> None:
 def test_an_observer_hears_of_the_end_of_a_stream_whose_event_loop_was_closed(
     keeper: Keeper,
 ) -> None:
-    async def begin() -> PulseStream:
+    async def begin() -> tuple[PulseStream, asyncio.Task[object]]:
         stream = PulseStream(PulseOptions(base_url="ws://127.0.0.1:1"))
         stream.start()
-        tasks = tasks_of(stream)
-        for task in tasks:  # before it has begun, so that the session is not told
-            task.cancel()
-        await asyncio.wait(tasks)
-        return stream
+        [task] = tasks_of(stream)
+        return stream, task
 
     loop = asyncio.new_event_loop()
-    stream = loop.run_until_complete(begin())
+    stream, task = loop.run_until_complete(begin())
     loop.close()
+    coroutine = task.get_coro()
+    assert coroutine is not None
+    coroutine.close()  # or Python warns of a task that nobody awaited
+    del task
     assert keeper.ends == 0
     del stream
     gc.collect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulse_plugins.core.base.errors import RegionError, from_status
+from pulse_plugins.core.base.errors import ConnectionLostError, RegionError, from_status
 from pulse_plugins.core.base.events import (
     Connected,
     Disconnected,
@@ -183,6 +183,23 @@ def test_a_change_goes_on_with_the_new_connection_when_the_old_one_is_lost_meanw
     call.finalize()
     call.hear(call.server.final())
     assert call.words == ["w1", "w2"]
+
+
+def test_a_new_connection_is_told_where_the_old_one_is_lost_before_it_has_answered() -> None:
+    call = Call()
+    call.connect()
+    call.say(1)
+    link = call.link
+    change(call, "de")
+    new = call.connect()
+    del call.servers[link]
+    call.session.disconnected(link, ConnectionLostError("gone"), call.now)
+    call.settle()
+    assert [type(event) for event in call.events][-2:] == [OptionsApplied, Connected]
+    assert call.session.state is State.OPEN
+    call.pass_time(0.3)
+    call.hear(new.final())
+    assert call.words == ["w1"]
 
 
 def test_a_change_that_waits_for_a_token_connects_when_the_old_connection_is_lost() -> None:

@@ -196,3 +196,18 @@ def test_an_empty_answer_that_comes_late_does_not_hurry_the_next_request() -> No
     assert call.answered == [first]
     call.hear(server.final())
     assert call.answered == [first, second]
+
+
+def test_a_server_that_marks_all_finals_answers_like_one_that_marks_none() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2)
+    call.hear(server.final(from_finalize=True))
+    call.say(3, 4, 5, 6)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.hear(server.final(server.words()[:1], from_finalize=True))
+    assert call.answered == []
+    call.hear(server.final(from_finalize=True))
+    assert call.answered == [request]
+    assert call.words == ["w1", "w2", "w3", "w4", "w5", "w6"]

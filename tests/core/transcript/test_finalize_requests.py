@@ -275,3 +275,28 @@ def test_a_marked_final_does_not_answer_a_request_that_was_not_sent() -> None:
     requests.add(50)
     later = FinalFacts(marked=True, timed=True, first_word=20)
     assert requests.on_final(later, SPEECH) == Answer(1, 10)
+
+
+def test_the_marks_of_a_server_that_marks_what_nobody_asked_for_tell_nothing() -> None:
+    requests = FinalizeRequests()
+    assert requests.on_final(MARKED, 0.0) is None
+    assert requests.marks_others
+    assert not requests.server_marks
+
+
+@pytest.mark.parametrize(
+    "facts", [EMPTY_MARKED, FinalFacts(marked=True, repeated=True, timed=True, first_word=0)]
+)
+def test_an_answer_that_comes_twice_does_not_discredit_the_marks(facts: FinalFacts) -> None:
+    requests = asked(10)
+    assert requests.on_final(MARKED, SPEECH) == Answer(1, 10)
+    assert requests.on_final(facts, 0.0) is None
+    assert not requests.marks_others
+    assert requests.server_marks
+
+
+def test_a_late_answer_does_not_discredit_the_marks() -> None:
+    requests = asked(10)
+    requests.completed(requests.waiting[0])
+    assert requests.on_final(MARKED, 0.0) is None
+    assert not requests.marks_others
