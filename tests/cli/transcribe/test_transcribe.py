@@ -285,7 +285,8 @@ async def test_nowhere_to_connect_is_told_apart(tmp_path: Path) -> None:
     listener.close()
     await listener.wait_closed()
     arguments = ["transcribe", str(source), "--url", f"ws://127.0.0.1:{port}"]
-    assert await command(*arguments) == Exit.CONNECTION
+    async with program(*arguments, virtual=True) as running:  # nobody waits for the retries
+        assert (await running.ended()).code == Exit.CONNECTION
 
 
 async def test_control_c_ends_the_wait_for_a_url_that_never_answers() -> None:
