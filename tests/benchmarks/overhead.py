@@ -16,6 +16,7 @@ most.
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ async def contend(
         calls = [await stack.enter_async_context(crowd(name, port, streams)) for name in names]
         for each in calls:
             await speak_all(each, warm)
+        gc.collect()
+        gc.freeze()  # a collection of all modules takes 50 ms and more, and would hit one of them
         for turn in range(rounds):
             for place in range(len(names)):
                 number = (turn + place) % len(names)
