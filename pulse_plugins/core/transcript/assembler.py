@@ -259,14 +259,15 @@ class TranscriptAssembler:
                 word that was under way is kept in it.
             noisy: Audio before this offset may go if there is no certain speech in it.
         """
-        start = self._buffer.start
+        start = found = self._buffer.start
         if self.open_text or not self.requests.is_idle:
             return start
         if quiet > start and self._coverage.is_silent_before(quiet):
-            return self._word_start(quiet)
-        if noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
-            return self._word_start(noisy)
-        return start
+            found = quiet
+        elif noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
+            found = noisy
+        # A word that begins right before this offset is too short yet to be speech.
+        return self._buffer.offset(self.energy.word_start(self._buffer.seconds(found)))
 
     def words_end(self) -> int:
         """Offset before which no speech is without words, in the audio that any server was sent."""
@@ -279,10 +280,6 @@ class TranscriptAssembler:
         return max(buffer.next_offset, buffer.offset(start))
 
     # Parts.
-
-    def _word_start(self, offset: int) -> int:
-        """The offset from which on a word is heard whole that is under way at an offset."""
-        return self._buffer.offset(self.energy.word_start(self._buffer.seconds(offset)))
 
     @property
     def _sent(self) -> float:
