@@ -123,3 +123,12 @@ def test_an_adapter_opens_no_connection(path: Path) -> None:
 def test_the_tests_do_not_hide_a_framework() -> None:
     """`tests/pipecat` as a package would be imported in its stead."""
     assert not list(Path(__file__).parent.rglob("__init__.py"))
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    files_of_tests = Path(__file__).parent.rglob("*.py")
+    lengths = {
+        str(path): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (*files(), *files_of_tests)
+    }
+    assert {path: lines for path, lines in lengths.items() if lines > 400} == {}
