@@ -146,11 +146,13 @@ def test_an_interim_of_a_replay_does_not_take_back_what_an_interim_before_it_tol
 def test_a_word_behind_the_mark_of_a_promoted_answer_is_lost() -> None:
     call = Call(timeouts=Timeouts(close=1.0))
     server = call.connect()
-    call.say(1, 0)
-    late = server.interim()
+    call.say(1)
+    shown = server.interim()
+    call.hear(shown)  # at once: each interim shows what was said until just before it
+    call.say(0)
     call.finalize()
     call.say(0, 2, 0)
-    call.hear(late)
+    call.hear(shown)
     hang_up(call)
     assert call.words == ["w1"]
     assert lost_stretches(call) == [(0.6, 0.4)]
