@@ -121,7 +121,7 @@ def test_an_equal_word_soon_after_a_word_that_ended_at_the_mark_is_another_one(
     word = asked_at(mark, 0, 2, 0)
     word.keep_from(0.4, new=True)
     word.stretch()
-    assert word._delivered.overlap([timed_word("two", 0.44, 0.6)]) == 0
+    assert word._delivered.overlap([timed_word("two", 0.425, 0.6)]) == 0
 
 
 @pytest.mark.parametrize(
