@@ -244,6 +244,7 @@ class StreamRunner:
             async with asyncio.timeout(_CLOSE):
                 await self.stream.wait_closed()
         await self._set_connected(False)
+        await self._host.outage_changed(self, is_on=False)  # the task of the events was cancelled
 
     async def _pump(self, stream: PulseStream, emitter: Emitter) -> None:
         try:

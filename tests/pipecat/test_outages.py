@@ -245,6 +245,19 @@ async def test_the_published_latency_is_normal_again_when_a_stream_has_failed() 
             assert [each.ttfs_p99_latency for each in frames] == [1.0, 5.0, 1.0]
 
 
+async def test_the_published_latency_is_normal_again_after_a_cancelled_call() -> None:
+    async with peer() as server:
+        service = PulseSTTService(base_url=server.url, ttfs_p99_latency=1.0)
+        async with calling(service) as call:
+            await call.turn(0, 2)
+            await call.until_completed(1)
+            server.habits.refusals = [503] * 99
+            server.links[0].cut()
+            await call.say(2, 2)
+            await call.until_came(STTMetadataFrame, 2)
+        assert service.service_metadata_frame().ttfs_p99_latency == 1.0
+
+
 async def test_turns_of_the_server_have_no_latency_to_publish() -> None:
     async with peer() as server:
         service = PulseSTTService(base_url=server.url, turn_detection="server")

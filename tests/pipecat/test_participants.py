@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from loguru import logger
 from pipecat.frames.frames import TranscriptionFrame
@@ -44,33 +46,36 @@ async def test_each_participant_of_a_room_is_heard_with_streams_of_their_own() -
             assert service.usage.speech == 0.0  # nothing is left of the call
 
 
-async def test_audio_of_several_participants_in_one_stream_is_warned_of_once() -> None:
+@contextmanager
+def warnings() -> Iterator[list[str]]:
+    """The warnings that are logged meanwhile."""
     lines: list[str] = []
     sink = logger.add(lines.append, level="WARNING", format="{message}")
     try:
+        yield lines
+    finally:
+        logger.remove(sink)
+
+
+async def test_audio_of_several_participants_in_one_stream_is_warned_of_once() -> None:
+    with warnings() as lines:
         async with (
             tone_server(Habits()) as server,
             calling(PulseSTTService(base_url=server.url)) as call,
         ):
             await both_speak(call)
             await both_speak(call)
-    finally:
-        logger.remove(sink)
     assert len([line for line in lines if "participants='separate'" in line]) == 1
 
 
 async def test_participants_who_take_turns_are_not_warned_of() -> None:
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    try:
+    with warnings() as lines:
         async with (
             tone_server(Habits()) as server,
             calling(PulseSTTService(base_url=server.url)) as call,
         ):
             for turn in range(4):
                 await speak(call, said(1 + turn), user=("alice", "bob")[turn % 2])
-    finally:
-        logger.remove(sink)
     assert not [line for line in lines if "participants" in line]
 
 

@@ -194,7 +194,8 @@ def test_an_option_that_no_url_can_hold_is_refused(option: str) -> None:
         PulseOptions(base_url="ws://127.0.0.1:1", **{option: "\ud800"})  # type: ignore[arg-type]
 
 
-async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> None:
+async def forget_a_connected_stream() -> None:
+    """Drop the only reference to a stream, and check that it and its tasks are gone."""
     async with PulseServer("scripted") as server:
         stream = PulseStream(PulseOptions(base_url=server.url))
         stream.start()
@@ -205,6 +206,10 @@ async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> No
         assert gone() is None
         _, running = await asyncio.wait(tasks, timeout=10)
         assert not running
+
+
+async def test_a_forgotten_stream_is_collected_and_its_connection_closed() -> None:
+    await forget_a_connected_stream()
 
 
 class Keeper:
@@ -237,16 +242,7 @@ def keeper() -> Iterator[Keeper]:
 
 
 async def test_an_observer_keeps_no_forgotten_stream(keeper: Keeper) -> None:
-    async with PulseServer("scripted") as server:
-        stream = PulseStream(PulseOptions(base_url=server.url))
-        stream.start()
-        await connected(stream)
-        tasks, gone = tasks_of(stream), weakref.ref(stream)
-        del stream
-        gc.collect()
-        assert gone() is None
-        _, running = await asyncio.wait(tasks, timeout=10)
-        assert not running
+    await forget_a_connected_stream()
     assert keeper.ends == 1
 
 
