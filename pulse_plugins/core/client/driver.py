@@ -41,7 +41,7 @@ class Driver:
     """The asyncio side of one stream.
 
     Args:
-        session: What is driven.
+        session: The session that is driven.
         packetizer: Cuts the audio that is pushed.
         dispatcher: Takes the events.
         name: For tasks and logs.

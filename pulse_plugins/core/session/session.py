@@ -64,7 +64,7 @@ class Session:
     """One stream.
 
     Args:
-        options: What is asked of the service.
+        options: The options of the stream.
         random: For the jitter of delays.
         health: Which base URLs failed lately; by default none.
 
