@@ -186,18 +186,19 @@ class Session:
         if connection is None or not connection.is_open:
             return True
         message = parse(data)
-        if not isinstance(message, (ErrorReport, Unreadable)):  # neither shows a working server
-            connection.last_heard_at = now
         if isinstance(message, ErrorReport):
             self._reported(connection, message.error, now)
-        elif connection is not self._connections.current:
-            return True  # no audio was sent on it yet, so that no transcript can come
-        elif isinstance(message, Transcript):
-            self._transcript(connection, message, now)
-        elif isinstance(message, SpeechMark):
-            self._speech_mark(connection, message)
-        elif isinstance(message, Unreadable):
-            self.events.append(MessageIgnored(message.reason))
+        else:
+            if not isinstance(message, Unreadable):  # which does not show a working server
+                connection.last_heard_at = now
+            if connection is not self._connections.current:
+                return True  # no audio was sent on it yet, so that no transcript can come
+            if isinstance(message, Transcript):
+                self._transcript(connection, message, now)
+            elif isinstance(message, SpeechMark):
+                self._speech_mark(connection, message)
+            elif isinstance(message, Unreadable):
+                self.events.append(MessageIgnored(message.reason))
         is_calm = self._is_calm
         if not is_calm:
             self._settle(now)
@@ -256,12 +257,14 @@ class Session:
     def _transcript(self, connection: Connection, message: Transcript, now: float) -> None:
         if message.problems:
             self.events.extend(MessageIgnored(f"field {name}") for name in message.problems)
-        if message.text:
+        text = message.text
+        if text:
             connection.reported = None  # the server went on after an error
             self._connections.history.text_came()
             self._stall.words_came()
         if not (message.is_final or message.is_last):
-            if (interim := self._assembler.interim(message, now)) is not None:
+            interim = self._assembler.interim(text, message.session_id, now)
+            if interim is not None:
                 self.events.append(interim)
             return
         self._apply(self._assembler.final(message, connection.clock, now))

@@ -15,8 +15,9 @@ queues an event or reads a clock.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import inf
+
+import msgspec
 
 from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.audio.energy import Energy
@@ -48,8 +49,7 @@ from pulse_plugins.core.wire.stream_messages import Transcript
 _HAS_WORD = re.compile(r"\w")
 
 
-@dataclass(frozen=True, slots=True)
-class Assembled:
+class Assembled(msgspec.Struct, frozen=True):
     """What follows from one message.
 
     Attributes:
@@ -104,20 +104,27 @@ class TranscriptAssembler:
 
     # Messages.
 
-    def interim(self, message: Transcript, now: float) -> Interim | None:
-        """The text of the open segment, or None when it has no new words."""
-        if not _HAS_WORD.search(message.text):
+    def interim(self, said: str, session_id: str | None, now: float) -> Interim | None:
+        """An interim came: returns the open segment's new words, or None when there are none.
+
+        Args:
+            said: The text of the interim.
+            session_id: Of the message.
+            now: The session's clock.
+        """
+        if not _HAS_WORD.search(said):
             return None
-        if not (text := self._repetitions.new_in_interim(message.text)):
+        if not (text := self._repetitions.new_in_interim(said)):
             return None
         if not self.open_text and " " not in text.strip():
             self._look_for_word(now)
         self.open_text = text
-        self._open_sent, self._open_shown = self._sent, self._heard.shown_by(now)
-        self._untimed.message_came(self._open_sent, now)
+        self._open_sent = sent = self._sent
+        self._open_shown = self._heard.shown_by(now)
+        self._untimed.message_came(sent, now)
         if self.requests.waiting:
             self._reconsider(now)
-        return Interim(text, self._delivered.until, message.session_id or "")
+        return Interim(text, self._delivered.until, session_id or "")
 
     def final(self, message: Transcript, clock: ConnectionClock, now: float) -> Assembled:
         """A final came.
