@@ -83,7 +83,8 @@ class PulseOptions:
             for other programs: `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`. Loopback
             needs no proxy.
         packet_ms: The length of an audio packet in milliseconds, 10 to 1000. If it is None, packets
-            are 20 ms long while up to 20 streams of this process are live, then 50 and 100 ms.
+            are 20 ms long (50 ms in LiveKit Agents) while up to 20 streams of this process are
+            live, then 50 and 100 ms.
         retry: When and how often to reconnect.
         limits: Bounds on memory.
         timeouts: Bounds on time.
