@@ -123,6 +123,8 @@ class Settings:
             ConfigurationError: An argument is unknown or cannot work.
         """
         told = {name: value for name, value in given.items() if is_given(value)}
+        if not told:
+            return self
         unknown = told.keys() - _OPTIONS - _OWN
         if unknown:
             raise ConfigurationError(f"no such option: {', '.join(sorted(unknown))}")

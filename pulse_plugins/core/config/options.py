@@ -271,7 +271,7 @@ class PulseOptions:
         """
         path = self.stream_path or self.row.path
         base = join_url(base_url or self.urls[0], path, secure="wss")
-        return f"{base}?{urlencode(self.query())}"
+        return f"{base}?{_encoded(tuple(self.query().items()))}"
 
     def batch_url(self, base_url: str | None = None) -> str:
         """The URL of the pre-recorded endpoint, without a query.
@@ -361,6 +361,11 @@ def _limits() -> list[tuple[str, float | None, float | None, tuple[str, ...] | N
         (name, *(limits[each] for each in ("low", "high", "choices"))) for name, limits in found
     ]
     return [each for each in limited if any(limit is not None for limit in each[1:])]
+
+
+@lru_cache(maxsize=64)  # the streams of a process mostly ask for the same
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(query)
 
 
 def _is_same(value: object, other: object) -> bool:
