@@ -99,6 +99,7 @@ class TranscriptAssembler:
             self.requests,
             self._delivered,
             self._cut,
+            self._heard,
             self._finals,
         )
 
