@@ -108,7 +108,7 @@ class TranscriptAssembler:
         """The text of the open segment, or None when it has no new words."""
         if not _HAS_WORD.search(message.text):
             return None
-        if not (text := self._repetitions.new_in_interim(message.text)):
+        if not (text := self._repetitions.new_in_interim(message.text, now)):
             return None
         if not self.open_text and " " not in text.strip():
             self._look_for_word(now)
@@ -186,8 +186,7 @@ class TranscriptAssembler:
         while (request := self.requests.overdue(now)) is not None:
             is_open = self.open_text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
-                mark = self._buffer.seconds(request.mark)
-                self._coverage.reaches(self.energy.word_start(mark))
+                self._coverage.reaches(self.energy.word_start(self._buffer.seconds(request.mark)))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
                 promotes = is_open and not self._is_spoken_after(request.mark)
@@ -241,15 +240,16 @@ class TranscriptAssembler:
     def owes_at_end(self) -> bool:
         """Whether audio that is held could bring another word, once the input has ended."""
         buffer = self._buffer
-        if buffer.end > buffer.high_water or not self.requests.is_idle:
-            return True
-        return self.may_hold_words(buffer.end)
+        is_heard = buffer.end <= buffer.high_water and self.requests.is_idle
+        return not is_heard or self.may_hold_words(buffer.end)
 
     def may_hold_words(self, offset: int) -> bool:
         """Whether even a quiet word before this offset may not have been delivered."""
-        if self.open_text:
-            return True
-        return self._coverage.possible_before(offset) >= SHORTEST_SPEECH
+        return bool(self.open_text) or self._coverage.possible_before(offset) >= SHORTEST_SPEECH
+
+    def owes_answer(self, mark: int) -> bool:
+        """Whether a working server sends something after a request for the words before a mark."""
+        return self.requests.answers_all or self._coverage.owes_words(mark)
 
     def releasable(self, quiet: int, noisy: int) -> int:
         """Offset before which audio brought no words and need not be kept.

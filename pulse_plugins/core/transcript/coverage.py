@@ -79,6 +79,12 @@ class Coverage:
         """Whether words are to be expected before a mark, as far as word times can tell."""
         return self.is_exact and not self.ends_early(mark)
 
+    def owes_words(self, mark: int) -> bool:
+        """Whether a working server has words for speech before a mark that no final covers."""
+        start = max(self.until + EARLY_END, self.start) if self.until else self.start
+        left = self._energy.certain(start, self._buffer.seconds(mark))
+        return self.is_exact and left >= SHORTEST_WORD
+
     def left_before(self, mark: int, *, has_interim: bool) -> float:
         """Seconds of possible speech before a mark that no final covers.
 

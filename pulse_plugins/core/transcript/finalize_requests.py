@@ -105,6 +105,7 @@ class FinalizeRequests:
         waiting: Those without an answer.
         answer_seconds: Seconds that an unmarked answer may take, learned from the last one.
         server_marks: The server was seen to set `from_finalize`.
+        answers_all: It was seen to answer a request without words, as the service does.
         marks_others: It was seen to set it on a final that no request asked for, so that its marks
             tell nothing.
         sent_marks: Marks of the newest requests that were sent on any connection.
@@ -120,7 +121,7 @@ class FinalizeRequests:
         # it would add to the next segment.
         self._flushes: deque[Request] = deque()
         self.server_marks = False
-        self.marks_others = False
+        self.answers_all = self.marks_others = False
         # How long an unmarked answer may take: learned from the last one.
         self.answer_seconds = _FIRST_ANSWER
         self._text_after = 0.0  # seconds from the oldest request to the newest text
@@ -222,7 +223,7 @@ class FinalizeRequests:
         if facts.marked and self._is_unasked(facts):
             self.marks_others, self.server_marks = True, False
         elif facts.marked:
-            self.server_marks = True
+            self.server_marks, self.answers_all = True, self.answers_all or facts.empty
             return self._close(self._marked(facts, left))
         if self.server_marks or not facts.empty or facts.repeated:
             return None  # the words may complete a request (case 3); this final does not

@@ -85,17 +85,24 @@ class Repetitions:
 
     # Questions.
 
-    def new_in_interim(self, text: str) -> str:
+    def new_in_interim(self, text: str, now: float) -> str:
         """The words of an interim that were not delivered, or "".
 
         The server may have sent the first interim after a final before that final; it then has no
         new words. Another interim shows that equal words in the next final are new.
+
+        Args:
+            text: Of the interim.
+            now: The session's clock.
         """
         if self._is_fresh:
             keys = self._keys(text)
-            if self._says_again(keys) and not self._has_room(keys, self.after_last()):
+            says_again = self._says_again(keys)
+            if says_again and not self._has_room(keys, self.after_last()):
                 return ""
             self._is_fresh = False
+            if says_again and self._may_be_overtaken(keys, now):
+                return ""
         if self._delivered.may_repeat or self._cut.may_repeat:
             return self._without_known(text)
         return text
@@ -154,6 +161,15 @@ class Repetitions:
         """Whether these are the words of the newest final, or its first or last ones."""
         last = self._last_keys
         return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
+
+    def _may_be_overtaken(self, keys: list[str], now: float) -> bool:
+        """Whether words with which the newest final began may stand in an older interim.
+
+        While the caller speaks on, the audio has room for them. The next interim tells which of
+        the two it was. One word alone is often said twice, so that it counts as new.
+        """
+        last = self._last_keys
+        return now - self._last_at < RACE and len(last) > 1 and last[: len(keys)] == keys
 
     def _has_room(self, keys: list[str], start: float) -> bool:
         """Whether the certain speech that was sent from `start` on is long enough for the words."""
