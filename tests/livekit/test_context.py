@@ -19,7 +19,17 @@ from tests.livekit.outcome import Outcome
 from tests.support import calls
 from tests.support.habits import Habits
 from tests.support.profiles import is_few, pairs
-from tests.support.scenarios import Call, Change, Cough, EndTurn, InWord, NoAudio, Pause, Say
+from tests.support.scenarios import (
+    Call,
+    Change,
+    Cough,
+    EndTurn,
+    InWord,
+    NoAudio,
+    Outage,
+    Pause,
+    Say,
+)
 
 LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
 
@@ -120,6 +130,14 @@ async def test_hanging_up_in_mid_speech_keeps_what_was_said(mode: Mode, latency:
     call = Call("hang up", (Say(7),), tail=0.0)
     habits = Habits(latency=latency, max_words=5)
     check(await Conversation(call, mode=mode, habits=habits).hold())
+
+
+@pytest.mark.parametrize("pause", [3.0, 3.4])
+async def test_hanging_up_soon_after_an_outage_loses_no_word(pause: float) -> None:
+    """The answer to the first turn comes while the caller says the second one."""
+    call = Call("hang up", (Say(4), EndTurn(), Outage(3.0), Pause(pause), Say(1)), tail=0.2)
+    outcome = await Conversation(call, habits=Habits(latency=0.5)).hold()
+    assert " ".join(outcome.messages) == " ".join(" ".join(turn) for turn in call.turns)
 
 
 @pytest.mark.parametrize("latency", [0.3, 0.9])
