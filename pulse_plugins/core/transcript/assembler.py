@@ -178,7 +178,8 @@ class TranscriptAssembler:
 
     def sent(self, request: Request, now: float) -> None:
         """A request was sent: decide how long to wait for its answer."""
-        self.requests.sent(request, now, self._patience(request.mark))
+        heard_at = self._heard.hears(self._buffer.seconds(request.mark), now)
+        self.requests.sent(request, now, self._patience(request.mark), heard_at)
 
     def expire(self, now: float) -> Assembled:
         """Answer the requests whose answer is overdue with the text so far."""
@@ -271,13 +272,7 @@ class TranscriptAssembler:
 
     def words_end(self) -> int:
         """Offset before which no speech is without words, in the audio that any server was sent."""
-        buffer = self._buffer
-        start, sent = self._coverage.start, buffer.seconds(buffer.high_water)
-        if self.energy.certain(start, sent) >= SHORTEST_WORD:
-            onset = self.energy.certain_from(start, sent)
-            assert onset is not None
-            return buffer.offset(onset)
-        return max(buffer.next_offset, buffer.offset(start))
+        return self._coverage.words_end()
 
     # Parts.
 
@@ -336,7 +331,10 @@ class TranscriptAssembler:
         mark, seconds = self.requests.waiting[0].mark, self._in_force.options.timeouts.finalize
         left, early = self._left_before(mark), self._coverage.ends_early(mark)
         patience = seconds if left >= SHORTEST_SPEECH else GRACE
-        self.requests.reconsider(left, now, patience=patience, final=final, ends_early=early)
+        heard_at = self._heard.hears(self._buffer.seconds(mark), now)
+        self.requests.reconsider(
+            left, now, patience=patience, heard_at=heard_at, final=final, ends_early=early
+        )
 
     def _place(
         self, message: Transcript, text: str, words: list[Word] | None, now: float

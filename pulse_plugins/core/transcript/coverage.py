@@ -85,6 +85,16 @@ class Coverage:
         left = self._energy.certain(start, self._buffer.seconds(mark))
         return self.is_exact and left >= SHORTEST_WORD
 
+    def words_end(self) -> int:
+        """Offset before which no speech is without words, in the audio that any server was sent."""
+        buffer = self._buffer
+        start, sent = self.start, buffer.seconds(buffer.high_water)
+        if self._energy.certain(start, sent) >= SHORTEST_WORD:
+            onset = self._energy.certain_from(start, sent)
+            assert onset is not None
+            return buffer.offset(onset)
+        return max(buffer.next_offset, buffer.offset(start))
+
     def left_before(self, mark: int, *, has_interim: bool) -> float:
         """Seconds of possible speech before a mark that no final covers.
 

@@ -48,6 +48,8 @@ class Request:
         id: What the owner was given, or None for a request of the session's own.
         mark: Offset in the replay buffer.
         sent_at: When this connection was asked, on the session's clock; None: not yet.
+        heard_at: When the server has heard all audio before the mark, at the latest. A replay is
+            sent faster than a server may read it.
         deadline: When to stop waiting, on the session's clock; None until it was sent.
         has_text: An unmarked final came since, which may be the answer.
         has_empty: So did an empty one, which may be the answer.
@@ -56,6 +58,7 @@ class Request:
     id: int | None
     mark: int
     sent_at: float | None = None
+    heard_at: float = 0.0
     deadline: float | None = None
     has_text: bool = False
     has_empty: bool = False
@@ -252,14 +255,24 @@ class FinalizeRequests:
         assert answer is not None
         return answer
 
-    def sent(self, request: Request, now: float, patience: float) -> None:
-        """The request went out; its answer is waited for so many seconds."""
+    def sent(
+        self, request: Request, now: float, patience: float, heard_at: float | None = None
+    ) -> None:
+        """The request went out.
+
+        Args:
+            request: One that waits, or that is to be sent all the same.
+            now: The session's clock.
+            patience: Seconds that are waited for the answer, once the server has heard the audio.
+            heard_at: When it has; None: now.
+        """
         self.sent_marks.append(request.mark)
         if self._flushes and request is self._flushes[0]:
             self._late.append(self._flushes.popleft().mark)
             return
         request.sent_at = now
-        request.deadline = now + patience
+        request.heard_at = now if heard_at is None else heard_at
+        request.deadline = request.heard_at + patience
 
     def reconsider(
         self,
@@ -267,6 +280,7 @@ class FinalizeRequests:
         now: float,
         *,
         patience: float,
+        heard_at: float | None = None,
         final: FinalFacts | None = None,
         ends_early: bool = False,
     ) -> None:
@@ -275,15 +289,18 @@ class FinalizeRequests:
         Args:
             left: Seconds of possible speech before its mark that no final covers.
             now: The session's clock.
-            patience: Seconds after the request that are waited while speech is left.
+            patience: Seconds that are waited while speech is left, once the server has heard the
+                audio before the mark.
+            heard_at: When it has, as far as is known now; None: as was known before.
             final: The final that came; None: it was an interim.
             ends_early: What is left may be the end of the last word.
         """
         request = self.oldest()
         if request is None or request.sent_at is None:
             return
-        longest = request.sent_at + patience
-        request.deadline = longest
+        if heard_at is not None:
+            request.heard_at = min(request.heard_at, heard_at)
+        request.deadline = longest = request.heard_at + patience
         if final is None or self.server_marks or (final.empty and not request.has_empty):
             return
         if final.repeated and not final.timed:
@@ -293,7 +310,7 @@ class FinalizeRequests:
         if final.timed and left < SHORTEST_WORD:
             request.deadline = min(longest, now + GRACE)
         elif not final.timed or ends_early:
-            quiet = max(now + _QUIET, request.sent_at + self.answer_seconds)
+            quiet = max(now + _QUIET, request.heard_at + self.answer_seconds)
             request.deadline = min(longest, quiet)
 
     def overdue(self, now: float) -> Request | None:
