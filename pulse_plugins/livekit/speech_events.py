@@ -203,7 +203,8 @@ class SpeechEvents:
 
     def _take_interim(self, interim: Interim, now: float) -> None:
         self._out.session_id = interim.session_id or self.session_id
-        self._start(None, now)
+        if interim.text:
+            self._start(None, now)
         self._changed_at = now
         self._interim = interim.text
         self._pass(self._utterance.interim(interim, now), now)

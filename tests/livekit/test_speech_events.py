@@ -168,6 +168,23 @@ def test_the_answer_is_held_for_a_caller_who_goes_on_at_once() -> None:
     assert call.take_texts() == ["a b c d"]
 
 
+def test_an_interim_that_is_taken_back_leaves_no_text_for_a_commit() -> None:
+    call = Call("manual", (0.9, 1.2))
+    call.at(1.5, Interim("uh", 0.0)).at(1.6)
+    request = call.flush()
+    call.at(2.0, Interim("", 0.0), Final("", 1.2, 1.2, finalize_id=request))
+    assert [event.alternatives[0].text for event in call.out if event.alternatives] == [
+        "uh",
+        "",
+        "",
+    ]
+    assert call.take() == [START, INTERIM, INTERIM, FINAL, END]
+
+
+def test_nothing_starts_when_an_interim_that_was_not_passed_on_is_taken_back() -> None:
+    assert Call("manual", (0.9, 1.2)).at(2.0, Interim("", 0.0)).at(5.0).take() == []
+
+
 @pytest.mark.parametrize("mode", ["manual", None])
 def test_the_answer_to_a_commit_is_never_held(mode: TurnMode | None) -> None:
     call = Call(mode, (0.9, 2.0), (2.7, 4.0))

@@ -23,12 +23,7 @@ from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.config.in_force import OptionsInForce
-from pulse_plugins.core.transcript.coverage import (
-    EARLY_END,
-    SHORTEST_SPEECH,
-    SHORTEST_WORD,
-    Coverage,
-)
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
 from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
@@ -127,7 +122,7 @@ class TranscriptAssembler:
             clock: Of the connection.
             now: The session's clock.
         """
-        sent = self._sent
+        sent, shown = self._sent, self.open_text
         self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._cut.stretch()
@@ -159,14 +154,19 @@ class TranscriptAssembler:
         ack = self._ack(placed, answer, words, sure)
         if answer is not None and sure:
             self._heard.reaches(self._buffer.seconds(answer.mark), now)
+            if facts.marked and facts.empty and not self._is_spoken_after(answer.mark):
+                self.open_text = ""  # it was a noise
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:
             self._reconsider(now, facts)
         request_id = None if answer is None else answer.request_id
-        if not placed.text and request_id is None:
-            return Assembled((), ack)
-        return Assembled((self._finals.of_message(message, placed, clock, request_id),), ack)
+        events: list[Event] = []
+        if shown and not (placed.text or self.open_text):
+            events.append(Interim("", self._delivered.until, message.session_id or ""))
+        if placed.text or request_id is not None:
+            events.append(self._finals.of_message(message, placed, clock, request_id))
+        return Assembled(tuple(events), ack)
 
     # Requests.
 
@@ -375,8 +375,7 @@ class TranscriptAssembler:
             self._coverage.reaches(word_start)
             # The audio of words that the final leaves out is kept: a server may mark a final that
             # it cut before the request came.
-            left_out = self.energy.certain(acked + EARLY_END, word_start) if words else 0.0
-            if left_out < SHORTEST_WORD:
+            if not (words and self._coverage.leaves_words_out(acked, word_start)):
                 acked = max(acked, word_start)
         return self._buffer.offset(acked)
 
