@@ -8,6 +8,7 @@ later audio has speech that is long enough for them.
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 
 from pulse_plugins.core.audio.energy import Energy
@@ -26,6 +27,7 @@ from pulse_plugins.core.wire.stream_messages import Transcript
 # endpointing raced a finalize. The vendor's cookbook removes such duplicates within 0.2 s. Nobody
 # says a sentence again in a third of a second.
 RACE = 0.35
+_RECENT = 16  # finals that are compared; a server that cuts each word sends 5 in this time
 
 
 class Repetitions:
@@ -59,6 +61,10 @@ class Repetitions:
         self._cut = cut
         self._finals = finals
         self._is_fresh = False  # no interim of the open segment came yet
+        self._may_be_old = False  # the next interim may be older than a final
+        # When finals came in the last `RACE` seconds, and their words.
+        self._recent: deque[tuple[float, list[str]]] = deque(maxlen=_RECENT)
+        self._held_back: list[str] = []  # of the newest interim that may have been old
         self._last_keys: list[str] = []  # of the newest final on this connection
         self._last_timed = False
         self._last_at = self._last_sent = -inf
@@ -69,14 +75,16 @@ class Repetitions:
 
     def connection_changed(self) -> None:
         """A connection never repeats the finals of another one by itself."""
-        self._is_fresh = True
+        self._is_fresh = self._may_be_old = True
+        self._recent.clear()
         self._last_keys = []
         self._last_at = self._last_sent = -inf
 
     def final_came(self, text: str, *, timed: bool, now: float) -> None:
         """A final with text came."""
-        self._is_fresh = True
+        self._is_fresh = self._may_be_old = True
         self._last_keys, self._last_timed = self._keys(text), timed
+        self._recent.append((now, self._last_keys))
         self._last_at, self._last_sent = now, self._sent
 
     def answered(self, now: float) -> None:
@@ -88,21 +96,12 @@ class Repetitions:
     def new_in_interim(self, text: str, now: float) -> str:
         """The words of an interim that were not delivered, or "".
 
-        The server may have sent the first interim after a final before that final; it then has no
-        new words. Another interim shows that equal words in the next final are new.
-
         Args:
             text: Of the interim.
             now: The session's clock.
         """
-        if self._is_fresh:
-            keys = self._keys(text)
-            says_again = self._says_again(keys)
-            if says_again and not self._has_room(keys, self.after_last()):
-                return ""
-            self._is_fresh = False
-            if says_again and self._may_be_overtaken(keys, now):
-                return ""
+        if self._may_be_old and self._is_old(self._keys(text), now):
+            return ""
         if self._delivered.may_repeat or self._cut.may_repeat:
             return self._without_known(text)
         return text
@@ -162,14 +161,27 @@ class Repetitions:
         last = self._last_keys
         return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
 
-    def _may_be_overtaken(self, keys: list[str], now: float) -> bool:
-        """Whether words with which the newest final began may stand in an older interim.
+    def _is_old(self, keys: list[str], now: float) -> bool:
+        """Whether an interim soon after finals was made before them, and has no new words.
 
-        While the caller speaks on, the audio has room for them. The next interim tells which of
-        the two it was. One word alone is often said twice, so that it counts as new.
+        While the caller speaks on, the audio has room for the words, so that the text decides. One
+        word may be said twice: an interim that shows it again tells that it is new. Any interim
+        for which there is room shows that equal words in the next final are new.
         """
-        last = self._last_keys
-        return now - self._last_at < RACE and len(last) > 1 and last[: len(keys)] == keys
+        says_again = self._is_fresh and self._says_again(keys)
+        if says_again and not self._has_room(keys, self.after_last()):
+            return True
+        self._is_fresh = False
+        while self._recent and now - self._recent[0][0] >= RACE:
+            self._recent.popleft()
+        self._may_be_old = bool(self._recent)
+        said: list[str] = []
+        for _, final in reversed(self._recent):
+            said = final + said  # an interim may show what the server then cut into several finals
+            if len(said) > 1 and said[: len(keys)] == keys:
+                is_again, self._held_back = keys == self._held_back, keys
+                return len(keys) > 1 or not is_again
+        return False
 
     def _has_room(self, keys: list[str], start: float) -> bool:
         """Whether the certain speech that was sent from `start` on is long enough for the words."""

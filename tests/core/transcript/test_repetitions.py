@@ -289,6 +289,34 @@ def test_an_interim_that_a_final_has_overtaken_is_not_promoted_while_the_caller_
     assert call.words == ["w1", "w2"]
 
 
+def test_all_interims_that_a_final_has_overtaken_are_held_back() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2, 3, 4, 5, 6, 7, 8, 9, 0)
+    words = server.words()
+    call.hear(server.final(words[:3]))
+    call.hear(server.final(words[3:5]))
+    for shown in ("w1", "w1 w2", "w1 w2 w3", "w4", "w4 w5", "w4 w5", "w1 w2 w3 w4", "w6 w7"):
+        call.hear({"transcript": shown, "is_final": False})
+    assert interims(call) == ["w6 w7"]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.3, []), (0.4, ["w1 w2"])])
+def test_two_words_that_begin_an_older_final_are_told_when_that_final_is_long_past(
+    seconds: float, told: list[str]
+) -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2, 3, 4, 7, 8, 9, 0)
+    words = server.words()
+    call.hear(server.final(words[:2]))
+    call.pass_time(seconds - 0.1)
+    call.hear(server.final(words[2:4]))
+    call.pass_time(0.1)
+    call.hear({"transcript": "w1 w2", "is_final": False})
+    assert interims(call) == told
+
+
 def test_the_same_beginning_is_told_with_the_next_interim() -> None:
     call = overtaken(1, 2, shown="w1")
     call.hear({"transcript": "w1", "is_final": False})
