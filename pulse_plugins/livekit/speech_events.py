@@ -369,7 +369,7 @@ class SpeechEvents:
             self._pass_final(released.final, released.segments, now)
         if (interim := released.interim) is not None:
             self.eager.reads(interim.text, now, closed=not self._interim)
-            self._out.interim(interim)
+            self._out.interim(interim, now)
 
     def _pass_final(self, final: Final, segments: Sequence[Final], now: float) -> None:
         turns = self._flushes.turns(final, segments, self._utterance.joiner, self.turns.mode)

@@ -239,6 +239,12 @@ async def test_a_soft_word_before_a_commit_is_in_its_turn(latency: float) -> Non
             id="other options in the middle of the last word",
         ),
         pytest.param(
+            "manual",
+            {"latency": (0.1, 1.6), "seed": 10},
+            (Say(3), EndTurn(), Pause(0.6), Say(9), *_END),
+            id="the first of the next words together with the answer to a commit",
+        ),
+        pytest.param(
             "vad",
             {"latency": 1.2, "vad": False},
             (Say(2), *_END, Say(7), Handoff(), *_END, Say(3), *_END),

@@ -27,7 +27,6 @@ from pulse_plugins.core.wire.stream_messages import Transcript
 # endpointing raced a finalize. The vendor's cookbook removes such duplicates within 0.2 s. Nobody
 # says a sentence again in a third of a second.
 RACE = 0.35
-_RECENT = 16  # finals that are compared; a server that cuts each word sends 5 in this time
 
 
 class Repetitions:
@@ -63,7 +62,7 @@ class Repetitions:
         self._is_fresh = False  # no interim of the open segment came yet
         self._may_be_old = False  # the next interim may be older than a final
         # When finals came in the last `RACE` seconds, and their words.
-        self._recent: deque[tuple[float, list[str]]] = deque(maxlen=_RECENT)
+        self._recent: deque[tuple[float, list[str]]] = deque()
         self._held_back: list[str] = []  # of the newest interim that may have been old
         self._last_keys: list[str] = []  # of the newest final on this connection
         self._last_timed = False
@@ -84,6 +83,7 @@ class Repetitions:
         """A final with text came."""
         self._is_fresh = self._may_be_old = True
         self._last_keys, self._last_timed = self._keys(text), timed
+        self._forget(now)
         self._recent.append((now, self._last_keys))
         self._last_at, self._last_sent = now, self._sent
 
@@ -161,6 +161,10 @@ class Repetitions:
         last = self._last_keys
         return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
 
+    def _forget(self, now: float) -> None:
+        while self._recent and now - self._recent[0][0] >= RACE:
+            self._recent.popleft()
+
     def _is_old(self, keys: list[str], now: float) -> bool:
         """Whether an interim soon after finals was made before them, and has no new words.
 
@@ -172,8 +176,7 @@ class Repetitions:
         if says_again and not self._has_room(keys, self.after_last()):
             return True
         self._is_fresh = False
-        while self._recent and now - self._recent[0][0] >= RACE:
-            self._recent.popleft()
+        self._forget(now)
         self._may_be_old = bool(self._recent)
         said: list[str] = []
         for _, final in reversed(self._recent):

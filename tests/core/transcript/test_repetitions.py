@@ -214,7 +214,7 @@ def test_characters_are_said_no_faster_than_24_a_second(seconds: float, told: bo
     call.say(1)
     call.hear({"transcript": "你好吗今天好", "is_final": True})
     call.feed((spoken(1) * 2)[: round(seconds * RATE) * 2])
-    call.pass_time(0.1)
+    call.pass_time(0.4)
     call.hear({"transcript": "你好吗今天好", "is_final": False})
     assert bool(call.all(Interim)) is told
 
@@ -315,6 +315,16 @@ def test_two_words_that_begin_an_older_final_are_told_when_that_final_is_long_pa
     call.pass_time(0.1)
     call.hear({"transcript": "w1 w2", "is_final": False})
     assert interims(call) == told
+
+
+def test_the_next_connection_may_begin_with_the_words_of_the_newest_final() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2, 1, 2, 0)
+    call.hear(server.final(server.words()[:2]))
+    server = call.reconnect(0.2)
+    call.hear(server.interim())
+    assert interims(call) == ["w1 w2"]
 
 
 def test_the_same_beginning_is_told_with_the_next_interim() -> None:

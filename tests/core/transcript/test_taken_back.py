@@ -67,6 +67,14 @@ def test_an_empty_answer_leaves_the_interim_of_what_was_said_after_its_request()
     assert call.words == ["w1", "w2"]
 
 
+def test_an_empty_last_final_leaves_the_interim() -> None:
+    call = noise()
+    call.end()
+    call.hear({"transcript": "", "is_final": True, "is_last": True})
+    assert interims(call) == ["w1"]
+    assert call.words == ["w1"]
+
+
 def test_an_empty_final_that_marks_nothing_leaves_the_interim() -> None:
     call = noise()
     call.hear({"transcript": "", "is_final": True})
