@@ -119,11 +119,11 @@ class TurnModeReader:
         match activity._turn_detection:
             case "stt" | "manual" as mode:
                 return "stt" if mode == "stt" else "manual"
-            case "vad" | None:
-                return "vad"
-            case str():
+            case str() as mode if mode != "vad":
                 return None
-        return "detector"
+        if getattr(getattr(activity, "_session", None), "_closing", False):
+            return "manual"  # its flush commits all words, and no other turn follows
+        return "vad" if activity._turn_detection in ("vad", None) else "detector"
 
     def held_interim(self) -> HeldInterim | None:
         """The interim that the session holds; None: unknown."""

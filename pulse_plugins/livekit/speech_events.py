@@ -204,7 +204,8 @@ class SpeechEvents:
 
     def _take_interim(self, interim: Interim, now: float) -> None:
         self._out.session_id = interim.session_id or self.session_id
-        self._start(None, now)
+        if interim.text:
+            self._start(None, now)
         self._changed_at = now
         self._interim = interim.text
         self._pass(self._utterance.interim(interim, now), now)
@@ -369,7 +370,7 @@ class SpeechEvents:
             self._pass_final(released.final, released.segments, now)
         if (interim := released.interim) is not None:
             self.eager.reads(interim.text, now, closed=not self._interim)
-            self._out.interim(interim)
+            self._out.interim(interim, now)
 
     def _pass_final(self, final: Final, segments: Sequence[Final], now: float) -> None:
         turns = self._flushes.turns(final, segments, self._utterance.joiner, self.turns.mode)

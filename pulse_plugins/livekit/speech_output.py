@@ -15,8 +15,9 @@ from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.taken_words import TakenWords
 
-# Seconds between the FINALs of two turns whose words came at once. A session commits a FINAL in the
-# next rounds of the event loop if nobody speaks. A second FINAL before that would join its turn.
+# Seconds between the FINAL of a turn and the next text, where both came at once. A session commits
+# a FINAL in the next rounds of the event loop if nobody speaks. A second FINAL before that would
+# join its turn, and a commit would take an interim into the turn, whose words then come once more.
 _BETWEEN_TURNS = 0.1
 
 
@@ -60,6 +61,8 @@ class SpeechOutput:
         self._begins_at = 0.0  # stream_time of the open utterance
         self._turns: deque[Final] = deque()  # that wait until the one before is committed
         self._turn_at = 0.0  # when the next of them leaves, on the clock of `advance`
+        self._interim: Interim | None = None  # waits until a FINAL that was asked for is committed
+        self._free_at = 0.0  # when it leaves, on the same clock
         self._ends_at: tuple[float | None, ...] | None = None  # speech ends after these turns
 
     def start(self, at: float | None) -> None:
@@ -92,11 +95,19 @@ class SpeechOutput:
         """The framework flushed, and waits for a FINAL."""
         self._taken.flushed(self._shown)
 
-    def interim(self, interim: Interim) -> None:
-        """Send the present text of the open utterance."""
+    def interim(self, interim: Interim, now: float) -> None:
+        """Send the present text of the open utterance.
+
+        Args:
+            interim: The text.
+            now: Seconds of any steady clock.
+        """
         self._ends_at = None  # speech goes on
         if self._turns:
             self.pass_waiting()
+        if now < self._free_at:
+            self._interim = interim
+            return
         self._begins_at = interim.start
         text = interim.text
         if self._taken.may_hold_words:
@@ -136,7 +147,7 @@ class SpeechOutput:
         """
         if self._turns and not turns[0].text:
             return ""  # the turn that waits answers the flush
-        self._ends_at = None  # speech goes on
+        self._ends_at = self._interim = None  # speech goes on
         self.pass_waiting()
         self._taken.look(self._shown)
         first, *others = [self._taken.rest(each) for each in turns]
@@ -144,12 +155,15 @@ class SpeechOutput:
         self._turn_at = now + _BETWEEN_TURNS
         if asked:
             self._taken.answered()
+            self._free_at = now + _BETWEEN_TURNS
         return self._final(first, asked=asked)
 
     @property
     def deadline(self) -> float | None:
-        """When to `advance`, if another turn waits."""
-        return self._turn_at if self._turns else None
+        """When to `advance`, if another turn or an interim waits."""
+        if self._turns:
+            return self._turn_at
+        return None if self._interim is None else self._free_at
 
     def advance(self, now: float) -> None:
         """Time has passed."""
@@ -157,6 +171,9 @@ class SpeechOutput:
             self._final(self._turns.popleft(), asked=False)
             self._turn_at = now + _BETWEEN_TURNS
             self._end_after_turns()
+        if self._interim is not None and now >= self._free_at:
+            interim, self._interim = self._interim, None
+            self.interim(interim, now)
 
     def pass_waiting(self) -> None:
         """Send the turns that wait, because another event comes next."""

@@ -39,9 +39,12 @@ class LateInterims:
         self._said = ""
 
     def repeats(self, text: str, now: float, language: str) -> bool:
-        """Whether the text of an interim that comes now is only the end of the completed turn."""
+        """Whether the text of an interim that comes now is only the end of the completed turn.
+
+        An empty text, which takes an interim back, is not.
+        """
         said = self._said if now < self._until else ""
-        return bool(said) and said.endswith(_plain(text, language))
+        return bool(said and text) and said.endswith(_plain(text, language))
 
 
 def _plain(text: str, language: str) -> str:

@@ -19,7 +19,17 @@ from tests.livekit.outcome import Outcome
 from tests.support import calls
 from tests.support.habits import Habits
 from tests.support.profiles import is_few, pairs
-from tests.support.scenarios import Call, Change, Cough, EndTurn, InWord, NoAudio, Pause, Say
+from tests.support.scenarios import (
+    Call,
+    Change,
+    Cough,
+    EndTurn,
+    InWord,
+    NoAudio,
+    Outage,
+    Pause,
+    Say,
+)
 
 LATENCIES = (0.05, 0.3, 0.6, 0.9)  # seconds; the service's median is 0.4
 
@@ -122,6 +132,14 @@ async def test_hanging_up_in_mid_speech_keeps_what_was_said(mode: Mode, latency:
     check(await Conversation(call, mode=mode, habits=habits).hold())
 
 
+@pytest.mark.parametrize("pause", [3.0, 3.4])
+async def test_hanging_up_soon_after_an_outage_loses_no_word(pause: float) -> None:
+    """The answer to the first turn comes while the caller says the second one."""
+    call = Call("hang up", (Say(4), EndTurn(), Outage(3.0), Pause(pause), Say(1)), tail=0.2)
+    outcome = await Conversation(call, habits=Habits(latency=0.5)).hold()
+    assert " ".join(outcome.messages) == " ".join(" ".join(turn) for turn in call.turns)
+
+
 @pytest.mark.parametrize("latency", [0.3, 0.9])
 async def test_the_next_agent_gets_all_words_of_the_turn(latency: float) -> None:
     steps: Any = (Say(6), Handoff(), Say(4), *_END, Say(3), *_END)
@@ -219,6 +237,12 @@ async def test_a_soft_word_before_a_commit_is_in_its_turn(latency: float) -> Non
                 *(InWord(Change({"keywords": "x"})), *_END, Say(1), *_END),
             ),
             id="other options in the middle of the last word",
+        ),
+        pytest.param(
+            "manual",
+            {"latency": (0.1, 1.6), "seed": 10},
+            (Say(3), EndTurn(), Pause(0.6), Say(9), *_END),
+            id="the first of the next words together with the answer to a commit",
         ),
         pytest.param(
             "vad",

@@ -80,7 +80,7 @@ def test_what_is_one_turn_comes_back_as_one_final(mode: TurnMode | None, begins:
 
 
 def test_a_turn_that_waits_leaves_before_the_next_words() -> None:
-    call = after_an_outage("vad", 3.1).at(6.15, Interim("e", 4.0))
+    call = after_an_outage("vad", 3.1).at(6.15, Interim("e", 4.0)).at(6.3)
     assert call.take() == [START, INTERIM, FINAL, FINAL, INTERIM]
     call.at(6.5, said("e", 4.5, 4.9, finalize_id=call.flush()))
     assert call.take() == [FINAL, END]
@@ -166,6 +166,43 @@ def test_the_answer_is_held_for_a_caller_who_goes_on_at_once() -> None:
     call.at(4.55).flush()
     call.at(4.9, said("c d", 2.7, 4.0, finalize_id=2))
     assert call.take_texts() == ["a b c d"]
+
+
+def answered_with_next_words() -> Call:
+    """A commit whose answer comes together with an interim of the caller's next words."""
+    call = Call("manual", (0.9, 1.2), (1.6, 2.0))
+    call.at(1.4, Interim("a", 0.0))
+    request = call.flush()
+    final = said("a", 0.9, 1.2, finalize_id=request)
+    return call.at(2.0, final, Interim("b", 1.2))
+
+
+def test_an_interim_of_the_next_words_waits_until_a_commit_has_taken_its_final() -> None:
+    call = answered_with_next_words()
+    assert call.take() == [START, INTERIM, FINAL, END, START]
+    assert call.at(2.09).take() == []
+    assert call.at(2.11).take() == [INTERIM]
+
+
+def test_an_interim_that_waits_is_replaced_by_the_next_text() -> None:
+    call = answered_with_next_words()
+    call.at(2.05, Interim("b c", 1.2)).at(2.5)
+    texts = [event.alternatives[0].text for event in call.out if event.alternatives]
+    assert texts == ["a", "a", "b c"]
+
+
+def test_an_interim_that_is_taken_back_leaves_no_text_for_a_commit() -> None:
+    call = Call("manual", (0.9, 1.2))
+    call.at(1.5, Interim("uh", 0.0)).at(1.6)
+    request = call.flush()
+    call.at(2.0, Interim("", 0.0), Final("", 1.2, 1.2, finalize_id=request))
+    texts = [event.alternatives[0].text for event in call.out if event.alternatives]
+    assert texts == ["uh", "", ""]
+    assert call.take() == [START, INTERIM, INTERIM, FINAL, END]
+
+
+def test_nothing_starts_when_an_interim_that_was_not_passed_on_is_taken_back() -> None:
+    assert Call("manual", (0.9, 1.2)).at(2.0, Interim("", 0.0)).at(5.0).take() == []
 
 
 @pytest.mark.parametrize("mode", ["manual", None])

@@ -44,5 +44,9 @@ def test_once_speech_starts_the_same_words_are_new() -> None:
     assert not late.repeats("world", 10.5, "en")
 
 
+def test_an_empty_text_that_takes_an_interim_back_is_no_repetition() -> None:
+    assert not after("hello world").repeats("", 10.5, "en")
+
+
 def test_before_any_turn_nothing_is_repeated() -> None:
     assert not LateInterims().repeats("", 0.0, "en")

@@ -39,7 +39,11 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Interim:
-    """Text that may still change. It replaces the interim before it."""
+    """Text that may still change. It replaces the interim before it.
+
+    An empty text takes the interim before it back: its words had been delivered before, or the
+    server answered a finalize request without words.
+    """
 
     text: str
     start: float  # stream_time up to which finals cover the audio

@@ -120,12 +120,12 @@ class Outgoing:
             self._arm(connection)
 
     def _finalize(self, connection: Connection, now: float) -> str | None:
-        requests = self._assembler.requests
-        while (request := requests.due(self._buffer.next_offset)) is not None:
+        requests, sent = self._assembler.requests, self._buffer.next_offset
+        while (request := requests.due(sent)) is not None:
             self._assembler.sent(request, now)
             self._deadlines.set(Timer.ANSWER, requests.deadline())
             if (message := connection.options.row.finalize) is not None:
-                connection.last_sent_at = now
+                connection.ask(now, sent)
                 return message
         return None
 

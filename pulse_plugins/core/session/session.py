@@ -312,7 +312,10 @@ class Session:
         self.deadlines.set(Timer.STALL, now + LOOK_EVERY)
         offset, heard_at = self.buffer.next_offset, connection.last_heard_at
         owed_since = connection.quiet_since if self._assembler.owes else None
-        if self._stall.is_stalled(self.buffer.seconds(offset), heard_at, owed_since, now):
+        owes = connection.is_unanswered and self._assembler.owes_answer(connection.asked_offset)
+        asked_since = connection.asked_at if owes else None
+        sent = self.buffer.seconds(offset)
+        if self._stall.is_stalled(sent, heard_at, owed_since, asked_since, now):
             self._connections.commands.append(CloseConnection(connection.id))
             error = StalledError("speech was sent and the server has sent nothing for too long")
             self._connections.lost(connection, error, now)

@@ -1,7 +1,9 @@
-"""Stall detection: speech was sent and the server has sent nothing for too long.
+"""Stall detection: speech or a request was sent and the server has sent nothing for too long.
 
 Only certain speech counts, which is as loud as recognized words. Before the first words such sound
-may be noise, so that the time until a stall doubles with each stall until words come.
+may be noise, so that the time until a stall doubles with each stall until words come. A request
+counts however softly the caller speaks, if the server has answered a request without words before,
+or if certain speech before the request has no words.
 """
 
 from __future__ import annotations
@@ -61,7 +63,12 @@ class StallDetector:
         self._doublings = 0
 
     def is_stalled(
-        self, sent: float, heard_at: float, owed_since: float | None, now: float
+        self,
+        sent: float,
+        heard_at: float,
+        owed_since: float | None,
+        asked_since: float | None,
+        now: float,
     ) -> bool:
         """Look again; call it every `LOOK_EVERY` seconds.
 
@@ -71,6 +78,8 @@ class StallDetector:
                 clock.
             owed_since: Since when the server is silent after the closing word although it owes
                 words; None: it owes none, or was not asked for the last words.
+            asked_since: Since when the server is silent after a finalize that it owes an answer;
+                None: it owes none.
             now: The session's clock.
         """
         if owed_since is not None and now - owed_since >= self._in_force.options.timeouts.stall:
@@ -82,8 +91,9 @@ class StallDetector:
         self._looked_at, self._last_look = max(self._looked_at, sent), now
         if self._since is None and self._speech >= _SPEECH:
             self._since = now
+        since = min((each for each in (self._since, asked_since) if each is not None), default=now)
         patience = self._in_force.options.timeouts.stall * 2.0**self._doublings
-        if self._since is None or now - self._since < min(patience, _LONGEST_PATIENCE):
+        if now - since < min(patience, _LONGEST_PATIENCE):
             return False
         self._doublings = min(self._doublings + 1, 10)
         return True

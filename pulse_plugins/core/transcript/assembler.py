@@ -24,12 +24,7 @@ from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Event, Final, Interim, Word
 from pulse_plugins.core.config.in_force import OptionsInForce
-from pulse_plugins.core.transcript.coverage import (
-    EARLY_END,
-    SHORTEST_SPEECH,
-    SHORTEST_WORD,
-    Coverage,
-)
+from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD, Coverage
 from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import (
@@ -115,7 +110,7 @@ class TranscriptAssembler:
         """
         if not _HAS_WORD.search(said):
             return None
-        if not (text := self._repetitions.new_in_interim(said)):
+        if not (text := self._repetitions.new_in_interim(said, now)):
             return None
         if not self.open_text and " " not in text.strip():
             self._look_for_word(now)
@@ -135,7 +130,7 @@ class TranscriptAssembler:
             clock: Of the connection.
             now: The session's clock.
         """
-        sent = self._sent
+        sent, shown = self._sent, self.open_text
         self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._cut.stretch()
@@ -167,14 +162,19 @@ class TranscriptAssembler:
         ack = self._ack(placed, answer, words, sure)
         if answer is not None and sure:
             self._heard.reaches(self._buffer.seconds(answer.mark), now)
+            if facts.marked and facts.empty and not self._is_spoken_after(answer.mark):
+                self.open_text = ""  # it was a noise
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:
             self._reconsider(now, facts)
         request_id = None if answer is None else answer.request_id
-        if not placed.text and request_id is None:
-            return Assembled((), ack)
-        return Assembled((self._finals.of_message(message, placed, clock, request_id),), ack)
+        events: list[Event] = []
+        if shown and not (placed.text or self.open_text):
+            events.append(Interim("", self._delivered.until, message.session_id or ""))
+        if placed.text or request_id is not None:
+            events.append(self._finals.of_message(message, placed, clock, request_id))
+        return Assembled(tuple(events), ack)
 
     # Requests.
 
@@ -186,7 +186,8 @@ class TranscriptAssembler:
 
     def sent(self, request: Request, now: float) -> None:
         """A request was sent: decide how long to wait for its answer."""
-        self.requests.sent(request, now, self._patience(request.mark))
+        heard_at = self._heard.hears(self._buffer.seconds(request.mark), now)
+        self.requests.sent(request, now, self._patience(request.mark), heard_at)
 
     def expire(self, now: float) -> Assembled:
         """Answer the requests whose answer is overdue with the text so far."""
@@ -194,8 +195,7 @@ class TranscriptAssembler:
         while (request := self.requests.overdue(now)) is not None:
             is_open = self.open_text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
-                mark = self._buffer.seconds(request.mark)
-                self._coverage.reaches(self.energy.word_start(mark))
+                self._coverage.reaches(self.energy.word_start(self._buffer.seconds(request.mark)))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
                 promotes = is_open and not self._is_spoken_after(request.mark)
@@ -249,15 +249,16 @@ class TranscriptAssembler:
     def owes_at_end(self) -> bool:
         """Whether audio that is held could bring another word, once the input has ended."""
         buffer = self._buffer
-        if buffer.end > buffer.high_water or not self.requests.is_idle:
-            return True
-        return self.may_hold_words(buffer.end)
+        is_heard = buffer.end <= buffer.high_water and self.requests.is_idle
+        return not is_heard or self.may_hold_words(buffer.end)
 
     def may_hold_words(self, offset: int) -> bool:
         """Whether even a quiet word before this offset may not have been delivered."""
-        if self.open_text:
-            return True
-        return self._coverage.possible_before(offset) >= SHORTEST_SPEECH
+        return bool(self.open_text) or self._coverage.possible_before(offset) >= SHORTEST_SPEECH
+
+    def owes_answer(self, mark: int) -> bool:
+        """Whether a working server sends something after a request for the words before a mark."""
+        return self.requests.answers_all or self._coverage.owes_words(mark)
 
     def releasable(self, quiet: int, noisy: int) -> int:
         """Offset before which audio brought no words and need not be kept.
@@ -279,13 +280,7 @@ class TranscriptAssembler:
 
     def words_end(self) -> int:
         """Offset before which no speech is without words, in the audio that any server was sent."""
-        buffer = self._buffer
-        start, sent = self._coverage.start, buffer.seconds(buffer.high_water)
-        if self.energy.certain(start, sent) >= SHORTEST_WORD:
-            onset = self.energy.certain_from(start, sent)
-            assert onset is not None
-            return buffer.offset(onset)
-        return max(buffer.next_offset, buffer.offset(start))
+        return self._coverage.words_end()
 
     # Parts.
 
@@ -344,7 +339,10 @@ class TranscriptAssembler:
         mark, seconds = self.requests.waiting[0].mark, self._in_force.options.timeouts.finalize
         left, early = self._left_before(mark), self._coverage.ends_early(mark)
         patience = seconds if left >= SHORTEST_SPEECH else GRACE
-        self.requests.reconsider(left, now, patience=patience, final=final, ends_early=early)
+        heard_at = self._heard.hears(self._buffer.seconds(mark), now)
+        self.requests.reconsider(
+            left, now, patience=patience, heard_at=heard_at, final=final, ends_early=early
+        )
 
     def _place(
         self, message: Transcript, text: str, words: list[Word] | None, now: float
@@ -385,8 +383,7 @@ class TranscriptAssembler:
             self._coverage.reaches(word_start)
             # The audio of words that the final leaves out is kept: a server may mark a final that
             # it cut before the request came.
-            left_out = self.energy.certain(acked + EARLY_END, word_start) if words else 0.0
-            if left_out < SHORTEST_WORD:
+            if not (words and self._coverage.leaves_words_out(acked, word_start)):
                 acked = max(acked, word_start)
         return self._buffer.offset(acked)
 

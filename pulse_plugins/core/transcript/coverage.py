@@ -50,6 +50,11 @@ class Coverage:
         held = self._buffer.seconds(self._buffer.start)
         return max(self.until + WORD_END if self.until else 0.0, held)
 
+    @property
+    def _after_last_word(self) -> float:
+        """stream_time from which on sound cannot be the end of the last word, if there is one."""
+        return max(self.until + EARLY_END if self.until else 0.0, self.start)
+
     def reaches(self, time: float) -> None:
         """All words before this stream_time were delivered."""
         self.until = max(self.until, time)
@@ -72,12 +77,31 @@ class Coverage:
 
     def ends_early(self, mark: int) -> bool:
         """Whether all possible speech before a mark may be the end of the last word."""
-        start = max(self.until + EARLY_END, self.start)
-        return self._energy.possible(start, self._buffer.seconds(mark)) < SHORTEST_SPEECH
+        left = self._energy.possible(self._after_last_word, self._buffer.seconds(mark))
+        return left < SHORTEST_SPEECH
 
     def lacks_words(self, mark: int) -> bool:
         """Whether words are to be expected before a mark, as far as word times can tell."""
         return self.is_exact and not self.ends_early(mark)
+
+    def owes_words(self, mark: int) -> bool:
+        """Whether a working server has words for speech before a mark that no final covers."""
+        left = self._energy.certain(self._after_last_word, self._buffer.seconds(mark))
+        return self.is_exact and left >= SHORTEST_WORD
+
+    def leaves_words_out(self, end: float, until: float) -> bool:
+        """Whether there are words between the end of a word and another stream_time."""
+        return self._energy.certain(end + EARLY_END, until) >= SHORTEST_WORD
+
+    def words_end(self) -> int:
+        """Offset before which no speech is without words, in the audio that any server was sent."""
+        buffer = self._buffer
+        start, sent = self.start, buffer.seconds(buffer.high_water)
+        if self._energy.certain(start, sent) >= SHORTEST_WORD:
+            onset = self._energy.certain_from(start, sent)
+            assert onset is not None
+            return buffer.offset(onset)
+        return max(buffer.next_offset, buffer.offset(start))
 
     def left_before(self, mark: int, *, has_interim: bool) -> float:
         """Seconds of possible speech before a mark that no final covers.

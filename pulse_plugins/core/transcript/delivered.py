@@ -16,6 +16,7 @@ from math import ceil
 
 from pulse_plugins.core.base.languages import spaceless
 from pulse_plugins.core.base.text import plain
+from pulse_plugins.core.transcript.coverage import SHORTEST_WORD
 
 # Seconds. Servers round word times to 10 ms (docs/protocol.md, section 4.3), so that two words
 # that follow each other may seem to overlap by this much at each end. A larger value drops the
@@ -53,10 +54,14 @@ class DeliveredWord:
 def timed_word(text: str, start: float, end: float) -> DeliveredWord:
     """A word with times of its own, narrowed by what rounding may have added.
 
-    The times are whole microseconds, so that equal times are equal after different sums.
+    A word that has no length then ends at an unknown time, and no word is shorter than
+    `SHORTEST_WORD`. The times are whole microseconds, so that equal times are equal after different
+    sums.
     """
     middle = (start + end) / 2
     earliest, latest = min(start + ROUNDING, middle), max(end - ROUNDING, middle)
+    if latest <= earliest:
+        latest = earliest + SHORTEST_WORD
     return DeliveredWord(plain(text), round(earliest, 6), round(latest, 6))
 
 

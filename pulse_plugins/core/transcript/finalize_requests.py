@@ -50,6 +50,8 @@ class Request:
         id: What the owner was given, or None for a request of the session's own.
         mark: Offset in the replay buffer.
         sent_at: When this connection was asked, on the session's clock; None: not yet.
+        heard_at: When the server has heard all audio before the mark, at the latest. A replay is
+            sent faster than a server may read it.
         deadline: When to stop waiting, on the session's clock; None until it was sent.
         has_text: An unmarked final came since, which may be the answer.
         has_empty: So did an empty one, which may be the answer.
@@ -58,6 +60,7 @@ class Request:
     id: int | None
     mark: int
     sent_at: float | None = None
+    heard_at: float = 0.0
     deadline: float | None = None
     has_text: bool = False
     has_empty: bool = False
@@ -105,6 +108,7 @@ class FinalizeRequests:
         waiting: Those without an answer.
         answer_seconds: Seconds that an unmarked answer may take, learned from the last one.
         server_marks: The server was seen to set `from_finalize`.
+        answers_all: It was seen to answer a request without words, as the service does.
         marks_others: It was seen to set it on a final that no request asked for, so that its marks
             tell nothing.
         sent_marks: Marks of the newest requests that were sent on any connection.
@@ -120,7 +124,7 @@ class FinalizeRequests:
         # it would add to the next segment.
         self._flushes: deque[Request] = deque()
         self.server_marks = False
-        self.marks_others = False
+        self.answers_all = self.marks_others = False
         # How long an unmarked answer may take: learned from the last one.
         self.answer_seconds = _FIRST_ANSWER
         self._text_after = 0.0  # seconds from the oldest request to the newest text
@@ -222,7 +226,7 @@ class FinalizeRequests:
         if facts.marked and self._is_unasked(facts):
             self.marks_others, self.server_marks = True, False
         elif facts.marked:
-            self.server_marks = True
+            self.server_marks, self.answers_all = True, self.answers_all or facts.empty
             return self._close(self._marked(facts, left))
         if self.server_marks or not facts.empty or facts.repeated:
             return None  # the words may complete a request (case 3); this final does not
@@ -251,14 +255,24 @@ class FinalizeRequests:
         assert answer is not None
         return answer
 
-    def sent(self, request: Request, now: float, patience: float) -> None:
-        """The request went out; its answer is waited for so many seconds."""
+    def sent(
+        self, request: Request, now: float, patience: float, heard_at: float | None = None
+    ) -> None:
+        """The request went out.
+
+        Args:
+            request: One that waits, or that is to be sent all the same.
+            now: The session's clock.
+            patience: Seconds that are waited for the answer, once the server has heard the audio.
+            heard_at: When it has; None: now.
+        """
         self.sent_marks.append(request.mark)
         if self._flushes and request is self._flushes[0]:
             self._late.append(self._flushes.popleft().mark)
             return
         request.sent_at = now
-        request.deadline = now + patience
+        request.heard_at = now if heard_at is None else heard_at
+        request.deadline = request.heard_at + patience
 
     def reconsider(
         self,
@@ -266,6 +280,7 @@ class FinalizeRequests:
         now: float,
         *,
         patience: float,
+        heard_at: float | None = None,
         final: FinalFacts | None = None,
         ends_early: bool = False,
     ) -> None:
@@ -274,15 +289,18 @@ class FinalizeRequests:
         Args:
             left: Seconds of possible speech before its mark that no final covers.
             now: The session's clock.
-            patience: Seconds after the request that are waited while speech is left.
+            patience: Seconds that are waited while speech is left, once the server has heard the
+                audio before the mark.
+            heard_at: When it has, as far as is known now; None: as was known before.
             final: The final that came; None: it was an interim.
             ends_early: What is left may be the end of the last word.
         """
         request = self.oldest()
         if request is None or request.sent_at is None:
             return
-        longest = request.sent_at + patience
-        request.deadline = longest
+        if heard_at is not None:
+            request.heard_at = min(request.heard_at, heard_at)
+        request.deadline = longest = request.heard_at + patience
         if final is None or self.server_marks or (final.empty and not request.has_empty):
             return
         if final.repeated and not final.timed:
@@ -292,7 +310,7 @@ class FinalizeRequests:
         if final.timed and left < SHORTEST_WORD:
             request.deadline = min(longest, now + GRACE)
         elif not final.timed or ends_early:
-            quiet = max(now + _QUIET, request.sent_at + self.answer_seconds)
+            quiet = max(now + _QUIET, request.heard_at + self.answer_seconds)
             request.deadline = min(longest, quiet)
 
     def overdue(self, now: float) -> Request | None:

@@ -53,6 +53,15 @@ class HeardAudio:
         self._at = now
         return self._until
 
+    def hears(self, time: float, now: float) -> float:
+        """When the server will have heard all audio before a stream_time, at the latest.
+
+        Args:
+            time: stream_time; audio before it was sent.
+            now: The session's clock, on which the result is too; not before it.
+        """
+        return now + max(0.0, time - self.by(now)) / _SLOWEST
+
     def shows(self, onset: float, now: float) -> None:
         """An interim shows a single word, which began at the stream_time `onset`."""
         self._delay = min(self.by(now) - onset, _LONGEST_DELAY)

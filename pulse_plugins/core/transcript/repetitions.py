@@ -8,6 +8,7 @@ later audio has speech that is long enough for them.
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 
 from pulse_plugins.core.audio.energy import Energy
@@ -63,6 +64,10 @@ class Repetitions:
         self._heard = heard
         self._finals = finals
         self._is_fresh = False  # no interim of the open segment came yet
+        self._may_be_old = False  # the next interim may be older than a final
+        # When finals came in the last `RACE` seconds, and their words.
+        self._recent: deque[tuple[float, list[str]]] = deque()
+        self._held_back: list[str] = []  # of the newest interim that may have been old
         self._last_keys: list[str] = []  # of the newest final on this connection
         self._last_timed = False
         self._last_at = self._last_heard = -inf  # when it came, and what was surely heard by then
@@ -73,14 +78,17 @@ class Repetitions:
 
     def connection_changed(self) -> None:
         """A connection never repeats the finals of another one by itself."""
-        self._is_fresh = True
+        self._is_fresh = self._may_be_old = True
+        self._recent.clear()
         self._last_keys = []
         self._last_at = self._last_heard = -inf
 
     def final_came(self, text: str, *, timed: bool, now: float) -> None:
         """A final with text came."""
-        self._is_fresh = True
+        self._is_fresh = self._may_be_old = True
         self._last_keys, self._last_timed = self._keys(text), timed
+        self._forget(now)
+        self._recent.append((now, self._last_keys))
         self._last_at, self._last_heard = now, self._heard.by(now)
 
     def answered(self, now: float) -> None:
@@ -89,17 +97,15 @@ class Repetitions:
 
     # Questions.
 
-    def new_in_interim(self, text: str) -> str:
+    def new_in_interim(self, text: str, now: float) -> str:
         """The words of an interim that were not delivered, or "".
 
-        The server may have sent the first interim after a final before that final; it then has no
-        new words. Another interim shows that equal words in the next final are new.
+        Args:
+            text: Of the interim.
+            now: The session's clock.
         """
-        if self._is_fresh:
-            keys = self._keys(text)
-            if self._says_again(keys) and not self._has_room(keys, self.after_last()):
-                return ""
-            self._is_fresh = False
+        if self._may_be_old and self._is_old(self._keys(text), now):
+            return ""
         if self._delivered.may_repeat or self._cut.may_repeat:
             return self._without_known(text)
         return text
@@ -158,6 +164,31 @@ class Repetitions:
         """Whether these are the words of the newest final, or its first or last ones."""
         last = self._last_keys
         return bool(keys) and (last[: len(keys)] == keys or last[-len(keys) :] == keys)
+
+    def _forget(self, now: float) -> None:
+        while self._recent and now - self._recent[0][0] >= RACE:
+            self._recent.popleft()
+
+    def _is_old(self, keys: list[str], now: float) -> bool:
+        """Whether an interim soon after finals was made before them, and has no new words.
+
+        While the caller speaks on, the audio has room for the words, so that the text decides. One
+        word may be said twice: an interim that shows it again tells that it is new. Any interim
+        for which there is room shows that equal words in the next final are new.
+        """
+        says_again = self._is_fresh and self._says_again(keys)
+        if says_again and not self._has_room(keys, self.after_last()):
+            return True
+        self._is_fresh = False
+        self._forget(now)
+        self._may_be_old = bool(self._recent)
+        said: list[str] = []
+        for _, final in reversed(self._recent):
+            said = final + said  # an interim may show what the server then cut into several finals
+            if len(said) > 1 and said[: len(keys)] == keys:
+                is_again, self._held_back = keys == self._held_back, keys
+                return len(keys) > 1 or not is_again
+        return False
 
     def _has_room(self, keys: list[str], start: float) -> bool:
         """Whether the certain speech that was sent from `start` on is long enough for the words."""

@@ -172,7 +172,10 @@ class UtteranceAssembler:
         self._text_at = max(self._text_at, time)
 
     def interim(self, interim: Interim, now: float) -> Released:
-        """Text of the open segment came; it replaces the text before."""
+        """Text of the open segment came; it replaces the text before. "" takes it back."""
+        if not interim.text:
+            self._open = None
+            return Released(replace(interim, text=self.text))
         self._note_text(now)
         self._open = interim
         return self._shown() if not self._is_too_long(now) else self._release_closed(now)

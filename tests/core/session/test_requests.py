@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pulse_plugins.core.config.timing import Timeouts
 from tests.support.call import Call
 
 pytestmark = pytest.mark.unit
@@ -84,6 +85,50 @@ def test_without_an_answer_the_newest_interim_is_promoted_at_the_deadline() -> N
     assert call.finals == []
     call.pass_time(0.2)
     assert [(f.text, f.finalize_id, f.promoted) for f in call.finals] == [("w1 w2", request, True)]
+
+
+def replayed(**server: bool) -> Call:
+    """A call that has just begun to send 6 s of speech again, and a request behind it."""
+    call = Call(timeouts=Timeouts(stall=60.0), **server)
+    call.connect()
+    call.say(*range(1, 31))
+    call.finalize()
+    call.reconnect()
+    return call
+
+
+@pytest.mark.parametrize(("seconds", "answered"), [(4.7, []), (4.9, [1])])
+def test_a_server_has_time_to_hear_a_replay_before_it_has_to_answer(
+    seconds: float, answered: list[int]
+) -> None:
+    call = replayed()
+    while call.now < 106.0 + seconds:
+        call.pass_time(0.1)
+        call.hear({"transcript": "", "is_final": False})
+    assert call.answered == answered
+
+
+@pytest.mark.parametrize(("words", "answered"), [(2, []), (29, [1])])
+def test_a_server_that_has_heard_the_replay_soon_is_not_waited_for_longer(
+    words: int, answered: list[int]
+) -> None:
+    call = replayed(flags=False)
+    server = call.server
+    call.pass_time(1.0)
+    call.hear(server.final(server.words()[:words]))
+    call.pass_time(2.2)
+    assert call.answered == answered
+
+
+def test_words_of_a_slow_server_stay_in_the_turn_of_their_request() -> None:
+    call = replayed()
+    server = call.server
+    call.pass_time(1.0)
+    call.hear(server.final(server.words()[:10]))
+    call.pass_time(1.9)
+    call.hear(server.answer())
+    assert [len(final.text.split()) for final in call.finals] == [10, 20]
+    assert [final.finalize_id for final in call.finals] == [None, 1]
 
 
 def test_the_late_answer_does_not_say_promoted_words_again() -> None:

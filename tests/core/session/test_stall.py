@@ -34,7 +34,7 @@ class Watched:
                 self.buffer.next_packet()
             self.now += LOOK_EVERY
             sent = self.buffer.seconds(self.buffer.next_offset)
-            if self.detector.is_stalled(sent, self.heard_at, None, self.now):
+            if self.detector.is_stalled(sent, self.heard_at, None, None, self.now):
                 return self.now - began
         return None
 
@@ -70,7 +70,23 @@ def test_a_server_that_owes_the_last_words_for_three_seconds_is_stalled(
 ) -> None:
     watched = Watched()
     now = watched.now + silent
-    assert watched.detector.is_stalled(0.0, watched.heard_at, watched.now, now) is stalled
+    assert watched.detector.is_stalled(0.0, watched.heard_at, watched.now, None, now) is stalled
+
+
+@pytest.mark.parametrize(("silent", "stalled"), [(2.9, False), (3.0, True)])
+def test_a_server_that_owes_an_answer_for_three_seconds_is_stalled(
+    silent: float, stalled: bool
+) -> None:
+    watched = Watched()
+    asked, now = watched.now, watched.now + silent
+    assert watched.detector.is_stalled(0.0, watched.heard_at, None, asked, now) is stalled
+
+
+def test_patience_doubles_for_answers_that_never_come() -> None:
+    watched = Watched()
+    assert watched.detector.is_stalled(0.0, 100.0, None, 100.0, 103.0)
+    assert not watched.detector.is_stalled(0.0, 100.0, None, 103.0, 108.9)
+    assert watched.detector.is_stalled(0.0, 100.0, None, 103.0, 109.0)
 
 
 def test_patience_doubles_until_words_come() -> None:

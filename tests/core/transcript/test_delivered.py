@@ -40,6 +40,18 @@ def test_the_last_20_ms_of_a_word_are_the_same_word_wherever_it_was_said() -> No
         assert delivered.overlap([timed_word("a", start + 0.22, start + 0.24)]) == 1
 
 
+@pytest.mark.parametrize("length", [0.0, 0.02])
+@pytest.mark.parametrize(("start", "known"), [(1.0, 1), (1.1, 1), (1.14, 0)])
+def test_a_word_without_a_length_is_known_where_no_other_word_can_begin(
+    length: float, start: float, known: int
+) -> None:
+    assert overlap(memory(("no", 1.0, 1.0 + length)), ("no", start, start + 0.3)) == known
+
+
+def test_a_short_word_right_after_an_equal_short_word_is_new() -> None:
+    assert overlap(memory(("I", 1.0, 1.04)), ("I", 1.06, 1.1)) == 0
+
+
 def test_another_word_at_the_same_time_is_new() -> None:
     assert overlap(memory(("no", 1.0, 1.3)), ("know", 1.0, 1.3)) == 0
 

@@ -35,6 +35,15 @@ def test_a_replay_is_heard_at_twice_real_time_at_least() -> None:
     assert made.by(15.0) == 8.0
 
 
+@pytest.mark.parametrize(("time", "at"), [(0.5, 11.0), (4.0, 12.0), (8.0, 14.0)])
+def test_audio_is_heard_at_the_latest_when_a_server_of_twice_real_time_hears_it(
+    time: float, at: float
+) -> None:
+    made, _ = heard(held=8)
+    assert made.hears(time, 11.0) == at
+    assert made.hears(time, 10.5) == min(at, max(10.5, 10.0 + time / 2))
+
+
 def test_a_pause_of_the_audio_saves_up_nothing() -> None:
     made, buffer = heard(held=1)
     assert made.by(20.0) == 1.0

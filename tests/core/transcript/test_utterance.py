@@ -141,6 +141,20 @@ def test_an_interim_whose_final_never_comes_leaves_nothing(utterance: UtteranceA
     assert utterance.text == "one"
 
 
+@pytest.mark.parametrize(("closed", "shown"), [((), ""), (("one two",), "one two")])
+def test_an_interim_that_is_taken_back_leaves_the_closed_segments(
+    utterance: UtteranceAssembler, closed: tuple[str, ...], shown: str
+) -> None:
+    for text in closed:
+        utterance.final(segment(text), 1.0)
+    utterance.interim(Interim("three", 0.6), 1.2)
+    released = utterance.interim(Interim("", 0.6), 1.4)
+    assert released.interim is not None
+    assert (released.interim.text, released.final) == (shown, None)
+    assert utterance.text == shown
+    assert utterance.deadline == (1.2 + POLICY.quiet_seconds if closed else None)
+
+
 def test_an_empty_final_that_answers_nothing_changes_nothing(
     utterance: UtteranceAssembler,
 ) -> None:

@@ -1,0 +1,83 @@
+"""An interim that was told is replaced by a final, or taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulse_plugins.core.base.events import Interim
+from tests.support.call import Call
+
+pytestmark = pytest.mark.unit
+EMPTY_ANSWER = {"transcript": "", "is_final": True, "from_finalize": True}
+
+
+def interims(call: Call) -> list[str]:
+    return [each.text for each in call.all(Interim)]
+
+
+def test_an_interim_that_says_delivered_words_otherwise_is_taken_back() -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1, 2)
+    call.hear(call.server.final())
+    server = call.reconnect(0.5)
+    call.hear({"transcript": "w9", "is_final": False})
+    call.hear(server.final())
+    assert interims(call) == ["w9", ""]
+    assert call.words == ["w1", "w2"]
+
+
+def test_an_interim_is_not_taken_back_when_its_final_has_new_words() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.hear(server.final())
+    assert interims(call) == ["w1"]
+
+
+def noise() -> Call:
+    """A call in which an interim told a noise, and a request for the noise."""
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.finalize()
+    return call
+
+
+def test_an_empty_answer_takes_the_interim_back() -> None:
+    call = noise()
+    call.hear(EMPTY_ANSWER)
+    assert [type(event).__name__ for event in call.events[-2:]] == ["Interim", "Final"]
+    assert interims(call) == ["w1", ""]
+    call.end()
+    call.pass_time(10.0)
+    assert call.words == []
+
+
+def test_an_empty_answer_leaves_the_interim_of_what_was_said_after_its_request() -> None:
+    call = noise()
+    call.say(2)
+    call.hear(call.server.interim())
+    call.hear(EMPTY_ANSWER)
+    assert interims(call) == ["w1", "w1 w2"]
+    call.end()
+    call.pass_time(10.0)
+    assert call.words == ["w1", "w2"]
+
+
+def test_an_empty_last_final_leaves_the_interim() -> None:
+    call = noise()
+    call.end()
+    call.hear({"transcript": "", "is_final": True, "is_last": True})
+    assert interims(call) == ["w1"]
+    assert call.words == ["w1"]
+
+
+def test_an_empty_final_that_marks_nothing_leaves_the_interim() -> None:
+    call = noise()
+    call.hear({"transcript": "", "is_final": True})
+    call.pass_time(2.0)
+    assert interims(call) == ["w1"]
+    assert call.words == ["w1"]
