@@ -136,8 +136,8 @@ class TranscriptAssembler:
         self._cut.stretch()
         words = self._timed.words(message.words, clock, sent) if text else None
         placed = self._place(message, text, words, now)
+        self.open_text = ""  # an empty final closes the segment too: the interim was a noise
         if text:
-            self.open_text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
             self._coverage.is_exact = placed.timed
         if placed.timed:
