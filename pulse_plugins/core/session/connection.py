@@ -11,8 +11,8 @@ from pulse_plugins.core.config.options import PulseOptions
 # Times real time at which a backlog is sent. The service accepts files faster than real time
 # (docs/protocol.md, section 3, "Pacing"); eight times replays ten seconds in little more than one.
 REPLAY_SPEED = 8.0
-# Seconds of this pace that a new connection has at once, or one after a pause: two seconds of audio,
-# which are the words that one lost connection usually leaves without a final. The vendor's quick
+# Seconds of this pace that a new connection has at once, or one after a pause: 2 s of audio, which
+# are the words that one lost connection usually leaves without a final. The vendor's quick
 # start sends a whole file at once. Less: the first new words after a lost connection come later.
 # More: a server gets a larger part of a long outage in one piece.
 _AT_ONCE = 0.25

@@ -186,19 +186,18 @@ class Session:
         if connection is None or not connection.is_open:
             return True
         message = parse(data)
+        if not isinstance(message, (ErrorReport, Unreadable)):  # neither shows a working server
+            connection.last_heard_at = now
         if isinstance(message, ErrorReport):
             self._reported(connection, message.error, now)
-        else:
-            if not isinstance(message, Unreadable):  # which does not show a working server
-                connection.last_heard_at = now
-            if connection is not self._connections.current:
-                return True  # no audio was sent on it yet, so that no transcript can come
-            if isinstance(message, Transcript):
-                self._transcript(connection, message, now)
-            elif isinstance(message, SpeechMark):
-                self._speech_mark(connection, message)
-            elif isinstance(message, Unreadable):
-                self.events.append(MessageIgnored(message.reason))
+        elif connection is not self._connections.current:
+            return True  # no audio was sent on it yet, so that no transcript can come
+        elif isinstance(message, Transcript):
+            self._transcript(connection, message, now)
+        elif isinstance(message, SpeechMark):
+            self._speech_mark(connection, message)
+        elif isinstance(message, Unreadable):
+            self.events.append(MessageIgnored(message.reason))
         is_calm = self._is_calm
         if not is_calm:
             self._settle(now)
@@ -263,8 +262,7 @@ class Session:
             self._connections.history.text_came()
             self._stall.words_came()
         if not (message.is_final or message.is_last):
-            interim = self._assembler.interim(text, message.session_id, now)
-            if interim is not None:
+            if (interim := self._assembler.interim(text, message.session_id, now)) is not None:
                 self.events.append(interim)
             return
         self._apply(self._assembler.final(message, connection.clock, now))
@@ -273,8 +271,7 @@ class Session:
             self._finish(None)
 
     def _speech_mark(self, connection: Connection, mark: SpeechMark) -> None:
-        sent = self.buffer.seconds(self.buffer.next_offset)
-        time = connection.stream_time(mark.timestamp, sent)
+        time = connection.stream_time(mark.timestamp, self.buffer.seconds(self.buffer.next_offset))
         if mark.started:
             connection.speech_at = time
         if time >= connection.speech_at:  # else an earlier speech has ended, and it is told late

@@ -101,13 +101,7 @@ class TranscriptAssembler:
     # Messages.
 
     def interim(self, said: str, session_id: str | None, now: float) -> Interim | None:
-        """An interim came: returns the open segment's new words, or None when there are none.
-
-        Args:
-            said: The text of the interim.
-            session_id: Of the message.
-            now: The session's clock.
-        """
+        """An interim with this text came; returns its new words, or None when there are none."""
         if not _HAS_WORD.search(said):
             return None
         if not (text := self._repetitions.new_in_interim(said, now)):
@@ -136,8 +130,8 @@ class TranscriptAssembler:
         self._cut.stretch()
         words = self._timed.words(message.words, clock, sent) if text else None
         placed = self._place(message, text, words, now)
-        self.open_text = ""  # an empty final closes the segment too: the interim was a noise
         if text:
+            self.open_text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
             self._coverage.is_exact = placed.timed
         if placed.timed:
@@ -156,14 +150,19 @@ class TranscriptAssembler:
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
+        if (
+            waiting
+            and facts.empty
+            and not facts.last
+            and not self._is_spoken_after(waiting[0].mark)
+        ):
+            self.open_text = ""  # it was a noise
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
         ack = self._ack(placed, answer, words, sure)
         if answer is not None and sure:
             self._heard.reaches(self._buffer.seconds(answer.mark), now)
-            if facts.marked and facts.empty and not self._is_spoken_after(answer.mark):
-                self.open_text = ""  # it was a noise
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:

@@ -93,47 +93,6 @@ def test_the_last_interim_is_delivered_where_no_final_comes_at_the_end() -> None
     assert call.lost == 0.0
 
 
-EMPTY = {"transcript": "", "is_final": True}
-
-
-@pytest.mark.parametrize("flags", [True, False])
-def test_an_interim_that_an_empty_final_took_back_is_not_promoted(flags: bool) -> None:
-    call = Call(flags=flags)
-    call.connect()
-    call.say(1, 2, 3)
-    request = call.finalize()
-    call.hear({"transcript": "noise", "is_final": False})
-    call.hear({**EMPTY, "from_finalize": flags})
-    call.pass_time(2.1)
-    assert [(f.text, f.finalize_id) for f in call.finals] == [("", request)]
-    call.end()
-    call.hear({**EMPTY, "is_last": True})
-    assert call.words == []
-
-
-def test_an_interim_that_comes_after_an_empty_final_is_promoted() -> None:
-    call = Call(flags=False)
-    server = call.connect()
-    call.say(1, 2, 3)
-    request = call.finalize()
-    call.hear(EMPTY)
-    call.hear(server.interim())
-    call.pass_time(2.1)
-    (final,) = call.finals
-    assert (final.text, final.finalize_id, final.promoted) == ("w1 w2 w3", request, True)
-
-
-def test_an_empty_last_final_takes_the_open_interim_back() -> None:
-    call = Call()
-    server = call.connect()
-    call.say(1)
-    call.hear(server.interim())
-    call.end()
-    call.hear({**EMPTY, "is_last": True})
-    assert call.session.state is State.CLOSED
-    assert call.finals == []
-
-
 def test_a_soft_word_that_an_interim_tells_is_still_owed() -> None:
     call = Call()
     call.connect()
