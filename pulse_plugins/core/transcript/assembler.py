@@ -150,13 +150,9 @@ class TranscriptAssembler:
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
-        if (
-            waiting
-            and facts.empty
-            and not facts.last
-            and not self._is_spoken_after(waiting[0].mark)
-        ):
-            self.open_text = ""  # it was a noise
+        is_noise = bool(waiting) and facts.empty and not facts.last
+        if is_noise and not self._is_spoken_after(waiting[0].mark):
+            self.open_text = ""
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
