@@ -154,8 +154,8 @@ class TranscriptAssembler:
         ack = self._ack(placed, answer, words, sure)
         if answer is not None and sure:
             self._heard.reaches(self._buffer.seconds(answer.mark), now)
-            if facts.marked and facts.empty and not self._is_spoken_after(answer.mark):
-                self.open_text = ""  # it was a noise
+        if answer is not None and facts.empty and self._was_no_word(answer.mark, facts, sure):
+            self.open_text = ""
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:
@@ -198,12 +198,7 @@ class TranscriptAssembler:
     # The life of connections.
 
     def connection_changed(self, language: str, now: float) -> None:
-        """Another connection is sent the audio again, from the start of the buffer on.
-
-        Args:
-            language: The code that the connection was asked for.
-            now: The session's clock.
-        """
+        """Another connection is asked for this language code and sent the buffer from its start."""
         start = self._buffer.seconds(self._buffer.start)
         self._finals.language = language
         self.requests.connection_changed()
@@ -292,6 +287,12 @@ class TranscriptAssembler:
         Seen after a cough: the interim of the next turn was promoted in the answer to the cough.
         """
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
+
+    def _was_no_word(self, mark: int, facts: FinalFacts, sure: bool) -> bool:
+        """Whether an empty answer means that the interim told no words: a noise, or older words."""
+        if facts.last or self._is_spoken_after(mark):
+            return False
+        return sure or self._coverage.possible_before(mark) < SHORTEST_SPEECH
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))
