@@ -143,7 +143,8 @@ class TranscriptAssembler:
             marked=self._is_marked(message, placed),
             last=message.is_last,
             empty=not text,
-            doubtful=bool(waiting) and self._coverage.lacks_words(waiting[0].mark),
+            doubtful=bool(waiting)
+            and self._coverage.lacks_words(waiting[0].mark, has_interim=bool(self.open_text)),
             repeated=placed.repeated,
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,

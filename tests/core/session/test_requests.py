@@ -93,6 +93,22 @@ def test_an_empty_final_before_the_answer_does_not_discredit_the_marks() -> None
     assert call.words == ["w1", "w2", "w3"]
 
 
+def test_an_empty_final_is_no_answer_while_an_interim_shows_a_word_after_the_last_one() -> None:
+    """Without the interim, the sound could be the end of the last word."""
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(2)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.hear({"transcript": "", "is_final": True})
+    assert call.answered == []
+    call.hear(server.answer())
+    assert call.answered == [request]
+    assert call.words == ["w1", "w2"]
+
+
 def test_without_an_answer_the_newest_interim_is_promoted_at_the_deadline() -> None:
     call = Call()
     server = call.connect()

@@ -81,6 +81,22 @@ def test_an_unmarked_empty_answer_takes_back_an_interim_for_which_the_audio_has_
     assert call.words == ["w1"]
 
 
+def test_an_unmarked_empty_answer_leaves_an_interim_whose_word_may_be_in_the_audio() -> None:
+    call = Call(flags=False, timed=False)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(2)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.hear({"transcript": "", "is_final": True})
+    assert call.answered == [request]
+    assert interims(call) == ["w2"]
+    call.end()
+    call.pass_time(10.0)
+    assert call.words == ["w1", "w2"]
+
+
 def test_an_empty_last_final_leaves_the_interim() -> None:
     call = noise()
     call.end()
