@@ -84,7 +84,7 @@ BUGS: tuple[Bug, ...] = (
         "promise",
         "a finalize request is answered even if the server sends no answer",
         "core/transcript/finalize_requests.py",
-        "        request.deadline = now + patience\n",
+        "        request.deadline = request.heard_at + patience\n",
         "        request.deadline = None\n",
         ("tests/conformance/test_lifecycle.py", "tests/core/session"),
     ),

@@ -53,8 +53,6 @@ _REGIONS: dict[str, str] = {
 _PHONE_DIGITS = 7  # digits in a row, without the signs between them, may be a telephone number
 _RESERVED = str.maketrans({",": " ", ":": " "})  # the wire separates keywords with them
 _OPTIONS = frozenset(each.name for each in fields(PulseOptions))
-# Milliseconds of audio in a packet. A room gives 50 ms at a time; the official plugin sends 50 ms.
-_PACKET_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +123,8 @@ class Settings:
             ConfigurationError: An argument is unknown or cannot work.
         """
         told = {name: value for name, value in given.items() if is_given(value)}
+        if not told:
+            return self
         unknown = told.keys() - _OPTIONS - _OWN
         if unknown:
             raise ConfigurationError(f"no such option: {', '.join(sorted(unknown))}")
@@ -185,7 +185,6 @@ def first_settings(given: Mapping[str, Any]) -> Settings:
         _endpoint(base["base_url"], told.pop("stream_path", None), told.pop("dialect", None))
     )
     known = DIALECTS[base["dialect"]].parameters if base["dialect"] in DIALECTS else frozenset()
-    told.setdefault("packet_ms", _PACKET_MS)
     if "vad_events" in known:
         told.setdefault("vad_events", True)
         # The documents of the dialect `pulse` do not list these two. The service accepted unknown

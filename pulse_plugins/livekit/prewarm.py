@@ -19,11 +19,17 @@ _KEPT = 30.0  # seconds; a session uses the connection at its start, and idle on
 
 
 _numbers = count(1)
+# Seconds of audio in a packet. A room gives 50 ms at a time, and the official plugin sends 50 ms.
+_PACKET = 0.05
 
 
 def stream_name() -> str:
     """A unique name for the log lines of one stream."""
     return f"livekit-{next(_numbers)}"
+
+
+def _stream(options: PulseOptions, source: AudioFormat) -> PulseStream:
+    return PulseStream(options, source=source, name=stream_name(), shortest_packet=_PACKET)
 
 
 async def _start_after(waiting: PulseStream, stream: PulseStream) -> None:
@@ -51,7 +57,7 @@ class Prewarmed:
                 return
             self.discard()
         source = AudioFormat("linear16", options.sample_rate)
-        self._stream = PulseStream(options, source=source, name=stream_name())
+        self._stream = _stream(options, source)
         self._stream.start()
         self._loop = loop
         self._timer = loop.call_later(_KEPT, self.discard)
@@ -75,7 +81,7 @@ class Prewarmed:
             waiting.update(options)  # retries and timeouts may differ
             waiting.change_source(source)
             return waiting, True
-        stream = PulseStream(options, source=source, name=stream_name())
+        stream = _stream(options, source)
         if waiting is None or waiting.closed:
             stream.start()
         else:

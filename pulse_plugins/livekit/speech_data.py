@@ -57,11 +57,12 @@ class SpeechDataBuilder:
             end: At which its last word ended, or the end of the audio so far.
             confidence: Of the newest final: the service gives none for interims.
         """
+        shift = self.offset + self._clock.missing(start, end, pauses=self.counts_pauses)
         return SpeechData(
             language=self.language(None),
             text=text,
-            start_time=self._shifted(start, start, end),
-            end_time=self._shifted(end, start, end),
+            start_time=max(0.0, start + shift),
+            end_time=max(0.0, end + shift),
             confidence=confidence,
         )
 

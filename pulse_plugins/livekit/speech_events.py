@@ -181,12 +181,12 @@ class SpeechEvents:
     def deadline(self) -> float | None:
         """When to `advance`, on the clock of `now`, if nothing happens before."""
         due = [self._close_at, self.turns.deadline, self._out.deadline]
-        due.append(self._caller.look_at if self._caller.goes_on else None)
+        due += [self._caller.look_at] if self._caller.goes_on else []
         if self._watches_input:
             due.append(max(self._changed_at, self._input_checked_at) + _STOPPED)
         if self._utterance.awaits_answer or self._sends_stable:
             due.append(self.eager.deadline)
-        return min((at for at in due if at is not None), default=None)
+        return min([at for at in due if at is not None], default=None)
 
     def close(self, now: float) -> None:
         """The stream is over: send the words that are held, and END."""

@@ -109,15 +109,20 @@ class SpeechOutput:
             self._interim = interim
             return
         self._begins_at = interim.start
-        # The service redacts finals only, so interims may hold the clear text.
-        hidden = self._build.options.redacts or not self.settings.interim_results
-        self._taken.look(self._shown)
-        text = self._taken.rest_of(interim.text)
-        if text == self._shown or hidden or (interim.text and not text):
+        text = interim.text
+        if self._taken.may_hold_words:
+            self._taken.look(self._shown)
+            text = self._taken.rest_of(text)
+        if text == self._shown or self._hides_interims or (interim.text and not text):
             return
         self._shown = text
         data = self._build.unfinished(text, interim.start, self._clock.until, self.confidence)
         self._send(SpeechEventType.INTERIM_TRANSCRIPT, data)
+
+    @property
+    def _hides_interims(self) -> bool:
+        # The service redacts finals only, so interims may hold the clear text.
+        return self._build.options.redacts or not self.settings.interim_results
 
     def preflight(self, text: str, end: float | None) -> None:
         """Send a text on which the framework may begin a reply.

@@ -31,6 +31,11 @@ class TakenWords:
         self._holder: int | None = None  # held an interim since the flush
         self._keys: list[str] = []  # of the words that were taken
 
+    @property
+    def may_hold_words(self) -> bool:
+        """Whether the session may take words of an interim, or has taken some."""
+        return self._waits or bool(self._keys)
+
     def flushed(self, shown: str) -> None:
         """The framework flushed.
 

@@ -215,10 +215,16 @@ class AnyCallWithoutWordTimes(AnyCall):
 
 
 class AnyQuietCall(AnyCall):
-    """The same where words are nearly as quiet as the pauses: loudness is no evidence."""
+    """The same where words are nearly as quiet as the pauses: loudness is no evidence.
+
+    The call begins with a pause. Without any pause in two seconds, such words would be the noise of
+    the line.
+    """
 
     def pick_up(self) -> Call:
-        return Call(loud=30)
+        call = Call(loud=30)
+        call.say(0, 0)
+        return call
 
 
 class AnyHangUp(AnyCall):

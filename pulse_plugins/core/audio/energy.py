@@ -155,15 +155,14 @@ class Energy:
         buffer, size = self._buffer, self._frame_bytes
         last = buffer.offset(min(end, buffer.seconds(buffer.end))) // size
         oldest = -(-buffer.start // size)
-        self._measure(oldest, last)
+        if self._first + len(self._known) < last:
+            self._measure(oldest, last)
         first = max(oldest, round(buffer.offset(start) / size))
         return first, self._known[max(0, first - self._first) : max(0, last - self._first)]
 
     def _measure(self, oldest: int, last: int) -> None:
-        """Compute what is missing of the frames from `oldest` on and before `last`."""
+        """Compute what is missing of the frames from `oldest` on and before `last`; some are."""
         next_frame = self._first + len(self._known)
-        if next_frame >= last:
-            return
         held = self._known[max(0, oldest - self._first) :]
         self._first = max(self._first, oldest)
         begin, end = (number * self._frame_bytes for number in (max(next_frame, self._first), last))

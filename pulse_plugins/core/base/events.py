@@ -100,10 +100,8 @@ class Final:
     @property
     def confidence(self) -> float | None:
         """The geometric mean of the confidences of the words, or None without any."""
-        known = [w.confidence for w in self.words if w.confidence is not None]
-        if not known:
-            return None
-        return math.exp(sum(math.log(max(c, 1e-6)) for c in known) / len(known))
+        known = [max(w.confidence, 1e-6) for w in self.words if w.confidence is not None]
+        return math.exp(sum(map(math.log, known)) / len(known)) if known else None
 
 
 @dataclass(frozen=True, slots=True)

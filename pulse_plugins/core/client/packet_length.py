@@ -8,7 +8,7 @@ takes any length of 20 ms and more and advises 50 to 100 ms (docs/protocol.md, s
 from __future__ import annotations
 
 from typing import Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 # Streams of this process, and seconds of audio in a packet up to that many.
 TIERS = ((20, 0.02), (40, 0.05))
@@ -21,7 +21,7 @@ class Packets(Protocol):
     packet_seconds: float
 
 
-_live: WeakSet[Packets] = WeakSet()
+_live: WeakKeyDictionary[Packets, float] = WeakKeyDictionary()  # and their shortest lengths
 
 
 def packet_seconds(streams: int) -> float:
@@ -30,20 +30,24 @@ def packet_seconds(streams: int) -> float:
 
 
 def started(packets: Packets) -> None:
-    """A stream is live: its packets have the length for as many streams as there are now."""
-    _live.add(packets)
+    """A stream is live: its packets have the length for as many streams as there are now.
+
+    They are never shorter than they are at this call.
+    """
+    _live[packets] = packets.packet_seconds
     _follow()
 
 
 def ended(packets: Packets) -> None:
     """A stream is over; calling again is harmless."""
     if packets in _live:
-        _live.discard(packets)
+        del _live[packets]
         _follow()
 
 
 def _follow() -> None:
-    seconds = packet_seconds(len(_live))
-    for each in _live:
+    wanted = packet_seconds(len(_live))
+    for each, shortest in _live.items():
+        seconds = max(shortest, wanted)
         if each.packet_seconds != seconds:
             each.packet_seconds = seconds

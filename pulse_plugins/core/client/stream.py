@@ -85,16 +85,23 @@ class PulseStream:
         source: The format of the audio that is pushed; by default linear16 mono at
             `options.sample_rate`.
         name: The name of the stream in tasks and logs.
+        shortest_packet: Seconds of audio in a packet while few streams of the process are live, if
+            `options.packet_ms` is None.
     """
 
     def __init__(
-        self, options: PulseOptions, *, source: AudioFormat | None = None, name: str = ""
+        self,
+        options: PulseOptions,
+        *,
+        source: AudioFormat | None = None,
+        name: str = "",
+        shortest_packet: float = packet_seconds(0),
     ) -> None:
         self.name = name or f"pulse-{id(self):x}"
         self._session = session = Session(options, Random(), shared_health)
         target = AudioFormat(session.encoding, options.sample_rate)  # type: ignore[arg-type]
         source = source or AudioFormat("linear16", options.sample_rate)
-        length = packet_seconds(0) if options.packet_ms is None else options.packet_ms / 1000
+        length = shortest_packet if options.packet_ms is None else options.packet_ms / 1000
         self._packetizer = Packetizer(source, target, length)
         self._dispatcher = Dispatcher(self.name)
         self._driver = Driver(session, self._packetizer, self._dispatcher, self.name)

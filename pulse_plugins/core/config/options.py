@@ -83,7 +83,8 @@ class PulseOptions:
             for other programs: `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`. Loopback
             needs no proxy.
         packet_ms: The length of an audio packet in milliseconds, 10 to 1000. If it is None, packets
-            are 20 ms long while up to 20 streams of this process are live, then 50 and 100 ms.
+            are 20 ms long (50 ms in LiveKit Agents) while up to 20 streams of this process are
+            live, then 50 and 100 ms.
         retry: When and how often to reconnect.
         limits: Bounds on memory.
         timeouts: Bounds on time.
@@ -270,7 +271,7 @@ class PulseOptions:
         """
         path = self.stream_path or self.row.path
         base = join_url(base_url or self.urls[0], path, secure="wss")
-        return f"{base}?{urlencode(self.query())}"
+        return f"{base}?{_encoded(tuple(self.query().items()))}"
 
     def batch_url(self, base_url: str | None = None) -> str:
         """The URL of the pre-recorded endpoint, without a query.
@@ -360,6 +361,11 @@ def _limits() -> list[tuple[str, float | None, float | None, tuple[str, ...] | N
         (name, *(limits[each] for each in ("low", "high", "choices"))) for name, limits in found
     ]
     return [each for each in limited if any(limit is not None for limit in each[1:])]
+
+
+@lru_cache(maxsize=64)  # the streams of a process mostly ask for the same
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(query)
 
 
 def _is_same(value: object, other: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from math import inf
 
 from pulse_plugins.core.base.errors import ConfigurationError
@@ -81,6 +82,11 @@ class Timeouts:
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_types(self, endless=True)
-        for each in fields(self):
-            if getattr(self, each.name) <= 0:
-                raise ConfigurationError(f"Timeouts: {each.name} must be positive")
+        for name in _names():
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"Timeouts: {name} must be positive")
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[str, ...]:
+    return tuple(each.name for each in fields(Timeouts))

@@ -118,6 +118,7 @@ def _has_more(parts: SplitResult) -> bool:
     return bool(parts.query or parts.fragment or parts.username or parts.password)
 
 
+@lru_cache(maxsize=256)
 def join_url(base_url: str, path: str, *, secure: str) -> str:
     """Append a path to a base URL whose own path may already end with the first part of it.
 

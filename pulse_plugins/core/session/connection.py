@@ -11,8 +11,11 @@ from pulse_plugins.core.config.options import PulseOptions
 # Times real time at which a backlog is sent. The service accepts files faster than real time
 # (docs/protocol.md, section 3, "Pacing"); eight times replays ten seconds in little more than one.
 REPLAY_SPEED = 8.0
-# Seconds of allowance that may be saved up: one packet of the longest kind after a pause.
-_SAVED = 0.1
+# Seconds of this pace that a new connection has at once, or one after a pause: 2 s of audio, which
+# are the words that one lost connection usually leaves without a final. The vendor's quick
+# start sends a whole file at once. Less: the first new words after a lost connection come later.
+# More: a server gets a larger part of a long outage in one piece.
+_AT_ONCE = 0.25
 
 
 @dataclass(slots=True)
@@ -75,7 +78,8 @@ class Connection:
     def open(self, now: float) -> None:
         """The handshake is done."""
         self.is_open = True
-        self.opened_at = self.last_sent_at = self.last_heard_at = self.free_at = now
+        self.opened_at = self.last_sent_at = self.last_heard_at = now
+        self.free_at = now - _AT_ONCE
 
     def begin(self, base: float) -> None:
         """The next audio on this connection begins at stream_time `base`."""
@@ -92,7 +96,7 @@ class Connection:
         return sent if reported is None else max(0.0, min(sent, self.clock.to_stream(reported)))
 
     def spend(self, now: float, size: int, seconds: float) -> None:
-        """A packet went out; at most `REPLAY_SPEED` times real time is allowed."""
+        """A packet went out; after two seconds of audio, `REPLAY_SPEED` is the pace."""
         self.sent_bytes += size
         self.last_sent_at = now
-        self.free_at = max(self.free_at, now - _SAVED) + seconds / REPLAY_SPEED
+        self.free_at = max(self.free_at, now - _AT_ONCE) + seconds / REPLAY_SPEED

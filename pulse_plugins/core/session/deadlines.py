@@ -73,7 +73,7 @@ class Deadlines:
         """The timers that are due by now, in the order of `Timer`; they are cleared."""
         if self._next is None or self._next > now:
             return []
-        due = [timer for timer in Timer if self._at.get(timer, now + 1.0) <= now]
+        due = sorted(timer for timer, at in self._at.items() if at <= now)
         for timer in due:
             del self._at[timer]
         self._next = min(self._at.values(), default=None)

@@ -256,12 +256,13 @@ class Session:
     def _transcript(self, connection: Connection, message: Transcript, now: float) -> None:
         if message.problems:
             self.events.extend(MessageIgnored(f"field {name}") for name in message.problems)
-        if message.text:
+        text = message.text
+        if text:
             connection.reported = None  # the server went on after an error
             self._connections.history.text_came()
             self._stall.words_came()
         if not (message.is_final or message.is_last):
-            if (interim := self._assembler.interim(message, now)) is not None:
+            if (interim := self._assembler.interim(text, message.session_id, now)) is not None:
                 self.events.append(interim)
             return
         self._apply(self._assembler.final(message, connection.clock, now))
@@ -270,8 +271,7 @@ class Session:
             self._finish(None)
 
     def _speech_mark(self, connection: Connection, mark: SpeechMark) -> None:
-        sent = self.buffer.seconds(self.buffer.next_offset)
-        time = connection.stream_time(mark.timestamp, sent)
+        time = connection.stream_time(mark.timestamp, self.buffer.seconds(self.buffer.next_offset))
         if mark.started:
             connection.speech_at = time
         if time >= connection.speech_at:  # else an earlier speech has ended, and it is told late

@@ -15,8 +15,9 @@ queues an event or reads a clock.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import inf
+
+import msgspec
 
 from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.audio.energy import Energy
@@ -43,8 +44,7 @@ from pulse_plugins.core.wire.stream_messages import Transcript
 _HAS_WORD = re.compile(r"\w")
 
 
-@dataclass(frozen=True, slots=True)
-class Assembled:
+class Assembled(msgspec.Struct, frozen=True):
     """What follows from one message.
 
     Attributes:
@@ -94,25 +94,27 @@ class TranscriptAssembler:
             self.requests,
             self._delivered,
             self._cut,
+            self._heard,
             self._finals,
         )
 
     # Messages.
 
-    def interim(self, message: Transcript, now: float) -> Interim | None:
-        """The text of the open segment, or None when it has no new words."""
-        if not _HAS_WORD.search(message.text):
+    def interim(self, said: str, session_id: str | None, now: float) -> Interim | None:
+        """An interim with this text came; returns its new words, or None when there are none."""
+        if not _HAS_WORD.search(said):
             return None
-        if not (text := self._repetitions.new_in_interim(message.text, now)):
+        if not (text := self._repetitions.new_in_interim(said, now)):
             return None
         if not self.open_text and " " not in text.strip():
             self._look_for_word(now)
         self.open_text = text
-        self._open_sent, self._open_shown = self._sent, self._heard.shown_by(now)
-        self._untimed.message_came(self._open_sent, now)
+        self._open_sent = sent = self._sent
+        self._open_shown = self._heard.shown_by(now)
+        self._untimed.message_came(sent, now)
         if self.requests.waiting:
             self._reconsider(now)
-        return Interim(text, self._delivered.until, message.session_id or "")
+        return Interim(text, self._delivered.until, session_id or "")
 
     def final(self, message: Transcript, clock: ConnectionClock, now: float) -> Assembled:
         """A final came.
@@ -149,14 +151,15 @@ class TranscriptAssembler:
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
+        is_noise = bool(waiting) and facts.empty and not facts.last
+        if is_noise and not self._is_spoken_after(waiting[0].mark):
+            self.open_text = ""
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
         ack = self._ack(placed, answer, words, sure)
         if answer is not None and sure:
             self._heard.reaches(self._buffer.seconds(answer.mark), now)
-        if answer is not None and facts.empty and self._was_no_word(answer.mark, facts, sure):
-            self.open_text = ""
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:
@@ -288,12 +291,6 @@ class TranscriptAssembler:
         Seen after a cough: the interim of the next turn was promoted in the answer to the cough.
         """
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
-
-    def _was_no_word(self, mark: int, facts: FinalFacts, sure: bool) -> bool:
-        """Whether an empty answer means that the interim told no words: a noise, or older words."""
-        if facts.last or self._is_spoken_after(mark):
-            return False
-        return sure or self._coverage.possible_before(mark) < SHORTEST_SPEECH
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self.open_text))

@@ -69,6 +69,7 @@ class EagerText:
         self._shares: list[float | None] = [None, None]  # of equal words, of equal characters
         self._audio = bytearray()  # the newest, at most `_KEPT`
         self._per_second = 0  # bytes of this audio
+        self._kept = self._stable = 0  # bytes of it in `_KEPT` and in `STABLE` seconds
         self._speech = 0.0  # loudness, 0 to 1
         # The audio in which words came, newest last. Its loudness is computed when it matters.
         self._spoken: deque[bytes] = deque(maxlen=_SPOKEN)
@@ -90,12 +91,15 @@ class EagerText:
         if not data:
             return
         self._heard += seconds
+        audio = self._audio
         per_second = round(len(data) / seconds)
         if per_second != self._per_second:  # of another sample rate
-            self._audio, self._per_second = bytearray(), per_second
-        self._audio += data
-        if (surplus := len(self._audio) - self._bytes(_KEPT)) > 0:
-            del self._audio[:surplus]
+            self._per_second = per_second
+            self._kept, self._stable = self._bytes(_KEPT), self._bytes(STABLE)
+            audio.clear()
+        audio += data
+        if (surplus := len(audio) - self._kept) > 0:
+            del audio[:surplus]
 
     def reads(self, text: str, now: float, *, closed: bool) -> None:
         """The open utterance reads like this now.
@@ -109,7 +113,7 @@ class EagerText:
         if text != self._text:
             if not closed:  # a final adds no word that was not heard before
                 self._shown_at = self._heard
-                self._spoken.append(self._newest(STABLE))
+                self._spoken.append(bytes(self._audio[-self._stable :]))
             self._text, self._changed_at = text, now
 
     def compare(self, interim: str, final: str, last_word_end: float | None) -> None:

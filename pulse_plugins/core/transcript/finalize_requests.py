@@ -22,6 +22,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from pulse_plugins.core.transcript.coverage import SHORTEST_SPEECH, SHORTEST_WORD
 
 # Seconds to wait for a final that may never come: no speech is left before the mark, but no word
@@ -64,8 +66,7 @@ class Request:
     has_empty: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What was completed.
 
     Attributes:
@@ -78,8 +79,7 @@ class Answer:
     mark: int
 
 
-@dataclass(frozen=True, slots=True)
-class FinalFacts:
+class FinalFacts(msgspec.Struct, frozen=True):
     """What a final says about the requests that wait.
 
     Attributes:

@@ -1,7 +1,7 @@
 """How much of the audio that was sent the server has surely heard.
 
 A server may hear audio later than the audio was sent. Live audio is heard as fast as it is sent. A
-replay is sent at eight times real time, into buffers from which a slow server reads for seconds. An
+replay is sent faster than real time, into buffers from which a slow server reads for seconds. An
 interim does not say how much audio the server had heard (docs/protocol.md, section 4.3). Therefore
 this module keeps a lower bound. The server hears audio at `_SLOWEST` times real time at least, and
 never more than it was sent. It has heard the words of its finals, and the audio before each request

@@ -9,8 +9,10 @@ connections. `untimed` holds the best effort for finals without word times.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
+
+import msgspec
 
 from pulse_plugins.core.audio.clock import ConnectionClock
 from pulse_plugins.core.base.events import Word
@@ -28,8 +30,7 @@ from pulse_plugins.core.wire.stream_messages import WireWord
 _AHEAD = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True):
     """What a final adds to the stream; times are stream_time in seconds.
 
     Attributes:

@@ -19,6 +19,7 @@ from pulse_plugins.core.transcript.cut_word import CutWord
 from pulse_plugins.core.transcript.delivered import FASTEST, DeliveredWords
 from pulse_plugins.core.transcript.finalize_requests import FinalizeRequests
 from pulse_plugins.core.transcript.finals import FinalBuilder
+from pulse_plugins.core.transcript.heard import HeardAudio
 from pulse_plugins.core.transcript.placement import Placed
 from pulse_plugins.core.transcript.untimed import keys_of, tokens
 from pulse_plugins.core.wire.stream_messages import Transcript
@@ -39,6 +40,7 @@ class Repetitions:
         requests: Their answers may come twice.
         delivered: The delivered words.
         cut: The word that a finalize request cut.
+        heard: Which audio the server has surely heard.
         finals: Knows the language.
     """
 
@@ -50,6 +52,7 @@ class Repetitions:
         requests: FinalizeRequests,
         delivered: DeliveredWords,
         cut: CutWord,
+        heard: HeardAudio,
         finals: FinalBuilder,
     ) -> None:
         self._buffer = buffer
@@ -58,6 +61,7 @@ class Repetitions:
         self._requests = requests
         self._delivered = delivered
         self._cut = cut
+        self._heard = heard
         self._finals = finals
         self._is_fresh = False  # no interim of the open segment came yet
         self._may_be_old = False  # the next interim may be older than a final
@@ -66,7 +70,7 @@ class Repetitions:
         self._held_back: list[str] = []  # of the newest interim that may have been old
         self._last_keys: list[str] = []  # of the newest final on this connection
         self._last_timed = False
-        self._last_at = self._last_sent = -inf
+        self._last_at = self._last_heard = -inf  # when it came, and what was surely heard by then
         self._answered_at = -inf  # on the session's clock
         self._last_answer = ""  # the text of the newest marked final
 
@@ -77,7 +81,7 @@ class Repetitions:
         self._is_fresh = self._may_be_old = True
         self._recent.clear()
         self._last_keys = []
-        self._last_at = self._last_sent = -inf
+        self._last_at = self._last_heard = -inf
 
     def final_came(self, text: str, *, timed: bool, now: float) -> None:
         """A final with text came."""
@@ -85,7 +89,7 @@ class Repetitions:
         self._last_keys, self._last_timed = self._keys(text), timed
         self._forget(now)
         self._recent.append((now, self._last_keys))
-        self._last_at, self._last_sent = now, self._sent
+        self._last_at, self._last_heard = now, self._heard.by(now)
 
     def answered(self, now: float) -> None:
         """A final answered a request."""
@@ -124,9 +128,9 @@ class Repetitions:
         may_race = self._requests.expects_answer or now - self._answered_at < RACE
         if not may_race or keys != self._last_keys or now - self._last_at >= RACE:
             return False
-        # In a replay much audio is sent in that time, and the words may lie anywhere in the audio
-        # that has no words yet: none is left behind the mark of an answered request.
-        no_time = self._sent - self._last_sent < RACE
+        # In a replay a server hears much audio in that time, and the words may lie anywhere in the
+        # audio that has no words yet: none is left behind the mark of an answered request.
+        no_time = self._sent - self._last_heard < RACE
         return no_time or not self._has_room(keys, self._coverage.start)
 
     def is_answer_again(self, message: Transcript, placed: Placed) -> bool:
@@ -137,7 +141,7 @@ class Repetitions:
     def after_last(self) -> float:
         """stream_time at which the audio begins that the newest final does not cover."""
         start = self._coverage.start
-        return start if self._last_timed else max(start, self._last_sent)
+        return start if self._last_timed else max(start, self._last_heard)
 
     # Parts.
 

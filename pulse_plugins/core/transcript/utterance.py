@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from pulse_plugins.core.base.events import Final, Interim
 from pulse_plugins.core.base.languages import spaceless
 
@@ -51,8 +53,7 @@ class Policy:
     deaf_seconds: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(msgspec.Struct, frozen=True):
     """What an adapter passes on.
 
     Attributes:
@@ -266,7 +267,8 @@ class UtteranceAssembler:
         self._began_at = now
         complete = not (answer.promoted and answer.text)
         shown = self._shown().interim if newer else None
-        joined = replace(joined, finalize_id=answer.finalize_id)
+        if joined.finalize_id != answer.finalize_id:
+            joined = replace(joined, finalize_id=answer.finalize_id)
         return Released(shown, joined, complete, segments)
 
     def _came_after_its_answer(self, final: Final) -> bool:

@@ -16,17 +16,17 @@ def opened() -> Connection:
     return connection
 
 
-def test_a_backlog_goes_out_at_eight_times_real_time() -> None:
+def test_a_backlog_goes_out_at_eight_times_real_time_after_two_seconds_of_audio() -> None:
     connection = opened()
     for _ in range(10):
         connection.spend(100.0, 640, 0.8)
-    assert connection.free_at == pytest.approx(100.0 + 10 * 0.8 / REPLAY_SPEED)
+    assert connection.free_at == pytest.approx(100.0 + (10 * 0.8 - 2.0) / REPLAY_SPEED)
 
 
-def test_a_pause_saves_up_a_tenth_of_a_second() -> None:
+def test_a_pause_saves_up_two_seconds_of_audio() -> None:
     connection = opened()
     connection.spend(110.0, 640, 0.8)
-    assert connection.free_at == pytest.approx(110.0 - 0.1 + 0.8 / REPLAY_SPEED)
+    assert connection.free_at == pytest.approx(110.0 - (2.0 - 0.8) / REPLAY_SPEED)
 
 
 @pytest.mark.parametrize(

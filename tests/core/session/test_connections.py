@@ -11,6 +11,7 @@ from pulse_plugins.core.base.events import (
     OptionsApplied,
     OptionsRefused,
     Reconnecting,
+    Recovered,
 )
 from pulse_plugins.core.config.retry import RetryPolicy
 from pulse_plugins.core.config.timing import Timeouts
@@ -195,7 +196,8 @@ def test_a_new_connection_is_told_where_the_old_one_is_lost_before_it_has_answer
     del call.servers[link]
     call.session.disconnected(link, ConnectionLostError("gone"), call.now)
     call.settle()
-    assert [type(event) for event in call.events][-2:] == [OptionsApplied, Connected]
+    kinds = [type(event) for event in call.events]
+    assert kinds[-3:] == [OptionsApplied, Connected, Recovered]
     assert call.session.state is State.OPEN
     call.pass_time(0.3)
     call.hear(new.final())

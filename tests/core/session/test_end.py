@@ -12,7 +12,7 @@ from tests.support.call import Call
 pytestmark = pytest.mark.unit
 
 
-@pytest.mark.parametrize(("back_after", "answer_after"), [(4.0, 1.2), (4.5, 0.7), (4.9, 3.0)])
+@pytest.mark.parametrize(("back_after", "answer_after"), [(4.0, 1.2), (4.5, 0.7), (4.9, 2.5)])
 def test_a_connection_that_is_back_late_has_time_for_the_last_words(
     back_after: float, answer_after: float
 ) -> None:

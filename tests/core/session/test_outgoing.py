@@ -50,7 +50,7 @@ def test_live_audio_does_not_overtake_what_waits() -> None:
 def test_live_audio_keeps_the_pace() -> None:
     call = Call()
     call.connect()
-    out = [call.session.outgoing.live(PACKET, call.link, call.now) for _ in range(50)]
+    out = [call.session.outgoing.live(PACKET, call.link, call.now) for _ in range(150)]
     assert out[0]
     assert not out[-1]
 

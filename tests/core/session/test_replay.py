@@ -129,12 +129,14 @@ def test_a_drop_in_the_replay_begins_it_again() -> None:
 def test_a_replay_is_faster_than_speech_but_no_flood() -> None:
     call = Call()
     call.connect()
-    call.say(*range(1, 11))
+    call.say(*range(1, 16))
+    call.hear(call.server.interim())
+    call.say(*range(16, 31))
     server = call.reconnect(0.1)
     sent = server.samples / RATE
-    assert 0.7 <= sent <= 1.7  # 0.1 s at eight times real time, and the first packets
+    assert 2.7 <= sent <= 3.7  # two seconds, then 0.1 s at eight times real time, and a packet
     call.pass_time(0.5)
-    assert server.samples / RATE == pytest.approx(2.0)
+    assert server.samples / RATE == pytest.approx(6.0)
 
 
 def test_a_close_in_mid_speech_is_an_outage_whatever_its_code() -> None:

@@ -8,7 +8,7 @@ from pulse_plugins.core.base.events import Interim
 from tests.support.call import Call
 
 pytestmark = pytest.mark.unit
-EMPTY_ANSWER = {"transcript": "", "is_final": True, "from_finalize": True}
+EMPTY = {"transcript": "", "is_final": True}
 
 
 def interims(call: Call) -> list[str]:
@@ -46,21 +46,25 @@ def noise() -> Call:
     return call
 
 
-def test_an_empty_answer_takes_the_interim_back() -> None:
+@pytest.mark.parametrize("flag", [{}, {"from_finalize": True}])
+def test_an_empty_answer_takes_the_interim_back(flag: dict[str, bool]) -> None:
     call = noise()
-    call.hear(EMPTY_ANSWER)
-    assert [type(event).__name__ for event in call.events[-2:]] == ["Interim", "Final"]
+    call.hear({**EMPTY, **flag})
+    call.pass_time(2.1)
     assert interims(call) == ["w1", ""]
     call.end()
     call.pass_time(10.0)
     assert call.words == []
 
 
-def test_an_empty_answer_leaves_the_interim_of_what_was_said_after_its_request() -> None:
+@pytest.mark.parametrize("flag", [{}, {"from_finalize": True}])
+def test_an_empty_answer_leaves_the_interim_of_what_was_said_after_its_request(
+    flag: dict[str, bool],
+) -> None:
     call = noise()
     call.say(2)
     call.hear(call.server.interim())
-    call.hear(EMPTY_ANSWER)
+    call.hear({**EMPTY, **flag})
     assert interims(call) == ["w1", "w1 w2"]
     call.end()
     call.pass_time(10.0)
@@ -81,33 +85,30 @@ def test_an_unmarked_empty_answer_takes_back_an_interim_for_which_the_audio_has_
     assert call.words == ["w1"]
 
 
-def test_an_unmarked_empty_answer_leaves_an_interim_whose_word_may_be_in_the_audio() -> None:
-    call = Call(flags=False, timed=False)
-    server = call.connect()
-    call.say(1)
-    call.hear(server.final())
-    call.say(2)
-    call.hear(server.interim())
-    request = call.finalize()
-    call.hear({"transcript": "", "is_final": True})
-    assert call.answered == [request]
-    assert interims(call) == ["w2"]
-    call.end()
-    call.pass_time(10.0)
-    assert call.words == ["w1", "w2"]
-
-
 def test_an_empty_last_final_leaves_the_interim() -> None:
     call = noise()
     call.end()
-    call.hear({"transcript": "", "is_final": True, "is_last": True})
+    call.hear({**EMPTY, "is_last": True})
     assert interims(call) == ["w1"]
     assert call.words == ["w1"]
 
 
-def test_an_empty_final_that_marks_nothing_leaves_the_interim() -> None:
-    call = noise()
-    call.hear({"transcript": "", "is_final": True})
-    call.pass_time(2.0)
+def test_an_empty_final_that_nobody_asked_for_leaves_the_interim() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.hear(EMPTY)
     assert interims(call) == ["w1"]
-    assert call.words == ["w1"]
+
+
+def test_an_interim_that_comes_after_an_empty_final_is_promoted() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 2, 3)
+    request = call.finalize()
+    call.hear(EMPTY)
+    call.hear(server.interim())
+    call.pass_time(2.1)
+    (final,) = call.finals
+    assert (final.text, final.finalize_id, final.promoted) == ("w1 w2 w3", request, True)
