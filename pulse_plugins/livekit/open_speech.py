@@ -116,6 +116,10 @@ class CallerAudio:
         """Whether the caller speaks now, which is after this moment."""
         return self._clock.until > stream_time and not self._eager.is_quiet(_NOW)
 
+    def resumed_after(self, stream_time: float) -> bool:
+        """Whether the caller spoke again after this moment, and still speaks."""
+        return self.has_speech_since(stream_time) and self.speaks_later_than(stream_time)
+
     def is_long_past(self, stream_time: float) -> bool:
         """Whether more audio followed this moment than is kept for judging it.
 

@@ -48,8 +48,7 @@ from pulse_plugins.livekit.turn_ending import DETECTED, QUIET_HOLD, ModeReader, 
 
 _STOPPED = 0.6  # seconds without audio in the middle of speech after which the input has stopped
 _LOST_END = 2.0  # seconds without text after which the server may never report the end of speech
-# Seconds; a sound that no server has reported by then is noise (result latency: 0.9 s at most).
-_RESUMED = 2.0
+_RESUMED = 2.0  # seconds; a sound that a server of 0.9 s latency has not reported is noise
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
 # A monologue is divided at these bounds although the caller goes on. The framework would commit the
 # first part without waiting for the rest, so the bounds are wide.
@@ -221,8 +220,7 @@ class SpeechEvents:
                 self._out.confidence = final.confidence
             if self._interim:
                 self.eager.compare(self._interim, final.text, self._server.last_word)
-        if final.text or final.finalized:
-            self._interim = ""
+        self._interim = ""
         if final.finalized:
             self._newest_answer = final
             if self._has_resumed(final):
@@ -245,8 +243,7 @@ class SpeechEvents:
         self._started_at = None
         if not self.speaking:
             return
-        self._server.ended_at = at
-        self._changed_at = now
+        self._server.ended_at, self._changed_at = at, now
         if self._caller.has_speech_since(at) or self._caller.is_long_past(at):
             self._caller.is_heard(now, at_most=_RESUMED)
         elif self._holds_for == 0.0:
@@ -283,12 +280,15 @@ class SpeechEvents:
     def _close_if_quiet(self, now: float) -> None:
         """No text came for a while, which ends the speech unless the caller still speaks.
 
-        If the server has reported the end of speech, its voice detector has judged the audio.
-        Otherwise its decoder may only be slow, because it works in chunks of about 1.1 s.
+        The server's report of speech after an end comes late. Without a reported end, its decoder
+        may only be slow, because it works in chunks of about 1.1 s.
         """
-        may_go_on = self._server.is_open or now < self._changed_at + 3 * QUIET_HOLD
-        quiet = self.turns.quiet(server_hears=self._server.is_open)
-        if self._server.ended_at is None and may_go_on and not self.eager.is_quiet(quiet):
+        ended_at, is_open = self._server.ended_at, self._server.is_open
+        may_go_on = is_open or now < self._changed_at + 3 * QUIET_HOLD
+        quiet = self.turns.quiet(server_hears=is_open)
+        if ended_at is not None and self._caller.resumed_after(ended_at):
+            self._caller.is_heard(now, at_most=_RESUMED)
+        elif ended_at is None and may_go_on and not self.eager.is_quiet(quiet):
             self._caller.look_later(now)
         else:
             self._server.is_open = False

@@ -17,6 +17,24 @@ from pulse_plugins.livekit.turn_ending import QUIET
 from tests.livekit.speech_call import END, FINAL, INTERIM, START, Call, said
 
 
+def test_words_are_held_while_the_caller_goes_on_and_the_server_reports_it_late() -> None:
+    call = Call("vad", (0.9, 2.0), (2.45, 4.0))
+    call.at(1.5, SpeechStarted(0.9), Interim("a b", 0.0))
+    call.at(2.4, said("a b", 0.9, 2.0), SpeechEnded(2.0)).at(3.0)
+    assert FINAL not in call.take()
+    call.at(3.1, SpeechStarted(2.45)).at(4.5, said("c d", 2.45, 4.0), SpeechEnded(4.0)).at(6.0)
+    assert call.take_texts() == ["a b c d"]
+
+
+def test_noise_after_the_servers_end_delays_the_words_for_a_moment_only() -> None:
+    call = Call("vad", (0.9, 2.0), (2.45, 2.6))
+    call.at(1.5, SpeechStarted(0.9), Interim("a b", 0.0))
+    call.at(2.4, said("a b", 0.9, 2.0), SpeechEnded(2.0)).at(2.9)
+    assert FINAL not in call.take()
+    call.at(3.7)
+    assert call.take() == [FINAL, END]
+
+
 def test_with_server_turns_nothing_is_held_after_the_servers_end() -> None:
     call = Call("stt", (0.9, 1.6))
     call.at(1.0, SpeechStarted(0.8)).at(1.4, Interim("a b", 0.0))

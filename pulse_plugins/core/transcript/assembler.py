@@ -145,7 +145,8 @@ class TranscriptAssembler:
             marked=self._is_marked(message, placed),
             last=message.is_last,
             empty=not text,
-            doubtful=bool(waiting) and self._coverage.lacks_words(waiting[0].mark),
+            doubtful=bool(waiting)
+            and self._coverage.lacks_words(waiting[0].mark, has_interim=bool(self.open_text)),
             repeated=placed.repeated,
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
@@ -201,12 +202,7 @@ class TranscriptAssembler:
     # The life of connections.
 
     def connection_changed(self, language: str, now: float) -> None:
-        """Another connection is sent the audio again, from the start of the buffer on.
-
-        Args:
-            language: The code that the connection was asked for.
-            now: The session's clock.
-        """
+        """Another connection is asked for this language code and sent the buffer from its start."""
         start = self._buffer.seconds(self._buffer.start)
         self._finals.language = language
         self.requests.connection_changed()

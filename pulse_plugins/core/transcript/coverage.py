@@ -80,8 +80,15 @@ class Coverage:
         left = self._energy.possible(self._after_last_word, self._buffer.seconds(mark))
         return left < SHORTEST_SPEECH
 
-    def lacks_words(self, mark: int) -> bool:
-        """Whether words are to be expected before a mark, as far as word times can tell."""
+    def lacks_words(self, mark: int, *, has_interim: bool) -> bool:
+        """Whether words are to be expected before a mark, as far as word times can tell.
+
+        Args:
+            mark: Offset of a finalize request.
+            has_interim: An interim is open, so that sound after the last word is another word.
+        """
+        if has_interim:
+            return self.is_exact and self.possible_before(mark) >= SHORTEST_SPEECH
         return self.is_exact and not self.ends_early(mark)
 
     def owes_words(self, mark: int) -> bool:

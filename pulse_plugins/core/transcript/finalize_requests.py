@@ -127,6 +127,7 @@ class FinalizeRequests:
         self.answers_all = self.marks_others = False
         # How long an unmarked answer may take: learned from the last one.
         self.answer_seconds = _FIRST_ANSWER
+        self._was_empty = False  # the newest request was answered by an unmarked empty final
         self._text_after = 0.0  # seconds from the oldest request to the newest text
 
     # The owner and the wire.
@@ -237,6 +238,7 @@ class FinalizeRequests:
         if request is not None and facts.doubtful:  # the server may have ended a noise
             request.has_empty = True
             return None
+        self._was_empty = request is not None
         return self._close(request)
 
     def completed(self, request: Request, *, flushes: bool = False) -> Answer:
@@ -271,6 +273,7 @@ class FinalizeRequests:
             self._late.append(self._flushes.popleft().mark)
             return
         request.sent_at = now
+        self._was_empty = False
         request.heard_at = now if heard_at is None else heard_at
         request.deadline = request.heard_at + patience
 
@@ -331,8 +334,12 @@ class FinalizeRequests:
     # Parts.
 
     def _is_unasked(self, facts: FinalFacts) -> bool:
-        """Whether a marked final has new words although no answer is due."""
-        return not (self.waiting or self.expects_answer or facts.empty or facts.repeated)
+        """Whether a marked final has new words although no answer is due.
+
+        If an unmarked empty final was taken for the answer, the marked one may be the answer.
+        """
+        is_due = self.waiting or self.expects_answer or self._was_empty
+        return not (is_due or facts.empty or facts.repeated)
 
     def _marked(self, facts: FinalFacts, left: float) -> Request | None:
         """The request that a marked final belongs to, or None: to one that is completed."""

@@ -75,6 +75,40 @@ def test_an_empty_answer_completes_a_turn_whose_words_were_final_before() -> Non
     assert [(f.text, f.finalize_id) for f in call.finals] == [("w1", None), ("", request)]
 
 
+def test_an_empty_final_before_the_answer_does_not_discredit_the_marks() -> None:
+    """The first time it is taken for the answer, as it is not known yet that the server marks."""
+    call = Call()
+    server = call.connect()
+    call.say(1, 2)
+    call.hear(server.final(server.words()[:1]))
+    call.finalize()
+    call.hear({"transcript": "", "is_final": True})
+    call.hear(server.answer())
+    call.say(3)
+    call.finalize()
+    call.hear({"transcript": "", "is_final": True})
+    assert call.answered == [1]
+    call.hear(server.answer())
+    assert call.answered == [1, 2]
+    assert call.words == ["w1", "w2", "w3"]
+
+
+def test_an_empty_final_is_no_answer_while_an_interim_shows_a_word_after_the_last_one() -> None:
+    """Without the interim, the sound could be the end of the last word."""
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(2)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.hear({"transcript": "", "is_final": True})
+    assert call.answered == []
+    call.hear(server.answer())
+    assert call.answered == [request]
+    assert call.words == ["w1", "w2"]
+
+
 def test_without_an_answer_the_newest_interim_is_promoted_at_the_deadline() -> None:
     call = Call()
     server = call.connect()

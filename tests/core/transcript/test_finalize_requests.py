@@ -300,3 +300,17 @@ def test_a_late_answer_does_not_discredit_the_marks() -> None:
     requests.completed(requests.waiting[0])
     assert requests.on_final(MARKED, 0.0) is None
     assert not requests.marks_others
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_answer_after_an_empty_final_that_was_taken_for_it_does_not_discredit_the_marks(
+    again: bool,
+) -> None:
+    requests = asked(10)
+    assert requests.on_final(FinalFacts(empty=True), 0.0) == Answer(1, 10)
+    if again:  # a later request has its own answer, so that the next mark is unasked
+        requests.add(50)
+        requests.sent(requests.waiting[0], 101.0, 2.0)
+        requests.answer_all()
+    assert requests.on_final(MARKED, 0.0) is None
+    assert requests.marks_others is again

@@ -71,6 +71,20 @@ def test_an_empty_answer_leaves_the_interim_of_what_was_said_after_its_request(
     assert call.words == ["w1", "w2"]
 
 
+def test_an_unmarked_empty_answer_takes_back_an_interim_for_which_the_audio_has_no_word() -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 0, 0)
+    call.hear(server.final())
+    call.hear({"transcript": "one", "is_final": False})  # older than the final, and revised in it
+    call.finalize()
+    call.hear({"transcript": "", "is_final": True})
+    assert interims(call) == ["one", ""]
+    call.end()
+    call.pass_time(10.0)
+    assert call.words == ["w1"]
+
+
 def test_an_empty_last_final_leaves_the_interim() -> None:
     call = noise()
     call.end()
