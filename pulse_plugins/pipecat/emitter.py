@@ -207,15 +207,16 @@ class Emitter:
     # Parts.
 
     async def _interim(self, event: Interim) -> None:
-        if self._mute.hides_interims:
-            return
         now, language = self._stream.stream_time, self._utterance.language
-        if self._late_interims.repeats(event.text, now, language):
+        if self._mute.hides_interims or self._late_interims.repeats(event.text, now, language):
             return
-        await self._notice_speech_after_gap()
+        if event.text:
+            await self._notice_speech_after_gap()
         released = self._utterance.interim(event, self._now())
         await self._note_for_prediction(event)
         await self._release(released)
+        if not (event.text or self._utterance.is_open or self._utterance.expects_text):
+            await self._turn.stop()  # the server's VAD did not hear the noise, and tells no end
 
     async def _final(self, event: Final) -> None:
         settings = self._sink.settings
@@ -292,7 +293,7 @@ class Emitter:
     async def _release_final(self, released: Released) -> None:
         utterance, final = self._utterance, released.final
         assert final is not None
-        is_over = released.complete or not (utterance.caller_speaks or utterance.awaits_answer)
+        is_over = released.complete or not utterance.expects_text
         if final.text:
             self._shown = ""
             if self.eager is not None:
@@ -348,12 +349,10 @@ class Emitter:
         if self._stream.input_over:
             return
         eager = None if self.eager is None else self.eager.deadline
-        due = [
-            at for at in (self._utterance.deadline, self._finalize_at, self._gap_at, eager) if at
-        ]
-        if not due:
+        times = (self._utterance.deadline, self._finalize_at, self._gap_at, eager)
+        at = min((each for each in times if each), default=None)
+        if at is None:
             return
-        at = min(due)
         if self._timer is not None:
             if self._timer.when() <= at:
                 return  # it looks again when it fires

@@ -113,6 +113,11 @@ class UtteranceAssembler:
         return bool(self._caller_speaks)
 
     @property
+    def expects_text(self) -> bool:
+        """Whether more text is sure to come: the caller speaks, or a request is outstanding."""
+        return self.caller_speaks or self.awaits_answer
+
+    @property
     def text(self) -> str:
         """All words of the open utterance."""
         texts = [segment.text for segment in self._segments]
