@@ -70,7 +70,8 @@ class Repetitions:
         self._held_back: list[str] = []  # of the newest interim that may have been old
         self._last_keys: list[str] = []  # of the newest final on this connection
         self._last_timed = False
-        self._last_at = self._last_heard = -inf  # when it came, and what was surely heard by then
+        # When it came, and which audio had been sent and was surely heard by then.
+        self._last_at = self._last_sent = self._last_heard = -inf
         self._answered_at = -inf  # on the session's clock
         self._last_answer = ""  # the text of the newest marked final
 
@@ -81,7 +82,7 @@ class Repetitions:
         self._is_fresh = self._may_be_old = True
         self._recent.clear()
         self._last_keys = []
-        self._last_at = self._last_heard = -inf
+        self._last_at = self._last_sent = self._last_heard = -inf
 
     def final_came(self, text: str, *, timed: bool, now: float) -> None:
         """A final with text came."""
@@ -89,7 +90,7 @@ class Repetitions:
         self._last_keys, self._last_timed = self._keys(text), timed
         self._forget(now)
         self._recent.append((now, self._last_keys))
-        self._last_at, self._last_heard = now, self._heard.by(now)
+        self._last_at, self._last_sent, self._last_heard = now, self._sent, self._heard.by(now)
 
     def answered(self, now: float) -> None:
         """A final answered a request."""
@@ -128,10 +129,10 @@ class Repetitions:
         may_race = self._requests.expects_answer or now - self._answered_at < RACE
         if not may_race or keys != self._last_keys or now - self._last_at >= RACE:
             return False
-        # In a replay a server hears much audio in that time, and the words may lie anywhere in the
-        # audio that has no words yet: none is left behind the mark of an answered request.
+        # In a replay a server hears much audio in that time, in which one word may be said twice. It
+        # lies in audio that has no words yet: none is left behind the mark of an answered request.
         no_time = self._sent - self._last_heard < RACE
-        return no_time or not self._has_room(keys, self._coverage.start)
+        return len(keys) > 1 or no_time or not self._has_room(keys, self._coverage.start)
 
     def is_answer_again(self, message: Transcript, placed: Placed) -> bool:
         """Whether a marked final is only the last marked one, sent twice; notes the present one."""
@@ -141,7 +142,7 @@ class Repetitions:
     def after_last(self) -> float:
         """stream_time at which the audio begins that the newest final does not cover."""
         start = self._coverage.start
-        return start if self._last_timed else max(start, self._last_heard)
+        return start if self._last_timed else max(start, self._last_sent)
 
     # Parts.
 
