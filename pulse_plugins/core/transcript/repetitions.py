@@ -129,7 +129,7 @@ class Repetitions:
         may_race = self._requests.expects_answer or now - self._answered_at < RACE
         if not may_race or keys != self._last_keys or now - self._last_at >= RACE:
             return False
-        # In a replay a server hears much audio in that time, in which one word may be said twice. It
+        # In a replay a server hears much audio in that time: one word may be said twice in it. It
         # lies in audio that has no words yet: none is left behind the mark of an answered request.
         no_time = self._sent - self._last_heard < RACE
         return len(keys) > 1 or no_time or not self._has_room(keys, self._coverage.start)
