@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from pipecat.frames.frames import InputAudioRawFrame
 
 from pulse_plugins.core.audio.converter import FrameConverter
 from pulse_plugins.core.audio.formats import AudioFormat, AudioFormatError
+from pulse_plugins.core.observe.throttle import Throttle
 
-# Good frames since the last bad one after which a bad frame is reported again: one second of 20 ms
-# frames. With fewer, a source that alternates between both kinds is reported many times a second.
-_CALM = 50
+_INTERVAL = 30.0  # seconds between two reports of the same fault, as in the log of a stream
 
 
 class FrameFormats:
     """Reads the audio format of each frame.
 
+    Args:
+        clock: A steady clock, in seconds.
+
     Attributes:
         error: Why the newest frame cannot be used, or None if the reason was reported before.
-            Bad frames are reported once, and again after `_CALM` good frames.
+            Each reason is reported once in `_INTERVAL`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.error: str | None = None
+        self._clock = clock
         self._last: AudioFormat | None = None
-        self._good = _CALM
+        self._throttle = Throttle(1, _INTERVAL)
 
     def read(self, frame: InputAudioRawFrame) -> AudioFormat | None:
         """Return the format of a frame, 16-bit; None if there is no such format."""
@@ -36,10 +42,9 @@ class FrameFormats:
             try:
                 last = self._last = AudioFormat("linear16", frame.sample_rate, frame.num_channels)
             except AudioFormatError as error:
-                self.error = None if self._good < _CALM else f"audio frames are left out: {error}"
-                self._good = 0
+                is_due = self._throttle.allow(str(error), self._clock()) is not None
+                self.error = f"audio frames are left out: {error}" if is_due else None
                 return None
-        self._good += 1
         return last
 
 

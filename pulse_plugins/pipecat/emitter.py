@@ -271,17 +271,17 @@ class Emitter:
     async def _release(self, released: Released) -> None:
         if released.final is not None:
             await self._release_final(released)
-        interim = released.interim
-        if interim is None:
+        if (interim := released.interim) is None:
             return
         if self._sink.settings.holds_interims:  # the open segment is clear text
             interim = replace(interim, text=self._utterance.closed_text)
-        if interim.text and interim.text != self._shown:
-            if not self._shown:
-                await self._sink.tell("on_turn_started", interim.text)
-            self._shown = interim.text
-            if self._sink.settings.shows_interims:
-                await self._push_interim(interim)
+        if interim.text == self._shown:
+            return
+        if not self._shown:
+            await self._sink.tell("on_turn_started", interim.text)
+        self._shown = interim.text
+        if interim.text and self._sink.settings.shows_interims:
+            await self._push_interim(interim)
 
     async def _push_interim(self, interim: Interim) -> None:
         await self._turn.start() if self._proposes_turns else None

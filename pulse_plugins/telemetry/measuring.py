@@ -185,7 +185,9 @@ class _Measured:
         instruments, attributes = self._instruments, self._attributes
         match event:
             case Interim(text=text):
-                if text and self._first_text is None:
+                if not text:  # the interim before is taken back
+                    self._first_text = None
+                elif self._first_text is None:
                     self._first_text = self._stream.metrics.audio_seconds
             case Final():
                 self._final(event)

@@ -1,4 +1,4 @@
-"""An emitter whose frames are under way when it is closed."""
+"""One emitter, without a pipeline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from pipecat.frames.frames import Frame
+from pipecat.frames.frames import Frame, InterimTranscriptionFrame
 
 from pulse_plugins.core.base.events import Final, Interim
 from pulse_plugins.core.client.stream import PulseStream
@@ -68,4 +68,31 @@ async def test_closing_leaves_no_late_release_behind_another() -> None:
     assert all(task.cancelled() for task in sink.tasks)
     for task in (taking, late):
         task.cancel()
+    stream.abort()
+
+
+class Told(Sink):
+    """A service that notes the texts of its frames and of the starts of turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[str] = []
+        self.turns: list[str] = []
+
+    async def push_frame(self, frame: Frame) -> None:
+        assert isinstance(frame, InterimTranscriptionFrame)
+        self.frames.append(frame.text)
+
+    async def tell(self, event: str, *arguments: object) -> None:
+        self.turns += [str(each) for each in arguments if event == "on_turn_started"]
+
+
+async def test_an_interim_that_was_taken_back_begins_another_turn_when_it_comes_again() -> None:
+    sink, stream = Told(), PulseStream(OPTIONS)
+    emitter = Emitter(cast(TranscriptSink, sink), stream, Voice("en"), proposes_turns=False)
+    for text in ("hm", "hm well", "", "hm well"):
+        await emitter.take(Interim(text, 0.0))
+    assert sink.frames == ["hm", "hm well", "hm well"]
+    assert sink.turns == ["hm", "hm well"]
+    await emitter.close()
     stream.abort()

@@ -281,6 +281,9 @@ def test_a_first_text_is_measured_from_the_start_of_its_first_word() -> None:
     made = Collected()
     live = Live("call", options("ws://127.0.0.1:1"), StreamMetrics())
     followed = Measuring(made.meters.get_meter("pulse_plugins")).follow(live)
+    live.heard(1.0)
+    followed.happened(Interim("a noise", 0.0))
+    followed.happened(Interim("", 0.0))  # which takes it back
     live.heard(2.0)
     followed.happened(Interim("hello", 0.0))
     live.heard(2.5)
