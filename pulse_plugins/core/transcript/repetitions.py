@@ -63,7 +63,8 @@ class Repetitions:
         self._cut = cut
         self._heard = heard
         self._finals = finals
-        self._is_fresh = False  # no interim of the open segment came yet
+        self._is_fresh = False  # no interim came yet for which the audio has room
+        self._is_untold = False  # no interim was told since the newest final
         self._may_be_old = False  # the next interim may be older than a final
         # When finals came in the last `RACE` seconds, and their words.
         self._recent: deque[tuple[float, list[str]]] = deque()
@@ -79,14 +80,14 @@ class Repetitions:
 
     def connection_changed(self) -> None:
         """A connection never repeats the finals of another one by itself."""
-        self._is_fresh = self._may_be_old = True
+        self._is_fresh = self._is_untold = self._may_be_old = True
         self._recent.clear()
         self._last_keys = []
         self._last_at = self._last_sent = self._last_heard = -inf
 
     def final_came(self, text: str, *, timed: bool, now: float) -> None:
         """A final with text came."""
-        self._is_fresh = self._may_be_old = True
+        self._is_fresh = self._is_untold = self._may_be_old = True
         self._last_keys, self._last_timed = self._keys(text), timed
         self._forget(now)
         self._recent.append((now, self._last_keys))
@@ -177,7 +178,7 @@ class Repetitions:
         word may be said twice: an interim that shows it again tells that it is new. Any interim
         for which there is room shows that equal words in the next final are new.
         """
-        says_again = self._is_fresh and self._says_again(keys)
+        says_again = self._is_untold and self._says_again(keys)
         if says_again and not self._has_room(keys, self.after_last()):
             return True
         self._is_fresh = False
@@ -188,7 +189,9 @@ class Repetitions:
             said = final + said  # an interim may show what the server then cut into several finals
             if len(said) > 1 and said[: len(keys)] == keys:
                 is_again, self._held_back = keys == self._held_back, keys
-                return len(keys) > 1 or not is_again
+                if len(keys) > 1 or not is_again:
+                    return True
+        self._is_untold = False
         return False
 
     def _has_room(self, keys: list[str], start: float) -> bool:

@@ -310,6 +310,18 @@ def test_all_interims_that_a_final_has_overtaken_are_held_back() -> None:
     assert interims(call) == ["w6 w7"]
 
 
+def test_an_old_interim_hides_no_other_one_for_which_the_audio_has_no_room() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2, 3, 0)
+    words = server.words()
+    call.hear(server.final(words[:2]))
+    call.hear(server.final(words[2:]))
+    for shown in ("w1 w2", "w3"):
+        call.hear({"transcript": shown, "is_final": False})
+    assert interims(call) == []
+
+
 @pytest.mark.parametrize(("seconds", "told"), [(0.3, []), (0.4, ["w1 w2"])])
 def test_two_words_that_begin_an_older_final_are_told_when_that_final_is_long_past(
     seconds: float, told: list[str]
