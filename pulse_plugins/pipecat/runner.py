@@ -38,6 +38,7 @@ from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.observe.throttle import Throttle
 from pulse_plugins.pipecat.emitter import Emitter
 from pulse_plugins.pipecat.errors import category, passing_category
+from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.settings import voice_of
 from pulse_plugins.pipecat.sink import TranscriptSink
 
@@ -151,6 +152,7 @@ class StreamRunner:
             self._host, self.stream, voice_of(self._asked), proposes_turns=self._proposes_turns
         )
         self._throttle = Throttle(1, inf)  # one error, until the engine makes progress
+        self._late_until: float | None = None  # when words are on time again after an outage
         self.stream.start()
         self._pump_task = self._host.create_task(
             self._pump(self.stream, self._emitter), "pulse_events"
@@ -252,12 +254,10 @@ class StreamRunner:
                 if isinstance(event, (Interim, Final, SpeechStarted, SpeechEnded)):
                     await emitter.take(event)
                     if isinstance(event, Final) and event.text:
-                        self._has_crashed = False
-                        if not event.promoted:  # its words were recognized before the trouble
-                            self._throttle.clear()
+                        await self._words_came(event)
                 else:
                     await self._handle(event, emitter)
-                    await self._host.outage_changed(self, is_on=stream.in_outage)
+                    await self._note_outage()
         except PulseError as error:
             await emitter.flush()
             await self._set_connected(False)
@@ -265,6 +265,28 @@ class StreamRunner:
         except Exception as failed:
             await self._crashed(stream, emitter, failed)
         await self._host.outage_changed(self, is_on=False)
+
+    async def _words_came(self, final: Final) -> None:
+        self._has_crashed = False
+        if final.promoted:  # its words were recognized before the trouble
+            return
+        self._throttle.clear()
+        until = self._late_until
+        if until is None or self.stream.in_outage:
+            return
+        is_late = final.words and self.stream.stream_time - final.end > PULSE_TTFS_P99
+        if not is_late or self._now() >= until:
+            self._late_until = None
+            await self._host.outage_changed(self, is_on=False)
+
+    async def _note_outage(self) -> None:
+        """Tell the host of an outage; `_words_came` tells when words are on time again.
+
+        An outage is over when all audio was sent. A server may need longer to read the audio.
+        """
+        if self.stream.in_outage:
+            self._late_until = inf
+            await self._host.outage_changed(self, is_on=True)
 
     async def _crashed(self, stream: PulseStream, emitter: Emitter, failed: Exception) -> None:
         """End a stream whose events nobody reads any more; the next audio opens another one.
@@ -298,6 +320,8 @@ class StreamRunner:
                 await self._trouble(event)
             case Recovered():
                 emitter.recovered()
+                # A server that reads at twice real time has read what was held by then.
+                self._late_until = self._now() + event.outage + event.replayed
                 await self._host.tell("on_recovered", event)
             case AudioLost():
                 self._warn(f"{event.duration:.2f} s of audio lost ({event.reason})")

@@ -190,7 +190,7 @@ class TranscriptPusher(EagerEndOfTurnSTTServiceMixin, STTService):
         return frame
 
     async def outage_changed(self, runner: object, *, is_on: bool) -> None:
-        """Publish another TTFS when an outage delays the words of a stream, and when it is over.
+        """Publish another TTFS when an outage delays the words of a stream, and when none are late.
 
         With text of the turn in hand, the stop strategies wait for the rest no longer than the
         TTFS that was published before the user stopped, and the rest would become another turn.

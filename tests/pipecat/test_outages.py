@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import numpy as np
 import pytest
 from pipecat.frames.frames import STTMetadataFrame
 from pipecat.utils.errors import ErrorCategory
@@ -16,9 +17,14 @@ from pulse_plugins.core.config.timing import Limits, Timeouts
 from pulse_plugins.local import PulseServer
 from pulse_plugins.pipecat import PulseSTTService
 from pulse_plugins.pipecat.emitter import Emitter
-from tests.pipecat.rig import EVENTS, Handlers, calling, speech, update, words
+from tests.pipecat.rig import EVENTS, Call, Handlers, calling, speech, update, words
 from tests.support.peer import Link as PeerLink
 from tests.support.peer import peer
+
+
+def latencies(call: Call) -> list[float]:
+    """The published ones."""
+    return [frame.ttfs_p99_latency for frame in call.came(STTMetadataFrame)]
 
 
 def unused_port() -> int:
@@ -225,8 +231,38 @@ async def test_the_published_latency_is_longer_while_an_outage_delays_the_words(
             server.links[0].cut()
             await call.turn(2, 2)
             await call.until_completed(2)
-            frames = [each for each in call.frames if isinstance(each, STTMetadataFrame)]
-            assert [each.ttfs_p99_latency for each in frames] == published
+            await call.until_came(STTMetadataFrame, 3)
+            assert latencies(call) == published
+
+
+@pytest.mark.parametrize(
+    ("waited", "published"),
+    [(0.0, [1.0, 5.0]), (3.0, [1.0, 5.0, 1.0])],
+    ids=["soon after the outage", "when any server has read what the outage held"],
+)
+async def test_a_late_final_leaves_the_published_latency_long_for_a_bounded_time(
+    waited: float, published: list[float]
+) -> None:
+    async with peer(window=None) as server:
+        settings = PulseSTTService.Settings(finalize_delay=None)
+        service = PulseSTTService(base_url=server.url, ttfs_p99_latency=1.0, settings=settings)
+        handlers = Handlers(service, ["on_recovered"])
+        async with calling(service) as call:
+            await call.say(0, 2)
+            await server.until(lambda: bool(server.links) and len(server.links[0].words) == 2)
+            server.links[0].cut()
+            await handlers.until("on_recovered")
+            await call.give(np.zeros(2 * 16_000, np.int16))
+            await server.until(lambda: server.links[1].seconds > 2.0)
+            await asyncio.sleep(waited)  # of virtual time
+            await server.links[1].end_segment()
+            await call.until_text(words(0, 2))
+            assert latencies(call) == published
+            await call.say(2, 2)
+            await server.until(lambda: len(server.links[1].words) == 4)
+            await server.links[1].end_segment()
+            await call.until_text(words(0, 4))
+            assert latencies(call) == [1.0, 5.0, 1.0]
 
 
 async def test_the_published_latency_is_normal_again_when_a_stream_has_failed() -> None:
@@ -241,8 +277,7 @@ async def test_the_published_latency_is_normal_again_when_a_stream_has_failed() 
             await call.turn(2, 2)
             await call.until(lambda: not service.is_usable)
             await call.until_came(STTMetadataFrame, 3)
-            frames = [each for each in call.frames if isinstance(each, STTMetadataFrame)]
-            assert [each.ttfs_p99_latency for each in frames] == [1.0, 5.0, 1.0]
+            assert latencies(call) == [1.0, 5.0, 1.0]
 
 
 async def test_the_published_latency_is_normal_again_after_a_cancelled_call() -> None:
@@ -269,8 +304,7 @@ async def test_turns_of_the_server_have_no_latency_to_publish() -> None:
             await call.say(2, 2)
             await handlers.until("on_recovered")
             await call.hang_up()
-            frames = [each for each in call.frames if isinstance(each, STTMetadataFrame)]
-            assert [each.ttfs_p99_latency for each in frames] == [0.0]
+            assert latencies(call) == [0.0]
 
 
 async def test_audio_that_no_server_will_hear_is_told() -> None:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import pairwise
+from math import inf
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -65,6 +66,7 @@ class Habits:
         outage: Seconds after that drop without a server.
         confidence: Of each word; None: none is sent.
         deaf_from: Seconds of audio after which the first connection says nothing more.
+        speed: Times real time at which it reads audio.
     """
 
     latency: float = 0.2
@@ -81,6 +83,7 @@ class Habits:
     outage: float = 0.0
     confidence: float | None = None
     deaf_from: float | None = None
+    speed: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,10 @@ class Connection:
     async def _listen(self) -> None:
         async for message in self._socket:
             if isinstance(message, bytes):
-                self._hear(np.frombuffer(message, np.int16))
+                samples = np.frombuffer(message, np.int16)
+                if self._habits.speed < inf:
+                    await asyncio.sleep(samples.size / RATE / self._habits.speed)
+                self._hear(samples)
                 if self._first and self._due(self._habits.drop_at):
                     self._socket.transport.abort()
                     return
