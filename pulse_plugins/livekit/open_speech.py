@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from pulse_plugins.core.base.events import Disconnected, OptionsApplied, Recovered
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.open_flushes import SAME_TURN
@@ -31,6 +32,7 @@ class ServerSpeech:
         started_at: The newest start that the detector has reported.
         ended_at: The end that the detector has reported; None: none.
         last_word: The end of the last word in a final, if finals have word times.
+        is_away: There is no connection, so that silence of the server means nothing.
     """
 
     is_reported: bool = False
@@ -38,6 +40,14 @@ class ServerSpeech:
     started_at: float = 0.0
     ended_at: float | None = None
     last_word: float | None = None
+    is_away: bool = False
+
+    def connection_changed(self, event: Disconnected | OptionsApplied | Recovered) -> None:
+        """A connection was lost or replaced, or another one has caught up."""
+        if not isinstance(event, Recovered):
+            self.is_open = False  # the detector of the next connection knows nothing of this one's
+        if not isinstance(event, OptionsApplied):
+            self.is_away = isinstance(event, Disconnected) and event.error is not None
 
     def begins(self) -> None:
         """Another speech begins."""

@@ -31,6 +31,7 @@ from pulse_plugins.core.base.events import (
     Event,
     Final,
     Interim,
+    OptionsApplied,
     Recovered,
     SpeechEnded,
     SpeechStarted,
@@ -89,7 +90,6 @@ class SpeechEvents:
         self._server = ServerSpeech()
         self._caller = CallerAudio(clock, self.eager)
         self._changed_at = 0.0  # when something of this speech was last heard
-        self._down = False  # no connection: silence of the server means nothing
         self._started_at: float | None = None  # stream_time of a start that waits for words
         self._newest_answer: Final | None = None
         self._interim = ""  # the newest of the open segment
@@ -123,13 +123,8 @@ class SpeechEvents:
                 self._speech_started(at, now)
             case SpeechEnded(time=at):
                 self._speech_ended(at, now)
-            case Disconnected(error=error):
-                # The next connection's VAD knows nothing of this one's.
-                self._server.is_open = False
-                self._down = error is not None
-                self._changed_at = now
-            case Recovered():
-                self._down = False
+            case Disconnected() | OptionsApplied() | Recovered():
+                self._server.connection_changed(event)
                 self._changed_at = now
 
     def flushed(self, request_id: int, now: float) -> None:
@@ -261,7 +256,7 @@ class SpeechEvents:
     @property
     def _close_at(self) -> float | None:
         """When the open utterance counts as ended; None while an answer or the caller decides."""
-        if not self.speaking or self._down:
+        if not self.speaking or self._server.is_away:
             return None
         if self._utterance.awaits_answer or self._caller.goes_on:
             return None

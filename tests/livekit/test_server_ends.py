@@ -9,6 +9,7 @@ from pulse_plugins.core.base.events import (
     Disconnected,
     Final,
     Interim,
+    OptionsApplied,
     Recovered,
     SpeechEnded,
     SpeechStarted,
@@ -33,6 +34,23 @@ def test_noise_after_the_servers_end_delays_the_words_for_a_moment_only() -> Non
     assert FINAL not in call.take()
     call.at(3.7)
     assert call.take() == [FINAL, END]
+
+
+def test_after_a_change_of_options_nobody_waits_for_an_end_that_nobody_reports() -> None:
+    """The connection with the changed options is sent silence, and reports no speech."""
+    call = Call("stt", (0.9, 1.6))
+    call.at(1.0, SpeechStarted(0.9), Interim("a b", 0.0))
+    call.at(2.0, said("a b", 0.9, 1.6), OptionsApplied(1.6)).at(3.0)
+    assert call.take() == [START, INTERIM, FINAL, END]
+
+
+def test_a_change_of_options_does_not_end_an_outage() -> None:
+    call = Call("stt", (0.9, 1.6))
+    call.at(1.0, SpeechStarted(0.9), Interim("a b", 0.0))
+    call.at(1.5, Disconnected(ConnectionLostError("gone")), OptionsApplied(1.5)).at(6.0)
+    assert (call.take(), call.asked) == ([START, INTERIM], 0)
+    call.at(6.2, Recovered(4.0, 1.0)).at(9.0)
+    assert call.asked == 1
 
 
 def test_with_server_turns_nothing_is_held_after_the_servers_end() -> None:

@@ -63,14 +63,16 @@ class Repetitions:
         self._cut = cut
         self._heard = heard
         self._finals = finals
-        self._is_fresh = False  # no interim of the open segment came yet
+        self._is_fresh = False  # no interim came yet for which the audio has room
+        self._is_untold = False  # no interim was told since the newest final
         self._may_be_old = False  # the next interim may be older than a final
         # When finals came in the last `RACE` seconds, and their words.
         self._recent: deque[tuple[float, list[str]]] = deque()
         self._held_back: list[str] = []  # of the newest interim that may have been old
         self._last_keys: list[str] = []  # of the newest final on this connection
         self._last_timed = False
-        self._last_at = self._last_heard = -inf  # when it came, and what was surely heard by then
+        # When it came, and which audio had been sent and was surely heard by then.
+        self._last_at = self._last_sent = self._last_heard = -inf
         self._answered_at = -inf  # on the session's clock
         self._last_answer = ""  # the text of the newest marked final
 
@@ -78,18 +80,18 @@ class Repetitions:
 
     def connection_changed(self) -> None:
         """A connection never repeats the finals of another one by itself."""
-        self._is_fresh = self._may_be_old = True
+        self._is_fresh = self._is_untold = self._may_be_old = True
         self._recent.clear()
         self._last_keys = []
-        self._last_at = self._last_heard = -inf
+        self._last_at = self._last_sent = self._last_heard = -inf
 
     def final_came(self, text: str, *, timed: bool, now: float) -> None:
         """A final with text came."""
-        self._is_fresh = self._may_be_old = True
+        self._is_fresh = self._is_untold = self._may_be_old = True
         self._last_keys, self._last_timed = self._keys(text), timed
         self._forget(now)
         self._recent.append((now, self._last_keys))
-        self._last_at, self._last_heard = now, self._heard.by(now)
+        self._last_at, self._last_sent, self._last_heard = now, self._sent, self._heard.by(now)
 
     def answered(self, now: float) -> None:
         """A final answered a request."""
@@ -128,10 +130,10 @@ class Repetitions:
         may_race = self._requests.expects_answer or now - self._answered_at < RACE
         if not may_race or keys != self._last_keys or now - self._last_at >= RACE:
             return False
-        # In a replay a server hears much audio in that time, and the words may lie anywhere in the
-        # audio that has no words yet: none is left behind the mark of an answered request.
+        # In a replay a server hears much audio in that time: one word may be said twice in it. It
+        # lies in audio that has no words yet: none is left behind the mark of an answered request.
         no_time = self._sent - self._last_heard < RACE
-        return no_time or not self._has_room(keys, self._coverage.start)
+        return len(keys) > 1 or no_time or not self._has_room(keys, self._coverage.start)
 
     def is_answer_again(self, message: Transcript, placed: Placed) -> bool:
         """Whether a marked final is only the last marked one, sent twice; notes the present one."""
@@ -141,7 +143,7 @@ class Repetitions:
     def after_last(self) -> float:
         """stream_time at which the audio begins that the newest final does not cover."""
         start = self._coverage.start
-        return start if self._last_timed else max(start, self._last_heard)
+        return start if self._last_timed else max(start, self._last_sent)
 
     # Parts.
 
@@ -176,7 +178,7 @@ class Repetitions:
         word may be said twice: an interim that shows it again tells that it is new. Any interim
         for which there is room shows that equal words in the next final are new.
         """
-        says_again = self._is_fresh and self._says_again(keys)
+        says_again = self._is_untold and self._says_again(keys)
         if says_again and not self._has_room(keys, self.after_last()):
             return True
         self._is_fresh = False
@@ -187,7 +189,9 @@ class Repetitions:
             said = final + said  # an interim may show what the server then cut into several finals
             if len(said) > 1 and said[: len(keys)] == keys:
                 is_again, self._held_back = keys == self._held_back, keys
-                return len(keys) > 1 or not is_again
+                if len(keys) > 1 or not is_again:
+                    return True
+        self._is_untold = False
         return False
 
     def _has_room(self, keys: list[str], start: float) -> bool:

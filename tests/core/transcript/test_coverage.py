@@ -56,6 +56,16 @@ def test_an_open_interim_may_tell_of_speech_after_the_mark() -> None:
     assert coverage.left_before(at(0.4), has_interim=True) == 0.0
 
 
+@pytest.mark.parametrize(("second", "lacks"), [(2, True), (0, False)])
+def test_an_interim_shows_a_word_right_after_the_last_one_if_there_is_sound(
+    second: int, lacks: bool
+) -> None:
+    coverage = heard(1, second)
+    coverage.reaches(0.2)
+    assert coverage.lacks_words(at(0.4), has_interim=True) is lacks
+    assert not coverage.lacks_words(at(0.4), has_interim=False)
+
+
 @pytest.mark.parametrize(("gap", "early"), [(0, True), (1, False)])
 def test_only_sound_right_after_the_last_word_may_be_its_end(gap: int, early: bool) -> None:
     coverage = heard(1, 2, *[0] * gap, 3)

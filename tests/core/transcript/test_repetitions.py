@@ -75,11 +75,11 @@ def test_the_last_final_may_say_again_the_beginning_or_the_end_of_the_one_before
     assert call.words == words
 
 
-def replayed(*later: int, flags: bool) -> Call:
-    """A call that is sent word 1, a finalize and later words again, at eight times real time."""
+def replayed(*later: int, flags: bool, first: tuple[int, ...] = (1,)) -> Call:
+    """A call that is sent its first words, a finalize and later words again in a replay."""
     call = Call(timed=False, flags=flags)
     call.connect()
-    call.say(1, 0, 0)
+    call.say(*first, 0, 0)
     call.finalize()
     call.say(*later)
     call.reconnect(0.15)
@@ -102,6 +102,15 @@ def test_equal_words_after_the_answer_in_a_replay_come_twice(flags: bool) -> Non
     call.pass_time(0.1)
     call.hear(call.server.final())
     assert call.words == ["w1", "w1"]
+
+
+@pytest.mark.parametrize("flags", [True, False])
+def test_several_equal_words_at_once_in_a_replay_are_one_utterance(flags: bool) -> None:
+    call = replayed(*[0] * 6, flags=flags, first=(1, 2))
+    call.hear(call.server.answer())
+    call.pass_time(0.1)
+    call.hear(final("w1 w2"))
+    assert call.words == ["w1", "w2"]
 
 
 def test_an_interim_of_equal_words_that_were_said_before_the_final_came_is_told() -> None:
@@ -299,6 +308,18 @@ def test_all_interims_that_a_final_has_overtaken_are_held_back() -> None:
     for shown in ("w1", "w1 w2", "w1 w2 w3", "w4", "w4 w5", "w4 w5", "w1 w2 w3 w4", "w6 w7"):
         call.hear({"transcript": shown, "is_final": False})
     assert interims(call) == ["w6 w7"]
+
+
+def test_an_old_interim_hides_no_other_one_for_which_the_audio_has_no_room() -> None:
+    call = Call()
+    server = call.connect()
+    call.say(1, 2, 3, 0)
+    words = server.words()
+    call.hear(server.final(words[:2]))
+    call.hear(server.final(words[2:]))
+    for shown in ("w1 w2", "w3"):
+        call.hear({"transcript": shown, "is_final": False})
+    assert interims(call) == []
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0.3, []), (0.4, ["w1 w2"])])

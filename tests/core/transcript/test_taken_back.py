@@ -77,12 +77,25 @@ def test_an_unmarked_empty_answer_takes_back_an_interim_for_which_the_audio_has_
     call.say(1, 0, 0)
     call.hear(server.final())
     call.hear({"transcript": "one", "is_final": False})  # older than the final, and revised in it
-    call.finalize()
+    request = call.finalize()
     call.hear({"transcript": "", "is_final": True})
+    assert call.answered == [request]
     assert interims(call) == ["one", ""]
     call.end()
     call.pass_time(10.0)
     assert call.words == ["w1"]
+
+
+def test_without_word_times_an_empty_answer_is_believed_whatever_an_interim_shows() -> None:
+    call = Call(flags=False, timed=False)
+    server = call.connect()
+    call.say(1)
+    call.hear(server.final())
+    call.say(2)
+    call.hear(server.interim())
+    request = call.finalize()
+    call.hear({"transcript": "", "is_final": True})
+    assert call.answered == [request]
 
 
 def test_an_empty_last_final_leaves_the_interim() -> None:
