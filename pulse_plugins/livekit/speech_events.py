@@ -145,6 +145,10 @@ class SpeechEvents:
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
 
+    def hold_interims(self, until: float) -> None:
+        """Send no interim before this moment, on the clock of `handle`: a FINAL comes first."""
+        self._out.hold_interims(until)
+
     def flushed_nothing(self) -> None:
         """The framework flushed before there was any audio."""
         self._out.nothing()
