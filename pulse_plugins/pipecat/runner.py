@@ -252,9 +252,11 @@ class StreamRunner:
         try:
             async for event in stream:
                 if isinstance(event, (Interim, Final, SpeechStarted, SpeechEnded)):
+                    if isinstance(event, Final):
+                        await self._note_final(event)
                     await emitter.take(event)
                     if isinstance(event, Final) and event.text:
-                        await self._words_came(event)
+                        self._has_crashed = False
                 else:
                     await self._handle(event, emitter)
                     await self._note_outage()
@@ -266,21 +268,25 @@ class StreamRunner:
             await self._crashed(stream, emitter, failed)
         await self._host.outage_changed(self, is_on=False)
 
-    async def _words_came(self, final: Final) -> None:
-        self._has_crashed = False
+    async def _note_final(self, final: Final) -> None:
+        """Note what a final tells of the trouble before it, before its frame is pushed.
+
+        Some strategies read the latency when the transcript of a turn comes.
+        """
         if final.promoted:  # its words were recognized before the trouble
             return
-        self._throttle.clear()
+        if final.text:
+            self._throttle.clear()
         until = self._late_until
         if until is None or self.stream.in_outage:
             return
         is_late = final.words and self.stream.stream_time - final.end > PULSE_TTFS_P99
-        if not is_late or self._now() >= until:
+        if final.finalized or not is_late or self._now() >= until:
             self._late_until = None
             await self._host.outage_changed(self, is_on=False)
 
     async def _note_outage(self) -> None:
-        """Tell the host of an outage; `_words_came` tells when words are on time again.
+        """Tell the host of an outage; `_note_final` tells when words are on time again.
 
         An outage is over when all audio was sent. A server may need longer to read the audio.
         """

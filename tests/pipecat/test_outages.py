@@ -231,8 +231,7 @@ async def test_the_published_latency_is_longer_while_an_outage_delays_the_words(
             server.links[0].cut()
             await call.turn(2, 2)
             await call.until_completed(2)
-            await call.until_came(STTMetadataFrame, 3)
-            assert latencies(call) == published
+            assert latencies(call) == published  # before the transcript, with which it is read
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,7 @@ class TranscriptAssembler:
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
-        is_noise = bool(waiting) and facts.empty and not facts.last
-        if is_noise and not self._is_spoken_after(waiting[0].mark):
+        if facts.empty and not facts.last and self._takes_interim_back():
             self.open_text = ""
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
@@ -285,11 +284,14 @@ class TranscriptAssembler:
         if onset is not None:
             self._heard.shows(onset, now)
 
-    def _is_spoken_after(self, mark: int) -> bool:
-        """Whether the caller went on after a mark, so that the interim may be of newer words.
+    def _takes_interim_back(self) -> bool:
+        """Whether an empty final closes the segment of the interim, which was of a noise then."""
+        recent = self._sent - self._in_force.options.timeouts.finalize
+        mark = self.requests.mark_of_empty(self._buffer.offset(recent))
+        return mark is None or not self._is_spoken_after(mark)
 
-        Seen after a cough: the interim of the next turn was promoted in the answer to the cough.
-        """
+    def _is_spoken_after(self, mark: int) -> bool:
+        """Whether the caller went on after a mark, so that the interim may be of newer words."""
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
     def _left_before(self, mark: int) -> float:

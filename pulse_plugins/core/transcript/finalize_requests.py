@@ -191,6 +191,16 @@ class FinalizeRequests:
         """Whether an answer may be on its way, so that two finals may say the same."""
         return bool(self._late) or self.oldest() is not None
 
+    def mark_of_empty(self, recent: int) -> int | None:
+        """The mark of the request that an empty final may answer; None: it can answer none.
+
+        Args:
+            recent: Offset of the oldest mark whose late answer may still come.
+        """
+        if self.waiting:
+            return self.waiting[0].mark
+        return next((mark for mark in self._late if mark >= recent), None)
+
     @property
     def is_only_one(self) -> bool:
         """Whether an answer that comes now can only be that of the oldest request.

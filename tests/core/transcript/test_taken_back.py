@@ -106,13 +106,33 @@ def test_an_empty_last_final_leaves_the_interim() -> None:
     assert call.words == ["w1"]
 
 
-def test_an_empty_final_that_nobody_asked_for_leaves_the_interim() -> None:
+def test_an_empty_final_that_nobody_asked_for_takes_the_interim_back() -> None:
+    """Endpointing closed the noise; a server that says nothing to an empty request follows."""
     call = Call()
     server = call.connect()
     call.say(1)
     call.hear(server.interim())
     call.hear(EMPTY)
-    assert interims(call) == ["w1"]
+    assert interims(call) == ["w1", ""]
+    request = call.finalize()
+    call.pass_time(2.1)
+    assert [(final.text, final.finalize_id) for final in call.finals] == [("", request)]
+
+
+@pytest.mark.parametrize(("pause", "words"), [(0, ["w2", "w3", "w4"]), (10, [])])
+def test_a_late_empty_answer_takes_no_newer_words_back(pause: int, words: list[str]) -> None:
+    call = Call(flags=False)
+    server = call.connect()
+    call.say(1, 0)
+    call.hear(server.final())
+    call.finalize()  # complete at once, so that its answer is late
+    call.say(*[0] * pause)
+    call.say(2, 3, 4)
+    call.hear(server.interim())
+    call.hear(EMPTY)
+    call.finalize()
+    call.pass_time(2.1)
+    assert call.words == ["w1", *words]
 
 
 def test_an_interim_that_comes_after_an_empty_final_is_promoted() -> None:
