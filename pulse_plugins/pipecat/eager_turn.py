@@ -67,7 +67,8 @@ class EagerTurn:
                 end = event.words[-1].end if event.words else None
                 self.text.compare(self._interim, event.text, end)
             self._interim = ""
-        if self._predicted and utterance and utterance != self._predicted:
+        is_open = bool(utterance) or isinstance(event, Interim)  # else the utterance has left
+        if self._predicted and is_open and utterance != self._predicted:
             await self.withdraw()
         self.text.reads(utterance, now, closed=not self._interim)
 

@@ -59,7 +59,7 @@ class Emitter:
         self._stream = stream
         self._proposes_turns = proposes_turns
         self._now = asyncio.get_running_loop().time
-        self._utterance = UtteranceAssembler(language=voice.language)
+        self.utterance = UtteranceAssembler(language=voice.language)
         self._mute = MuteFilter()
         self._turn = ProposedTurn(sink)
         self._late_interims = LateInterims()
@@ -83,7 +83,7 @@ class Emitter:
         """The user speaks."""
         self._finalize_at = None
         self._vad_is_lost = False
-        self._utterance.speech_started()
+        self.utterance.speech_started()
         self._late_interims.speech_started()
         self._arm()
 
@@ -94,7 +94,7 @@ class Emitter:
             ended: When speech ended, in seconds of `time.time()`.
         """
         self._sink.latency.speech_ended(ended)
-        self._utterance.speech_stopped()
+        self.utterance.speech_stopped()
         delay = self._sink.settings.delay_of_finalize
         if delay == 0:
             self.finalize()
@@ -107,16 +107,16 @@ class Emitter:
         self._finalize_at = None
         if self._vad_is_lost:
             self._vad_is_lost = False
-            self._utterance.speech_stopped()
+            self.utterance.speech_stopped()
         self._sink.expect_final(self)
         stream = self._stream
         mark = stream.stream_time
-        self._utterance.requested(stream.request_finalize(), self._now(), mark)
+        self.utterance.requested(stream.request_finalize(), self._now(), mark)
         self._arm()
 
     def audio_muted(self) -> None:
         """The audio is muted: ask for the words before, which must not wait for later audio."""
-        if self._proposes_turns and self._utterance.caller_speaks:
+        if self._proposes_turns and self.utterance.caller_speaks:
             self.speech_stopped(time.time())  # the server is sent no audio that ends the speech
         else:
             self._stream.request_finalize()
@@ -131,7 +131,7 @@ class Emitter:
         if not self._mute.muted:
             return
         self._mute.stopped(self._stream.stream_time, self._stream.request_finalize())
-        self._utterance.discard()
+        self.utterance.discard()
         self._shown = ""
         self._spawn(self._unmute(), "pulse_unmute")
         self._arm()
@@ -139,7 +139,7 @@ class Emitter:
     def voice_from(self, stream_time: float, voice: Voice) -> None:
         """Audio from this stream_time on has this label."""
         self._voices.append((stream_time, voice))
-        self._utterance.language = voice.language
+        self.utterance.language = voice.language
 
     # Events of the engine.
 
@@ -173,7 +173,7 @@ class Emitter:
 
     def recovered(self) -> None:
         """Leave time for the server's text about the audio that was sent last."""
-        self._utterance.no_text_before(self._now() + _SPEECH_STARTS)
+        self.utterance.no_text_before(self._now() + _SPEECH_STARTS)
         if self._vad_is_lost:  # it has not said that speech goes on
             self.server_changed()
 
@@ -184,7 +184,7 @@ class Emitter:
         finalize request closes the turn. The request is delayed, because all audio before it may be
         transcribed already, and its answer would then end the turn in the middle of a sentence.
         """
-        if self._proposes_turns and self._utterance.caller_speaks:
+        if self._proposes_turns and self.utterance.caller_speaks:
             self._vad_is_lost = True
             self._finalize_at = self._now() + _SPEECH_STARTS
         self._arm()
@@ -192,7 +192,7 @@ class Emitter:
     async def flush(self) -> None:
         """No more text will come for the open turn: push what is held, and close the turn."""
         async with self._order:
-            await self._release(self._utterance.flush())
+            await self._release(self.utterance.flush())
             await self._turn.stop()
 
     async def close(self) -> None:
@@ -207,15 +207,16 @@ class Emitter:
     # Parts.
 
     async def _interim(self, event: Interim) -> None:
-        if self._mute.hides_interims:
+        now, language = self._stream.stream_time, self.utterance.language
+        if self._mute.hides_interims or self._late_interims.repeats(event.text, now, language):
             return
-        now, language = self._stream.stream_time, self._utterance.language
-        if self._late_interims.repeats(event.text, now, language):
-            return
-        await self._notice_speech_after_gap()
-        released = self._utterance.interim(event, self._now())
+        if event.text:
+            await self._notice_speech_after_gap()
+        released = self.utterance.interim(event, self._now())
         await self._note_for_prediction(event)
         await self._release(released)
+        if not (event.text or self.utterance.is_open or self.utterance.expects_text):
+            await self._turn.stop()  # the server's VAD did not hear the noise, and tells no end
 
     async def _final(self, event: Final) -> None:
         settings = self._sink.settings
@@ -224,7 +225,7 @@ class Emitter:
         if event.text and settings.is_doubtful(event.confidence):
             event = replace(event, text="", words=(), utterances=())
         event = self._mute.final(event)
-        released = self._utterance.final(event, self._now())
+        released = self.utterance.final(event, self._now())
         await self._note_for_prediction(event)
         await self._release(released)
         self.people.forget_before(event.start - _PAST)
@@ -241,7 +242,7 @@ class Emitter:
         if not self._proposes_turns or self._stream.input_over:
             return
         self._gap_at = self._gap_time = None
-        if self._utterance.caller_speaks or self._utterance.is_open:
+        if self.utterance.caller_speaks or self.utterance.is_open:
             ended = time.time() - max(0.0, self._stream.stream_time - event.time)
             await self._sink.speech_ended_at(ended)
             self.speech_stopped(ended)
@@ -254,18 +255,18 @@ class Emitter:
 
     async def _note_for_prediction(self, event: Interim | Final) -> None:
         if self.eager is not None and not self._sink.settings.holds_interims:
-            await self.eager.heard(event, self._utterance.text, self._now())
+            await self.eager.heard(event, self.utterance.text, self._now())
 
     async def _notice_speech_after_gap(self) -> None:
         """Start a turn again after a gap in the audio, which the server's VAD does not report."""
         gap = self._gap_time
-        if gap is not None and self._stream.stream_time > gap and not self._utterance.awaits_answer:
+        if gap is not None and self._stream.stream_time > gap and not self.utterance.awaits_answer:
             await self._speech_started()
 
     def _audio_is_missing(self, now: float) -> None:
         """No audio came for a while in a turn that the server's VAD has opened."""
         self._gap_at, self._gap_time = None, self._stream.stream_time
-        if self._utterance.caller_speaks:
+        if self.utterance.caller_speaks:
             self.speech_stopped(time.time() - (now - self.audio_at))
 
     async def _release(self, released: Released) -> None:
@@ -274,7 +275,7 @@ class Emitter:
         if (interim := released.interim) is None:
             return
         if self._sink.settings.holds_interims:  # the open segment is clear text
-            interim = replace(interim, text=self._utterance.closed_text)
+            interim = replace(interim, text=self.utterance.closed_text)
         if interim.text == self._shown:
             return
         if not self._shown:
@@ -290,9 +291,9 @@ class Emitter:
         await self._sink.push_frame(interim_frame(interim, self._voices[-1][1], user_id))
 
     async def _release_final(self, released: Released) -> None:
-        utterance, final = self._utterance, released.final
+        utterance, final = self.utterance, released.final
         assert final is not None
-        is_over = released.complete or not (utterance.caller_speaks or utterance.awaits_answer)
+        is_over = released.complete or not utterance.expects_text
         if final.text:
             self._shown = ""
             if self.eager is not None:
@@ -348,12 +349,10 @@ class Emitter:
         if self._stream.input_over:
             return
         eager = None if self.eager is None else self.eager.deadline
-        due = [
-            at for at in (self._utterance.deadline, self._finalize_at, self._gap_at, eager) if at
-        ]
-        if not due:
+        times = (self.utterance.deadline, self._finalize_at, self._gap_at, eager)
+        at = min((each for each in times if each), default=None)
+        if at is None:
             return
-        at = min(due)
         if self._timer is not None:
             if self._timer.when() <= at:
                 return  # it looks again when it fires
@@ -371,7 +370,7 @@ class Emitter:
                 self._audio_is_missing(now)
         if self._finalize_at is not None and self._finalize_at <= now:
             self.finalize()
-        deadline = self._utterance.deadline if self._is_online else None
+        deadline = self.utterance.deadline if self._is_online else None
         if self.eager is not None and (self.eager.deadline or now + 1.0) <= now:
             self._spawn(self._predict(), "pulse_prediction")
         elif deadline is not None and deadline <= now:
@@ -382,10 +381,10 @@ class Emitter:
     async def _advance(self) -> None:
         async with self._order:
             now = self._now()
-            if self._utterance.wants_finalize(now) and not self._stream.input_over:
+            if self.utterance.wants_finalize(now) and not self._stream.input_over:
                 self.finalize()
             else:
-                await self._release(self._utterance.advance(now))
+                await self._release(self.utterance.advance(now))
             self._arm()
 
     async def _predict(self) -> None:

@@ -253,7 +253,7 @@ class StreamRunner:
             async for event in stream:
                 if isinstance(event, (Interim, Final, SpeechStarted, SpeechEnded)):
                     if isinstance(event, Final):
-                        await self._note_final(event)
+                        await self._note_final(event, emitter)
                     await emitter.take(event)
                     if isinstance(event, Final) and event.text:
                         self._has_crashed = False
@@ -268,7 +268,7 @@ class StreamRunner:
             await self._crashed(stream, emitter, failed)
         await self._host.outage_changed(self, is_on=False)
 
-    async def _note_final(self, final: Final) -> None:
+    async def _note_final(self, final: Final, emitter: Emitter) -> None:
         """Note what a final tells of the trouble before it, before its frame is pushed.
 
         Some strategies read the latency when the transcript of a turn comes.
@@ -281,7 +281,8 @@ class StreamRunner:
         if until is None or self.stream.in_outage:
             return
         is_late = final.words and self.stream.stream_time - final.end > PULSE_TTFS_P99
-        if final.finalized or not is_late or self._now() >= until:
+        is_answer = emitter.utterance.is_answered_by(final)
+        if is_answer or not is_late or self._now() >= until:
             self._late_until = None
             await self._host.outage_changed(self, is_on=False)
 

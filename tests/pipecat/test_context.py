@@ -38,3 +38,14 @@ async def test_a_turn_is_whole_though_the_server_reads_slowly_what_an_outage_hel
     habits = Habits(drop_at=1.9 + pause, outage=2.0, speed=1.5)
     conversation = Conversation("a slow server", steps, habits, stop=stop)
     assert (await hold(conversation, "ours")).faults == []
+
+
+@pytest.mark.parametrize(("words", "outage"), [(3, 1.5), (5, 2.0)])
+async def test_a_late_answer_to_a_pause_before_does_not_divide_the_turn(
+    words: int, outage: float
+) -> None:
+    """The answer comes while the caller goes on, and the server is behind still."""
+    steps = (Say(3), Pause(0.8), Say(words), Pause(0.8), Say(8), *end(8.0), Say(3), *end())
+    habits = Habits(drop_at=2.6, outage=outage, speed=1.5)
+    conversation = Conversation("a slow server", steps, habits, stop="analyzer")
+    assert (await hold(conversation, "ours")).faults == []

@@ -6,9 +6,16 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from pipecat.frames.frames import Frame, InterimTranscriptionFrame
+import pytest
+from pipecat.frames.frames import (
+    Frame,
+    InterimTranscriptionFrame,
+    ProposedUserStartedSpeakingFrame,
+    ProposedUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
 
-from pulse_plugins.core.base.events import Final, Interim
+from pulse_plugins.core.base.events import Final, Interim, SpeechStarted
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.pipecat import PulseSTTSettings
@@ -94,5 +101,44 @@ async def test_an_interim_that_was_taken_back_begins_another_turn_when_it_comes_
         await emitter.take(Interim(text, 0.0))
     assert sink.frames == ["hm", "hm well", "hm well"]
     assert sink.turns == ["hm", "hm well"]
+    await emitter.close()
+    stream.abort()
+
+
+class Proposed(Told):
+    """A service that notes its proposals of turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proposals: list[type[Frame]] = []
+
+    async def broadcast_frame(self, kind: type[Frame]) -> None:
+        self.proposals.append(kind)
+
+    async def push_frame(self, frame: Frame, direction: object = None) -> None:
+        if isinstance(frame, InterimTranscriptionFrame):
+            await super().push_frame(frame)
+        elif direction is FrameDirection.DOWNSTREAM:
+            self.proposals.append(type(frame))
+
+
+STARTED, STOPPED = ProposedUserStartedSpeakingFrame, ProposedUserStoppedSpeakingFrame
+
+
+@pytest.mark.parametrize(
+    ("speech", "proposals"),
+    [(None, [STARTED, STOPPED]), (SpeechStarted(0.0), [STARTED])],
+    ids=["which the server's VAD did not hear", "in speech"],
+)
+async def test_an_interim_that_is_taken_back_closes_a_proposed_turn(
+    speech: SpeechStarted | None, proposals: list[type[Frame]]
+) -> None:
+    sink, stream = Proposed(), PulseStream(OPTIONS)
+    emitter = Emitter(cast(TranscriptSink, sink), stream, Voice("en"), proposes_turns=True)
+    if speech is not None:
+        await emitter.take(speech)
+    for text in ("hm", ""):
+        await emitter.take(Interim(text, 0.0))
+    assert sink.proposals == proposals
     await emitter.close()
     stream.abort()

@@ -264,6 +264,33 @@ async def test_a_late_final_leaves_the_published_latency_long_for_a_bounded_time
             assert latencies(call) == [1.0, 5.0, 1.0]
 
 
+async def test_a_participant_who_stays_silent_after_an_outage_does_not_keep_the_latency_long() -> (
+    None
+):
+    async with peer(window=None) as server:
+        service = PulseSTTService(
+            base_url=server.url, ttfs_p99_latency=1.0, participants="separate"
+        )
+        handlers = Handlers(service, ["on_recovered"])
+        async with calling(service) as call:
+            for number, user in enumerate(("anna", "ben")):
+                await call.start_speaking()
+                await call.say(2 * number, 2, user=user)
+                await call.stop_speaking()
+                await call.until_completed(number + 1)
+            server.habits.refusals = [503] * 6
+            for link in tuple(server.links):
+                link.cut()
+            await handlers.until("on_recovered", 2)
+            await asyncio.sleep(3.0)  # of virtual time, in which all that was held is read
+            await call.start_speaking()
+            await call.say(4, 2, user="anna")
+            await call.stop_speaking()
+            await call.until_completed(3)
+            await call.until_came(STTMetadataFrame, 3)
+            assert latencies(call) == [1.0, 5.0, 1.0]
+
+
 async def test_the_published_latency_is_normal_again_when_a_stream_has_failed() -> None:
     async with peer() as server:
         options = PulseOptions(base_url=server.url, retry=RetryPolicy(max_attempts=2))

@@ -112,6 +112,16 @@ class UtteranceAssembler:
         """Whether the voice detector hears the caller; False without a detector."""
         return bool(self._caller_speaks)
 
+    def is_answered_by(self, final: Final) -> bool:
+        """Whether a final answers the newest request, since which the caller has not spoken."""
+        answers, awaited = final.finalize_id, self._awaited
+        return awaited is not None and answers is not None and answers >= awaited
+
+    @property
+    def expects_text(self) -> bool:
+        """Whether more text is sure to come: the caller speaks, or a request is outstanding."""
+        return self.caller_speaks or self.awaits_answer
+
     @property
     def text(self) -> str:
         """All words of the open utterance."""
@@ -188,7 +198,7 @@ class UtteranceAssembler:
             self._segments.append(final)
         if final.text or answers is not None:
             self._open = None  # the final took the place of the interim
-        if self._awaited is not None and answers is not None and answers >= self._awaited:
+        if self.is_answered_by(final):
             self._awaited = None
             return self._answered(final, now)
         if not final.text:
