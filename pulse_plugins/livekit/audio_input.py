@@ -176,7 +176,7 @@ class AudioInput:
         self._begin = begin
         self._rate = self._channels = 0  # the source's
         self._gathered: list[memoryview] = []
-        self._gathered_samples = 0  # a channel
+        self._gathered_samples = 0  # of all channels
         self._wanted_samples = 0  # until a packet is full
         self._is_live = True  # audio does not come faster than it was spoken
 
@@ -203,8 +203,9 @@ class AudioInput:
         if now - self.newest > _GAP and self._gathered:
             self.pass_on()  # the input paused after these
         self.newest = now
-        self._gathered.append(frame.data)
-        self._gathered_samples += frame.samples_per_channel
+        data = frame.data
+        self._gathered.append(data)
+        self._gathered_samples += len(data)
         if self._gathered_samples >= self._wanted_samples:
             self.pass_on()
         return True
@@ -227,7 +228,8 @@ class AudioInput:
             self.begin(source).change_source(source)
             self._follow(source)
         self.newest = time.time()
-        self._accept([frame.data], frame.samples_per_channel, self.newest, waited=waited)
+        data = frame.data
+        self._accept([data], len(data), self.newest, waited=waited)
 
     def pass_on(self) -> None:
         """Pass on what was gathered.
@@ -242,9 +244,10 @@ class AudioInput:
             self._plan_packet()
 
     def _accept(self, pieces: list[memoryview], samples: int, now: float, *, waited: bool) -> None:
-        """Take one stretch of audio, whose last frame came at `now`."""
+        """Take samples of all channels, whose last frame came at `now`."""
         assert self.engine is not None
-        data, seconds, left_out = self.gate.take(b"".join(pieces), samples / self._rate)
+        seconds = samples / self._channels / self._rate
+        data, seconds, left_out = self.gate.take(b"".join(pieces), seconds)
         if not data:
             return
         if left_out:
@@ -301,4 +304,5 @@ class AudioInput:
     def _plan_packet(self) -> None:
         """Compute how much audio completes the next packet, of which the engine may hold a part."""
         assert self.engine is not None
-        self._wanted_samples = ceil(self.engine.missing_seconds * self._rate - 1e-6)
+        wanted = ceil(self.engine.missing_seconds * self._rate - 1e-6)
+        self._wanted_samples = wanted * self._channels

@@ -10,6 +10,12 @@ from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.open_flushes import SAME_TURN
 
+# Seconds without audio in the middle of speech after which the input has stopped.
+_STOPPED = 0.6
+# Seconds by which a look may be late. If it is later, the event loop was busy, and audio that came
+# meanwhile still waits in the queues of the framework, for at most `_QUEUED` seconds.
+_BUSY = 0.1
+_QUEUED = 0.2
 _SAME_END = 0.35  # seconds between the last word's end and the VAD's end of the same speech
 _POLL = 0.2  # seconds between two looks at whether the caller is quiet
 _QUIET = 0.4  # seconds of quiet audio after which a caller who went on has stopped again
@@ -164,3 +170,30 @@ class CallerAudio:
         if self._eager.is_quiet(_QUIET) or now >= self._until:
             self.goes_on = False
         return not self.goes_on
+
+
+class InputWatch:
+    """Whether the input has stopped in the middle of speech; times are on the clock of `now`."""
+
+    def __init__(self) -> None:
+        self._came_at = 0.0  # when audio was last known to come
+
+    def look_at(self, changed_at: float) -> float:
+        """When to look next.
+
+        Args:
+            changed_at: When something of the speech was last heard.
+        """
+        return max(changed_at, self._came_at) + _STOPPED
+
+    def has_stopped(self, now: float, silent_for: float, changed_at: float) -> bool:
+        """Look whether audio still comes.
+
+        Args:
+            now: Seconds of a steady clock.
+            silent_for: Seconds since the newest audio was given.
+            changed_at: When something of the speech was last heard.
+        """
+        is_late = now > self.look_at(changed_at) + _BUSY
+        self._came_at = now - (min(silent_for, _STOPPED - _QUEUED) if is_late else silent_for)
+        return silent_for >= _STOPPED and not is_late

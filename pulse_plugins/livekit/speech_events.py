@@ -41,13 +41,12 @@ from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.core.transcript.utterance import Policy, Released, UtteranceAssembler
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.open_flushes import SAME_TURN, OpenFlushes
-from pulse_plugins.livekit.open_speech import CallerAudio, ServerSpeech
+from pulse_plugins.livekit.open_speech import CallerAudio, InputWatch, ServerSpeech
 from pulse_plugins.livekit.options import Settings
 from pulse_plugins.livekit.speech_data import SpeechDataBuilder
 from pulse_plugins.livekit.speech_output import SpeechOutput
 from pulse_plugins.livekit.turn_ending import DETECTED, QUIET_HOLD, ModeReader, TurnEnding
 
-_STOPPED = 0.6  # seconds without audio in the middle of speech after which the input has stopped
 _LOST_END = 2.0  # seconds without text after which the server may never report the end of speech
 _RESUMED = 2.0  # seconds; a sound that a server of 0.9 s latency has not reported is noise
 _IN_PAUSE = 0.25  # seconds of quiet before a flush of a voice detector
@@ -93,7 +92,7 @@ class SpeechEvents:
         self._started_at: float | None = None  # stream_time of a start that waits for words
         self._newest_answer: Final | None = None
         self._interim = ""  # the newest of the open segment
-        self._input_checked_at = 0.0  # when audio was last known to come
+        self._input = InputWatch()
 
     @property
     def speaking(self) -> bool:
@@ -145,6 +144,10 @@ class SpeechEvents:
         if self._utterance.awaits_answer:
             self._send_preflight(self.eager.ended(now))
 
+    def hold_interims(self, until: float) -> None:
+        """Send no interim before this moment, on the clock of `handle`: a FINAL comes first."""
+        self._out.hold_interims(until)
+
     def flushed_nothing(self) -> None:
         """The framework flushed before there was any audio."""
         self._out.nothing()
@@ -161,7 +164,7 @@ class SpeechEvents:
         if self._caller.goes_on and now >= self._caller.look_at and self._caller.stops(now):
             self._utterance.speech_stopped()
             self._changed_at = now
-        if self._watches_input and silent_for >= _STOPPED:
+        if self._input.has_stopped(now, silent_for, self._changed_at) and self._watches_input:
             self._server.is_open = False
             self._request(self._finalize(), now)
         if (close_at := self._close_at) is not None and now >= close_at:
@@ -170,7 +173,6 @@ class SpeechEvents:
             self._send_preflight(self.eager.ended(now))
         elif self._sends_stable:
             self._send_preflight(self.eager.stable(now))
-        self._input_checked_at = now - silent_for
 
     @property
     def deadline(self) -> float | None:
@@ -178,7 +180,7 @@ class SpeechEvents:
         due = [self._close_at, self.turns.deadline, self._out.deadline]
         due += [self._caller.look_at] if self._caller.goes_on else []
         if self._watches_input:
-            due.append(max(self._changed_at, self._input_checked_at) + _STOPPED)
+            due.append(self._input.look_at(self._changed_at))
         if self._utterance.awaits_answer or self._sends_stable:
             due.append(self.eager.deadline)
         return min([at for at in due if at is not None], default=None)

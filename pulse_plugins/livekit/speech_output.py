@@ -95,6 +95,10 @@ class SpeechOutput:
         """The framework flushed, and waits for a FINAL."""
         self._taken.flushed(self._shown)
 
+    def hold_interims(self, until: float) -> None:
+        """Keep interims until this moment or the next FINAL, on the clock of `advance`."""
+        self._free_at = until
+
     def interim(self, interim: Interim, now: float) -> None:
         """Send the present text of the open utterance.
 

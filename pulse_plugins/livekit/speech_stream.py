@@ -35,6 +35,7 @@ from pulse_plugins.core.base.events import (
 from pulse_plugins.core.client.stream import PulseStream
 from pulse_plugins.livekit import framework
 from pulse_plugins.livekit.audio_input import AudioInput, InputClock
+from pulse_plugins.livekit.commit_guard import HOLD, CommitGuard
 from pulse_plugins.livekit.options import Settings, StreamOptions
 from pulse_plugins.livekit.prewarm import Prewarmed
 from pulse_plugins.livekit.reports import Reports, fatal_error, usage_metrics
@@ -86,6 +87,7 @@ class SpeechStream(stt.RecognizeStream):
             settings,
         )
         self._input = AudioInput(clock, self._events.eager, self._begin, settings.silence_level)
+        self._guard = CommitGuard(self._events.eager, self._events.turns)
         self._speaker = Speaker()
         self._reports = Reports(self._emit_error)
         self._waits = False  # for input: all that came has been passed on
@@ -238,6 +240,8 @@ class SpeechStream(stt.RecognizeStream):
                     await aio.cancel_and_wait(pump)
                     await self._input.close()
                 finally:
+                    self._pass_held()
+                    self._alarm.set(None)
                     self._events.close(self._time())
                     self._report_usage(at_least=0.0)
                     self._prewarmed.discard()  # it was for this session
@@ -350,7 +354,18 @@ class SpeechStream(stt.RecognizeStream):
             case OptionsApplied() | OptionsRefused() if self._input.engine is not None:
                 self._build.options = self._input.engine.options
         self._reports.handle(event, now)
-        self._events.handle(event, now)
+        if begins := self._guard.begins_to_hold(event):
+            self._events.hold_interims(now + 2 * HOLD)
+            self._loop.call_later(HOLD, self._pass_held)
+        if not self._guard.holds(event, begins=begins):
+            self._events.handle(event, now)
+
+    def _pass_held(self) -> None:
+        """The answer to a commit has waited long enough."""
+        if held := self._guard.take():
+            for event in held:
+                self._events.handle(event, self._time())
+            self._alarm.set(self._events.deadline)
 
     def _on_over(self, failure: Exception | None) -> None:
         """The engine's events have ended."""

@@ -259,6 +259,16 @@ async def test_turns_that_were_split_or_joined_once(
     assert (await Conversation(call, mode=mode, habits=Habits(**habits)).hold()).faults == []
 
 
+@pytest.mark.parametrize("latency", [1.22, 1.24])
+async def test_a_caller_who_begins_to_speak_as_a_commit_is_answered_is_heard_on(
+    latency: float,
+) -> None:
+    """The framework's voice detector reports the start 0.04 s after the answer, or sooner."""
+    turn = (EndTurn(), Pause(1.2), Say(4))
+    call = Call("resumes at the answer", (Say(3), *turn, *turn, EndTurn(), Pause(3.0)))
+    check(await Conversation(call, mode="manual", habits=Habits(latency=latency)).hold())
+
+
 @pytest.mark.parametrize("name", ["a short pause in a sentence", "two pauses in a sentence"])
 async def test_a_pause_that_the_detector_does_not_end_costs_no_request(name: str) -> None:
     """The server is fast, so that its end of speech comes within the pause."""

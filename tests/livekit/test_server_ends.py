@@ -182,9 +182,22 @@ def test_a_start_after_the_last_word_announces_another_word() -> None:
     assert call.take_texts() == ["a b c"]
 
 
+@pytest.mark.parametrize("came", [True, False])
+def test_audio_that_waits_behind_a_busy_event_loop_has_not_stopped(came: bool) -> None:
+    call = Call("stt", (0.5, 1.6)).at(1.1, SpeechStarted(0.5), Interim("a b", 0.0)).at(1.6)
+    call.events.advance(1.7, silent_for=0.1)
+    call.events.advance(3.2, silent_for=1.6)  # it was due at 2.2
+    assert call.asked == 0
+    again = call.events.deadline
+    assert again == pytest.approx(3.4)
+    call.events.advance(3.4, silent_for=0.0 if came else 1.8)
+    assert call.asked == (0 if came else 1)
+
+
 def test_audio_that_stops_ends_a_server_turn() -> None:
     call = Call("stt", (0.5, 1.6)).at(1.1, SpeechStarted(0.5), Interim("a b", 0.0)).at(1.6)
-    call.events.advance(2.3, silent_for=0.7)
+    call.events.advance(1.7, silent_for=0.1)
+    call.events.advance(2.2, silent_for=0.6)
     assert call.asked == 1
     call.events.handle(said("a b c", 0.5, 1.6, finalize_id=1), 2.6)
     assert call.take()[-2:] == [FINAL, END]
@@ -192,7 +205,8 @@ def test_audio_that_stops_ends_a_server_turn() -> None:
 
 def test_audio_that_stops_ends_no_turn_that_a_flush_ends() -> None:
     call = Call("vad", (0.5, 1.6)).at(1.1, SpeechStarted(0.5), Interim("a b", 0.0)).at(1.6)
-    call.events.advance(2.3, silent_for=0.7)
+    call.events.advance(1.7, silent_for=0.1)
+    call.events.advance(2.2, silent_for=0.6)
     assert call.asked == 0
 
 

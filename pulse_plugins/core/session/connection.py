@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from pulse_plugins.core.audio.clock import ConnectionClock
@@ -34,9 +35,6 @@ class Connection:
         closing_at: When the closing word was sent, or None.
         last_sent_at: When the newest message was sent.
         last_heard_at: When the server sent its newest message; errors do not count.
-        asked_at: When the oldest finalize was sent after which the server sent nothing; if there is
-            none, any earlier moment.
-        asked_offset: How much audio it had been sent by then, as an offset of the stream.
         free_at: When the next packet may go out.
         reported: The newest in-band error after which no text came, or None.
         speech_at: stream_time of the newest start of speech that the server reported.
@@ -53,8 +51,7 @@ class Connection:
     closing_at: float | None = None
     last_sent_at: float = 0.0
     last_heard_at: float = 0.0
-    asked_at: float = 0.0
-    asked_offset: int = 0
+    _asked: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=16))
     free_at: float = 0.0
     reported: PulseError | None = None
     speech_at: float = 0.0
@@ -65,15 +62,17 @@ class Connection:
         return None if self.closing_at is None else max(self.closing_at, self.last_heard_at)
 
     @property
-    def is_unanswered(self) -> bool:
-        """Whether a finalize was sent after which the server sent nothing."""
-        return self.asked_at > self.last_heard_at
+    def unanswered(self) -> list[tuple[float, int]]:
+        """The finalize requests after which the server sent nothing, oldest first.
+
+        Each is the moment when it was sent, and the offset of the stream up to which audio was.
+        """
+        return [each for each in self._asked if each[0] > self.last_heard_at]
 
     def ask(self, now: float, offset: int) -> None:
         """A finalize goes out; audio before this offset of the stream was sent."""
         self.last_sent_at = now
-        if not self.is_unanswered:
-            self.asked_at, self.asked_offset = now, offset
+        self._asked.append((now, offset))
 
     def open(self, now: float) -> None:
         """The handshake is done."""

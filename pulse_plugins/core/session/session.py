@@ -309,8 +309,8 @@ class Session:
         self.deadlines.set(Timer.STALL, now + LOOK_EVERY)
         offset, heard_at = self.buffer.next_offset, connection.last_heard_at
         owed_since = connection.quiet_since if self._assembler.owes else None
-        owes = connection.is_unanswered and self._assembler.owes_answer(connection.asked_offset)
-        asked_since = connection.asked_at if owes else None
+        owes = self._assembler.owes_answer
+        asked_since = next((at for at, mark in connection.unanswered if owes(mark)), None)
         sent = self.buffer.seconds(offset)
         if self._stall.is_stalled(sent, heard_at, owed_since, asked_since, now):
             self._connections.commands.append(CloseConnection(connection.id))

@@ -248,7 +248,9 @@ class TranscriptAssembler:
 
     def owes_answer(self, mark: int) -> bool:
         """Whether a working server sends something after a request for the words before a mark."""
-        return self.requests.answers_all or self._coverage.owes_words(mark)
+        requests = self.requests
+        owes = self._coverage.owes_words(mark, answers=requests.server_marks)
+        return requests.answers_all or owes
 
     def releasable(self, quiet: int, noisy: int) -> int:
         """Offset before which audio brought no words and need not be kept.

@@ -20,6 +20,10 @@ SHORTEST_SPEECH: Final = 0.06
 # Seconds. No word is shorter ("a" in fast speech is about 0.1), so that less speech than this may
 # be the rest of a word whose end the server reported early.
 SHORTEST_WORD: Final = 0.12
+# Seconds. A word of one syllable, unlike a click or a breath. Smaller: a noise before a commit
+# replaces the connection to a server that says nothing to a request without words. Larger: such a
+# server that is dead is not noticed by the "yes" of a soft caller.
+SYLLABLE: Final = 0.3
 # Seconds by which decoders may report the end of a word before its sound ends: a frame of 20 ms
 # and the fall of the voice, up to 0.3 s on telephone lines. Smaller: each turn on a server that
 # marks no answers waits for a word that was said. Larger: a short word after a pause is overlooked.
@@ -91,10 +95,18 @@ class Coverage:
             return self.is_exact and self.possible_before(mark) >= SHORTEST_SPEECH
         return self.is_exact and not self.ends_early(mark)
 
-    def owes_words(self, mark: int) -> bool:
-        """Whether a working server has words for speech before a mark that no final covers."""
-        left = self._energy.certain(self._after_last_word, self._buffer.seconds(mark))
-        return self.is_exact and left >= SHORTEST_WORD
+    def owes_words(self, mark: int, *, answers: bool) -> bool:
+        """Whether a working server has words for speech before a mark that no final covers.
+
+        Args:
+            mark: Offset of a finalize request.
+            answers: The server is known to answer requests, so that possible speech counts too.
+        """
+        start, at = self._after_last_word, self._buffer.seconds(mark)
+        owes = self._energy.certain(start, at) >= SHORTEST_WORD
+        if answers and not owes:
+            owes = self._energy.possible(start, at) >= SYLLABLE
+        return self.is_exact and owes
 
     def leaves_words_out(self, end: float, until: float) -> bool:
         """Whether there are words between the end of a word and another stream_time."""
