@@ -148,7 +148,7 @@ BUGS: tuple[Bug, ...] = (
         "unmute",
         "Pipecat: words said before an unmute are not delivered after it",
         "pipecat/emitter.py",
-        "        self._utterance.discard()\n",
+        "        self.utterance.discard()\n",
         "",
         ("tests/pipecat/test_reports.py", "-k", "mute"),
     ),
@@ -156,7 +156,7 @@ BUGS: tuple[Bug, ...] = (
         "open turn",
         "Pipecat: a turn that the server opened is closed when the audio stops",
         "pipecat/emitter.py",
-        "if self._utterance.caller_speaks:\n"
+        "if self.utterance.caller_speaks:\n"
         "            self.speech_stopped(time.time() - (now - self.audio_at))",
         "if False:\n            self.speech_stopped(time.time() - (now - self.audio_at))",
         ("tests/pipecat/test_reports.py", "-k", "audio_that_stops"),
