@@ -371,7 +371,7 @@ class SpeechEvents:
     def _pass_final(self, final: Final, segments: Sequence[Final], now: float) -> None:
         turns = self._flushes.turns(final, segments, self._utterance.joiner, self.turns.mode)
         asked = self._flushes.answered(final.finalize_id)
-        text = self._out.finals(turns, now, asked=asked)
+        text = self._out.finals(turns, now, asked=asked, commits=self.turns.mode == "manual")
         self.eager.left(text)
         if text and not asked:
             self.turns.released(now)

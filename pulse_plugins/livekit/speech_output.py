@@ -141,13 +141,16 @@ class SpeechOutput:
         data = self._build.unfinished(text, self._begins_at, end, self.confidence)
         self._send(SpeechEventType.PREFLIGHT_TRANSCRIPT, data)
 
-    def finals(self, turns: Sequence[Final], now: float, *, asked: bool) -> str:
+    def finals(
+        self, turns: Sequence[Final], now: float, *, asked: bool, commits: bool = False
+    ) -> str:
         """The utterance is over: send it. Returns the text of its first turn as it was sent.
 
         Args:
             turns: The utterance as one final for each turn; nearly always there is one turn.
             now: Seconds of any steady clock.
             asked: The framework waits for the final, so that an empty one is sent too.
+            commits: The application commits the turns. A commit takes the newest interim.
         """
         if self._turns and not turns[0].text:
             return ""  # the turn that waits answers the flush
@@ -159,7 +162,7 @@ class SpeechOutput:
         self._turn_at = now + _BETWEEN_TURNS
         if asked:
             self._taken.answered()
-            self._free_at = now + _BETWEEN_TURNS
+            self._free_at = now + _BETWEEN_TURNS if commits else 0.0
         return self._final(first, asked=asked)
 
     @property

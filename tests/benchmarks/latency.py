@@ -13,6 +13,7 @@ without what the server kept the answer back: a finalize that waited for a packe
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -51,6 +52,8 @@ async def contend(name: str, port: int, streams: int, seconds: float) -> dict[st
     """The delays of one contender, in this process; those of audio are the server's to tell."""
     asked: list[list[float]] = []
     async with crowd(name, port, streams) as calls:
+        gc.collect()
+        gc.freeze()  # a collection of all modules takes 80 ms, and would hit some of them
         await speak_all(calls, seconds, asked=asked)
         await asyncio.sleep(_LAST)
     pairs = list(zip(calls, asked, strict=True))

@@ -168,9 +168,9 @@ def test_the_answer_is_held_for_a_caller_who_goes_on_at_once() -> None:
     assert call.take_texts() == ["a b c d"]
 
 
-def answered_with_next_words() -> Call:
-    """A commit whose answer comes together with an interim of the caller's next words."""
-    call = Call("manual", (0.9, 1.2), (1.6, 2.0))
+def answered_with_next_words(mode: TurnMode | None) -> Call:
+    """A flush whose answer comes together with an interim of the caller's next words."""
+    call = Call(mode, (0.9, 1.2), (1.6, 2.0))
     call.at(1.4, Interim("a", 0.0))
     request = call.flush()
     final = said("a", 0.9, 1.2, finalize_id=request)
@@ -178,14 +178,19 @@ def answered_with_next_words() -> Call:
 
 
 def test_an_interim_of_the_next_words_waits_until_a_commit_has_taken_its_final() -> None:
-    call = answered_with_next_words()
+    call = answered_with_next_words("manual")
     assert call.take() == [START, INTERIM, FINAL, END, START]
     assert call.at(2.09).take() == []
     assert call.at(2.11).take() == [INTERIM]
 
 
+def test_an_interim_waits_for_no_final_outside_a_session() -> None:
+    call = answered_with_next_words(None)
+    assert call.take() == [START, INTERIM, FINAL, END, START, INTERIM]
+
+
 def test_an_interim_that_waits_is_replaced_by_the_next_text() -> None:
-    call = answered_with_next_words()
+    call = answered_with_next_words("manual")
     call.at(2.05, Interim("b c", 1.2)).at(2.5)
     texts = [event.alternatives[0].text for event in call.out if event.alternatives]
     assert texts == ["a", "a", "b c"]
