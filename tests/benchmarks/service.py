@@ -11,6 +11,7 @@ where a contender was given `stamped` frames, is the moment at which it was push
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import multiprocessing as mp
 import os
@@ -71,6 +72,7 @@ def on_core(number: int) -> None:
 
 def _main(ports: Queue[int], delays: Queue[list[float]]) -> None:
     on_core(_CORE)
+    gc.disable()  # a collection would delay an answer of whichever contender is measured then
 
     async def run() -> None:
         async with serving(delays) as port:
