@@ -159,7 +159,8 @@ async def test_a_key_that_is_taken_back_ends_the_stream() -> None:
         stream.start()
         stream.push(speak(range(PHRASE)).tobytes())
         with pytest.raises(AuthenticationError):
-            await StreamLine(stream).listen()
+            async with asyncio.timeout(60.0):  # the stream would go on without an end
+                await StreamLine(stream).listen()
         await stream.wait_closed()
 
 
