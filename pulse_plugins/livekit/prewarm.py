@@ -16,11 +16,10 @@ from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.livekit.weak_listener import call_on
 
 _KEPT = 30.0  # seconds; a session uses the connection at its start, and idle ones cost a place
-
-
-_numbers = count(1)
 # Seconds of audio in a packet. A room gives 50 ms at a time, and the official plugin sends 50 ms.
 _PACKET = 0.05
+
+_numbers = count(1)
 
 
 def stream_name() -> str:

@@ -53,7 +53,7 @@ class Recognizer:
     """Sends recordings to the service.
 
     Args:
-        options: What is asked of the service.
+        options: The options of each request.
         labels: Names for separate channels; others are called `Channel 1` and so on.
     """
 

@@ -57,7 +57,7 @@ class Source:
 
     Attributes:
         name: What the user called it; the same for a pipe, whose content is elsewhere.
-        location: What is opened.
+        location: The path or the URL that is opened.
         place: Its path below the folder that was named, which the transcript's path follows.
         is_kept: Whether the same content can be met again; False for standard input and pipes.
     """

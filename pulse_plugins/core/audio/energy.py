@@ -161,7 +161,12 @@ class Energy:
         return first, self._known[max(0, first - self._first) : max(0, last - self._first)]
 
     def _measure(self, oldest: int, last: int) -> None:
-        """Compute what is missing of the frames from `oldest` on and before `last`; some are."""
+        """Compute the loudness of the frames before `last`, of which one or more is not known.
+
+        Args:
+            oldest: The number of the first frame that is still held.
+            last: The number of the frame behind the last one.
+        """
         next_frame = self._first + len(self._known)
         held = self._known[max(0, oldest - self._first) :]
         self._first = max(self._first, oldest)

@@ -21,7 +21,8 @@ class Packets(Protocol):
     packet_seconds: float
 
 
-_live: WeakKeyDictionary[Packets, float] = WeakKeyDictionary()  # and their shortest lengths
+# The packets of live streams, and the shortest length of each.
+_live: WeakKeyDictionary[Packets, float] = WeakKeyDictionary()
 
 
 def packet_seconds(streams: int) -> float:
@@ -47,7 +48,7 @@ def ended(packets: Packets) -> None:
 
 def _follow() -> None:
     wanted = packet_seconds(len(_live))
-    for each, shortest in _live.items():
+    for each, shortest in list(_live.items()):  # a stream that is collected meanwhile leaves it
         seconds = max(shortest, wanted)
         if each.packet_seconds != seconds:
             each.packet_seconds = seconds

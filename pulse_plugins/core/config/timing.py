@@ -50,8 +50,8 @@ class Timeouts:
             has no words yet. Then the newest interim is delivered as the final.
         close: Longest wait for the last words after the end of the input, including reconnecting.
             The time to send audio that is still held is added.
-        stall: A connection is replaced if the server was sent speech or a request that it owes an
-            answer, and sent no message about speech for this time.
+        stall: A connection is replaced if the server was sent speech, or a request that it has to
+            answer, and then sent no message about speech for this time.
         max_outage: Longest trouble without progress. Then the stream fails.
         keepalive: After this time without audio, a keepalive message or a little silence is sent.
 

@@ -20,7 +20,7 @@ from pulse_plugins.core.base.events import (
 
 @dataclass(frozen=True, slots=True)
 class StreamMetrics:
-    """What a stream has done so far.
+    """Counts of one stream, from its start to now.
 
     Attributes:
         audio_seconds: Audio that was pushed into the stream.

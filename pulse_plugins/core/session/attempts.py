@@ -82,7 +82,7 @@ class Attempts:
         if progress:
             self._budget.progress()
 
-    # What is done after a lost connection.
+    # Questions after a lost connection.
 
     @property
     def failures(self) -> int:

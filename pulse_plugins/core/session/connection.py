@@ -12,10 +12,10 @@ from pulse_plugins.core.config.options import PulseOptions
 # Times real time at which a backlog is sent. The service accepts files faster than real time
 # (docs/protocol.md, section 3, "Pacing"); eight times replays ten seconds in little more than one.
 REPLAY_SPEED = 8.0
-# Seconds of this pace that a new connection has at once, or one after a pause: 2 s of audio, which
-# are the words that one lost connection usually leaves without a final. The vendor's quick
-# start sends a whole file at once. Less: the first new words after a lost connection come later.
-# More: a server gets a larger part of a long outage in one piece.
+# Seconds of the pace that may be used at once by a new connection, or after a pause. They allow 2 s
+# of audio, which usually hold all words that a lost connection leaves without a final. The vendor's
+# quick start sends a whole file at once. Less: the first new words after a lost connection come
+# later. More: a server gets a larger part of a long outage in one piece.
 _AT_ONCE = 0.25
 
 
@@ -51,10 +51,10 @@ class Connection:
     closing_at: float | None = None
     last_sent_at: float = 0.0
     last_heard_at: float = 0.0
-    _asked: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=16))
     free_at: float = 0.0
     reported: PulseError | None = None
     speech_at: float = 0.0
+    _asked: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=16), init=False)
 
     @property
     def quiet_since(self) -> float | None:
@@ -65,7 +65,7 @@ class Connection:
     def unanswered(self) -> list[tuple[float, int]]:
         """The finalize requests after which the server sent nothing, oldest first.
 
-        Each is the moment when it was sent, and the offset of the stream up to which audio was.
+        Each is a pair: when the request was sent, and the offset up to which audio had been sent.
         """
         return [each for each in self._asked if each[0] > self.last_heard_at]
 
@@ -95,7 +95,7 @@ class Connection:
         return sent if reported is None else max(0.0, min(sent, self.clock.to_stream(reported)))
 
     def spend(self, now: float, size: int, seconds: float) -> None:
-        """A packet went out; after two seconds of audio, `REPLAY_SPEED` is the pace."""
+        """A packet went out. Behind the first two seconds of audio the pace is `REPLAY_SPEED`."""
         self.sent_bytes += size
         self.last_sent_at = now
         self.free_at = max(self.free_at, now - _AT_ONCE) + seconds / REPLAY_SPEED

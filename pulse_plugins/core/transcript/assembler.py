@@ -287,7 +287,7 @@ class TranscriptAssembler:
             self._heard.shows(onset, now)
 
     def _takes_interim_back(self) -> bool:
-        """Whether an empty final closes the segment of the interim, which was of a noise then."""
+        """Whether an empty final shows that the interim told a noise."""
         recent = self._sent - self._in_force.options.timeouts.finalize
         mark = self.requests.mark_of_empty(self._buffer.offset(recent))
         return mark is None or not self._is_spoken_after(mark)

@@ -67,7 +67,7 @@ class Request:
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What was completed.
+    """The requests that were completed together.
 
     Attributes:
         request_id: The newest request of the owner that is answered, with all older ones; None
@@ -80,7 +80,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class FinalFacts(msgspec.Struct, frozen=True):
-    """What a final says about the requests that wait.
+    """The facts about a final from which its answer follows.
 
     Attributes:
         marked: `from_finalize` is set.
@@ -174,7 +174,7 @@ class FinalizeRequests:
             request.sent_at = request.deadline = None
             request.has_text = request.has_empty = False
 
-    # What is known.
+    # Questions.
 
     @property
     def is_idle(self) -> bool:
