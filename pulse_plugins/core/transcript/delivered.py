@@ -145,8 +145,10 @@ class DeliveredWords:
         said = 0
         if self._promoted:
             said = self._said_by_promoted([DeliveredWord(key, start, start) for key in keys])
-        if said or not self._replayable:
-            return said, 0
+        if said:  # the replay holds the promoted words, too, and says them once
+            last = self._promoted[said - 1]
+            heard = (n for n, word in enumerate(self._replayable, 1) if word is last)
+            return said, next(heard, 0)
         replayed = [word.key for word in self._replayable]
         for at in range(len(replayed)):
             # The replay may begin within a word, of which the server then hears another word.

@@ -212,6 +212,17 @@ def test_a_promoted_interim_may_come_again_in_two_finals_without_times() -> None
     assert delivered.overlap_of_text(["c", "d"], 0.0) == (1, 0)
 
 
+def test_a_replay_says_a_promoted_word_once() -> None:
+    delivered = untimed("a")
+    delivered.add_promoted(["yes"], 0.0, 2.0)
+    delivered.connection_changed(0.0, "en")
+    delivered.heard_again([DeliveredWord("a", 0.0, 2.0)], is_all=True, replayed=1)
+    known, replayed = delivered.overlap_of_text(["yes"], 0.0)
+    delivered.heard_again([DeliveredWord("yes", 0.0, 2.0)], is_all=True, replayed=replayed)
+    assert known == 1
+    assert delivered.overlap_of_text(["yes"], 0.0) == (0, 0)
+
+
 def test_a_final_of_other_words_ends_the_wait_for_a_promoted_interim() -> None:
     delivered = DeliveredWords()
     delivered.add_promoted(["a", "b"], 0.0, 2.0)
