@@ -133,7 +133,7 @@ class TranscriptAssembler:
         if text:
             self.open_text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
-            self._coverage.is_exact = placed.timed
+            self._coverage.final_came(timed=placed.timed, sent=sent)
         if placed.timed:
             self._heard.reaches(placed.end, now)
         if placed.text:
