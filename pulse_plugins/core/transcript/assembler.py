@@ -102,15 +102,14 @@ class TranscriptAssembler:
 
     def interim(self, said: str, session_id: str | None, now: float) -> Interim | None:
         """An interim with this text came; returns its new words, or None when there are none."""
-        if not _HAS_WORD.search(said):
-            return None
-        if not (text := self._repetitions.new_in_interim(said, now)):
+        if not (_HAS_WORD.search(said) and (text := self._repetitions.new_in_interim(said, now))):
             return None
         if not self.open_text and " " not in text.strip():
             self._look_for_word(now)
         self.open_text = text
         self._open_sent = sent = self._sent
         self._open_shown = self._heard.shown_by(now)
+        self.energy.learn_shown(self._coverage.start, sent)
         self._untimed.message_came(sent, now)
         if self.requests.waiting:
             self._reconsider(now)

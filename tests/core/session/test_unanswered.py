@@ -146,3 +146,15 @@ def test_the_second_of_two_requests_may_be_the_first_that_is_owed_an_answer() ->
     assert call.all(Reconnecting) == []
     call.pass_time(1.2)
     assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
+
+
+@pytest.mark.parametrize(("interim", "stalls"), [(True, ["stalled"]), (False, [])])
+def test_an_interim_tells_how_loud_a_soft_caller_is(interim: bool, stalls: list[str]) -> None:
+    call = Call(timeouts=Timeouts(stall=3.0), loud=SOFT)
+    call.connect()
+    call.say(1)
+    if interim:
+        call.hear(call.server.interim())
+    call.say(2, 3, 4)
+    call.pass_time(3.6)
+    assert [event.reason for event in call.all(Reconnecting)] == stalls
