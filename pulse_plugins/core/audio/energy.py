@@ -66,6 +66,11 @@ class Energy:
         if loud := list(filter(least.__le__, levels)):
             self._words = _quantile(loud, _LOUD_SHARE)
 
+    def learn_shown(self, start: float, end: float) -> None:
+        """An interim shows words of this audio. Words that a final told before count more."""
+        if self._words is None:
+            self.learn(start, end)
+
     def certain(self, start: float, end: float) -> float:
         """Seconds of speech between two stream_times that no working server misses."""
         return _seconds_above(self._certain_level(), self._frames(start, end)[1])

@@ -107,6 +107,7 @@ class TranscriptAssembler:
         if not (text := self._repetitions.new_in_interim(said, now)):
             return None
         self._interim.came(text, self._repetitions.after_last, now)
+        self.energy.learn_shown(self._coverage.start, self._sent)
         self._untimed.message_came(self._sent, now)
         if self.requests.waiting:
             self._reconsider(now)
@@ -129,7 +130,7 @@ class TranscriptAssembler:
         if text:
             self._interim.text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
-            self._coverage.is_exact = placed.timed
+            self._coverage.final_came(timed=placed.timed, sent=sent)
         if placed.timed:
             self._heard.reaches(placed.end, now)
         if placed.text:
