@@ -150,6 +150,7 @@ class TranscriptAssembler:
         )
         if facts.empty and not facts.last and self._takes_interim_back():
             self._interim.text = ""
+            self.energy.forget_shown()
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
