@@ -63,7 +63,7 @@ def test_a_long_call_on_a_bad_line_loses_nothing_and_keeps_nothing() -> None:
         sizes.append(held(call.session))
     finish(call, spoken)
 
-    assert drops > LENGTH / 30
+    assert drops > LENGTH / 40
     assert call.words == [f"w{number}" for number in range(1, spoken + 1)]
     assert call.answered[-1] == asked
     assert call.answered == sorted(set(call.answered))

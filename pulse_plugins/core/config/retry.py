@@ -13,7 +13,7 @@ class RetryPolicy:
     """Delays between tries; `Timeouts.max_outage` bounds how long a stream tries.
 
     The first try after a lost connection is made at once. The delay before try n+1 is random
-    between 0 and `base * 2**(n-1)`, at most `cap`.
+    between a half and all of `base * 2**(n-1)`, or of `cap` if that is less.
 
     Attributes:
         base: Seconds; the longest delay before the second try. The longest delay doubles with

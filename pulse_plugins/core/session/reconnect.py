@@ -17,11 +17,16 @@ _BURST = 4.0
 # Handshakes a second after the burst. Fewer: a retry waits for longer. More: a server whose faults
 # are short gets more handshakes from each stream.
 _REFILL = 1.0
-# Seconds before the second try after a 429, and the longest such delay. The service asks to begin
-# at 0.5 s and to double (docs/protocol.md, section 5); half of the delay is random, so that it
-# begins at 0.5 s. Its longest delay, 30 s, would leave a caller waiting: 5 s still allows twelve
-# tries within `max_outage`. Shorter: more refused handshakes. Longer: a free place is noticed
-# later.
+# Seconds by which a handshake that waits for a token waits longer, at most; the wait is random. A
+# token bucket alone would let all streams that a server has dropped at once try again at the same
+# moments for as long as the outage lasts. Shorter: more of them try at once. Longer: the words of a
+# caller wait for longer. The tokens of this time are not lost, so that the rate stays the same.
+_SPREAD = 0.5
+# Seconds: the longest delay before the second try after a 429, and before any later one. The
+# service asks to begin at 0.5 s and to double (docs/protocol.md, section 5); half of the delay is
+# random, so that it begins at 0.5 s. Its longest delay, 30 s, would leave a caller waiting: 5 s
+# still allows twelve tries within `max_outage`. Shorter: more refused handshakes. Longer: a free
+# place is noticed later.
 _SLOW_BASE = 1.0
 _SLOW_CAP = 5.0
 # Seconds of a `Retry-After` that are honoured: half of `max_outage`, so that a second try is left.
@@ -88,13 +93,17 @@ class RetryBudget:
         self._limited = slow
         if slow:
             span = min(_SLOW_BASE * 2.0 ** min(self.failures - 1, 30), _SLOW_CAP)
-            delay = span * self._random.uniform(0.5, 1.0)
+            delay = self._jittered(span)
         elif self.failures <= 1:
             delay = 0.0  # most drops are single, and a delay would come on top of the handshake
         else:
             span = min(policy.base * 2.0 ** min(self.failures - 2, 30), policy.cap)
-            delay = span * self._random.random()
+            delay = self._jittered(span)
         return max(delay, min(retry_after or 0.0, _RETRY_AFTER_CAP))
+
+    def _jittered(self, span: float) -> float:
+        """A delay of half of the span at least: shorter ones would spend the tokens in a moment."""
+        return span * self._random.uniform(0.5, 1.0)
 
     def hurried(self, delay: float) -> float:
         """The delay after the end of the input, when only the last words are awaited."""
@@ -108,4 +117,4 @@ class RetryBudget:
         if self._tokens >= 1.0 - 1e-9:
             self._tokens -= 1.0
             return 0.0
-        return (1.0 - self._tokens) / _REFILL
+        return (1.0 - self._tokens) / _REFILL + self._random.uniform(0.0, _SPREAD)

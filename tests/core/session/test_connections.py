@@ -32,7 +32,7 @@ def test_changes_of_options_wait_for_a_token_too() -> None:
     for language in ("de", "fr", "es", "it"):
         change(call, language)
     assert call.opening == []
-    call.pass_time(1.01)
+    call.pass_time(1.51)
     assert [each.options.language for each in call.opening] == ["it"]
 
 

@@ -36,7 +36,7 @@ def test_the_first_try_is_made_at_once_and_later_ones_within_their_bounds() -> N
     found = [delays(budget(base=0.25, cap=1.0), 6) for _ in range(50)]
     assert {each[0] for each in found} == {0.0}
     for number, bound in enumerate((0.25, 0.5, 1.0, 1.0, 1.0), 1):
-        assert all(0.0 <= each[number] <= bound for each in found)
+        assert all(bound / 2 <= each[number] <= bound for each in found)
 
 
 def test_a_server_with_too_many_connections_is_given_time() -> None:
@@ -97,18 +97,33 @@ def test_a_stream_that_ends_tries_soon_unless_the_server_has_too_many_connection
 
 def test_handshakes_follow_a_token_bucket() -> None:
     made, now, taken = budget(), 100.0, 0
-    while now < 110.0:
+    while now < 120.0:
         wait = made.wait_for_token(now)
         if wait:
             now += wait
         else:
             taken += 1
-    assert taken == 4 + 9
+    assert taken in (4 + 19, 4 + 18)  # a token is taken up to half a second late, and none is lost
+
+
+def test_streams_that_lost_their_connections_at_once_do_not_try_again_at_once() -> None:
+    moments = []
+    for seed in range(100):
+        made = RetryBudget(OptionsInForce(PulseOptions(base_url="ws://127.0.0.1:1")), Random(seed))
+        now = 100.0
+        while now < 110.0:
+            made.failed(now)
+            now += made.delay(slow=False, retry_after=None)
+            while wait := made.wait_for_token(now):
+                now += wait
+        moments.append(now)
+    assert max(moments) - min(moments) > 0.4
+    assert max(sum(at <= each < at + 0.05 for each in moments) for at in moments) < 30
 
 
 def test_a_long_rest_saves_up_no_more_than_the_burst() -> None:
     made = budget()
     assert [made.wait_for_token(100.0) for _ in range(4)] == [0.0] * 4
-    assert made.wait_for_token(100.0) == pytest.approx(1.0)
+    assert 1.0 <= made.wait_for_token(100.0) <= 1.5
     assert [made.wait_for_token(10_000.0) for _ in range(4)] == [0.0] * 4
     assert made.wait_for_token(10_000.0) > 0.0
