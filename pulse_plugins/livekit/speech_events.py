@@ -115,7 +115,7 @@ class SpeechEvents:
         """
         match event:
             case Interim():
-                self._take_interim(event, now)
+                self.take_interim(event, now)
             case Final():
                 self._take_final(event, now)
             case SpeechStarted(time=at):
@@ -126,12 +126,21 @@ class SpeechEvents:
                 self._server.connection_changed(event)
                 self._changed_at = now
 
+    def take_interim(self, interim: Interim, now: float) -> bool:
+        """Take an interim. Between two calls in a row that return True no deadline comes nearer."""
+        self._out.session_id = interim.session_id or self.session_id
+        if interim.text:
+            self._start(None, now)
+        self._changed_at = now
+        self._interim = interim.text
+        released = self._utterance.interim(interim, now)
+        self._pass(released, now)
+        return self.eager.is_new and released.final is None
+
     def flushed(self, request_id: int, now: float) -> None:
         """The framework flushed. The answer to this request becomes a FINAL, even without words.
 
-        Args:
-            request_id: The id that the engine returned.
-            now: Seconds of the clock of `handle`.
+        `request_id` is what the engine returned, and `now` is on the clock of `handle`.
         """
         self.turns.flushed()
         self.eager.exact = True
@@ -196,14 +205,6 @@ class SpeechEvents:
         self._end()
 
     # Events of the engine.
-
-    def _take_interim(self, interim: Interim, now: float) -> None:
-        self._out.session_id = interim.session_id or self.session_id
-        if interim.text:
-            self._start(None, now)
-        self._changed_at = now
-        self._interim = interim.text
-        self._pass(self._utterance.interim(interim, now), now)
 
     def _take_final(self, final: Final, now: float) -> None:
         if self._out.settings.options.redacts:

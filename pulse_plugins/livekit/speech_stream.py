@@ -74,6 +74,7 @@ class SpeechStream(stt.RecognizeStream):
         self._time = loop.time
         self._over: asyncio.Future[Exception | None] = loop.create_future()
         self._alarm = Alarm(weakref.ref(self))
+        self._goes_on = False  # the newest event was an interim, and others move no deadline nearer
         self._clock = clock = InputClock()
         self._build = SpeechDataBuilder(settings.options, clock, words=settings.word_timestamps)
         self._build.speaker_format = settings.speaker_format
@@ -293,7 +294,7 @@ class SpeechStream(stt.RecognizeStream):
             self._events.flushed_nothing()
         else:
             self._events.flushed(request_id, self._time())
-            self._alarm.set(self._events.deadline)
+            self._set_alarm()
 
     def _begin(self, source: AudioFormat) -> PulseStream:
         options = self._options.first(source)
@@ -330,14 +331,16 @@ class SpeechStream(stt.RecognizeStream):
 
     def _on_event(self, event: Event) -> None:
         """Take an event of the engine."""
-        now = self._time()
+        now, goes_on = self._time(), False
         if isinstance(event, Interim):  # most events are interims, which concern nothing else
-            self._events.handle(event, now)
+            goes_on = self._events.take_interim(event, now)
+            if goes_on and self._goes_on:
+                return  # the alarm is early enough
         else:
             self._take_event(event, now)
         if self._keyterms_wait and not self._events.speaking:
             self._apply()
-        self._alarm.set(self._events.deadline)
+        self._set_alarm(goes_on=goes_on)
 
     def _take_event(self, event: Event, now: float) -> None:
         """Take an event that is no interim."""
@@ -365,7 +368,7 @@ class SpeechStream(stt.RecognizeStream):
         if held := self._guard.take():
             for event in held:
                 self._events.handle(event, self._time())
-            self._alarm.set(self._events.deadline)
+            self._set_alarm()
 
     def _on_over(self, failure: Exception | None) -> None:
         """The engine's events have ended."""
@@ -378,6 +381,10 @@ class SpeechStream(stt.RecognizeStream):
             self._input.pass_on()
         now = self._time()
         self._events.advance(now, silent_for=time.time() - self._input.newest)
+        self._set_alarm()
+
+    def _set_alarm(self, *, goes_on: bool = False) -> None:
+        self._goes_on = goes_on
         self._alarm.set(self._events.deadline)
 
     def _emit(self, event: SpeechEvent) -> None:

@@ -18,6 +18,12 @@ from pulse_plugins.local.wire.refusals import RefusedError
 _LOOK = 0.5  # seconds between two looks at idle sockets
 
 
+def named_host(host: str) -> str:
+    """The host of a base URL for clients of a server that is bound to this address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
 class Gate:
     """Checks requests before they are served and counts those that are."""
 

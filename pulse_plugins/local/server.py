@@ -27,7 +27,7 @@ from pulse_plugins.core.client.http import is_loopback
 from pulse_plugins.local import control
 from pulse_plugins.local.connection.records import ConnectionRecord, ServerEvent
 from pulse_plugins.local.faults import Fault, Schedule
-from pulse_plugins.local.gate import Gate
+from pulse_plugins.local.gate import Gate, named_host
 from pulse_plugins.local.prerecorded.endpoint import UploadEndpoint
 from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer
@@ -109,17 +109,12 @@ class PulseServer:
     @property
     def url(self) -> str:
         """The base URL for clients, `ws://…`, without the path of an endpoint."""
-        return f"ws://{self._named_host}:{self.port}"
+        return f"ws://{named_host(self._host)}:{self.port}"
 
     @property
     def http_url(self) -> str:
         """The base URL of the pre-recorded endpoint, `http://…`."""
-        return f"http://{self._named_host}:{self.port}"
-
-    @property
-    def _named_host(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
-        return f"[{host}]" if ":" in host else host
+        return f"http://{named_host(self._host)}:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -41,7 +41,12 @@ from pulse_plugins.pipecat.errors import category, passing_category
 from pulse_plugins.pipecat.frames import Result, final_frames
 from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.participants import Participants
-from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse, voice_of
+from pulse_plugins.pipecat.settings import (
+    PulseSTTSettings,
+    accepted,
+    language_to_pulse,
+    voice_of,
+)
 
 # HTTP statuses about the key, the credit or the address. Every other segment would get them too.
 _HOPELESS = frozenset({401, 402, 403, 404})
@@ -268,12 +273,8 @@ class PulseSegmentedSTTService(SegmentedSTTService):
         self, delta: STTSettings
     ) -> dict[str, Any]:
         """Apply a delta, or nothing of it; segments after it are transcribed with it."""
-        try:
-            options = self._checked(self._settings.proposed(delta))
-        except (TypeError, ValueError) as error:  # ConfigurationError is a ValueError
-            await self.push_error(
-                f"settings unchanged: {error}", category=ErrorCategory.APPLICATION
-            )
+        options = await accepted(self, delta, self._settings, self._checked)
+        if options is None:
             return {}
         changed: dict[str, Any] = await super()._update_settings(delta)
         self._options = options

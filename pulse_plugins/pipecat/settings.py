@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.settings import STTSettings
 from pipecat.transcriptions.language import Language
+from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.types import NOT_GIVEN, NotGiven, assert_given
 
 from pulse_plugins.core.base.errors import ConfigurationError
@@ -238,3 +240,26 @@ def _check_format(text: str) -> None:
         raise ConfigurationError(
             "speaker_format takes {speaker} and {text}, such as '{speaker}: {text}'"
         ) from error
+
+
+async def accepted(
+    service: FrameProcessor,
+    delta: STTSettings,
+    settings: PulseSTTSettings,
+    options: Callable[[PulseSTTSettings], PulseOptions],
+) -> PulseOptions | None:
+    """The options that a delta leads to; None: they cannot work, which an error frame tells.
+
+    The mistake is the application's and says nothing about the service, which goes on as it was.
+
+    Args:
+        service: Pushes the error frame.
+        delta: The change.
+        settings: The present settings.
+        options: Makes options of settings, or raises what is wrong with them.
+    """
+    try:
+        return options(settings.proposed(delta))
+    except (TypeError, ValueError) as error:  # ConfigurationError is a ValueError
+        await service.push_error(f"settings unchanged: {error}", category=ErrorCategory.APPLICATION)
+        return None

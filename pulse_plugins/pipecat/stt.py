@@ -44,7 +44,7 @@ from pulse_plugins.pipecat.audio_input import FrameFormats
 from pulse_plugins.pipecat.emitter import Emitter
 from pulse_plugins.pipecat.latency import PULSE_TTFS_P99
 from pulse_plugins.pipecat.runner import AudioUsage
-from pulse_plugins.pipecat.settings import PulseSTTSettings, language_to_pulse
+from pulse_plugins.pipecat.settings import PulseSTTSettings, accepted, language_to_pulse
 from pulse_plugins.pipecat.streams import ParticipantMode, Streams
 from pulse_plugins.pipecat.transcript_pusher import TURN_FRAMES, TranscriptPusher
 
@@ -330,13 +330,8 @@ class PulseSTTService(TranscriptPusher):
         self, delta: STTSettings
     ) -> dict[str, Any]:
         """Apply a delta, or nothing of it; the engine makes a new connection only if it must."""
-        try:
-            options = self._options(self._settings.proposed(delta))
-        except (TypeError, ValueError) as error:  # ConfigurationError is a ValueError
-            # The caller's mistake says nothing about the service, which goes on as it was.
-            await self.push_error(
-                f"settings unchanged: {error}", category=ErrorCategory.APPLICATION
-            )
+        options = await accepted(self, delta, self._settings, self._options)
+        if options is None:
             return {}
         changed: dict[str, Any] = await super()._update_settings(delta)
         if changed and self._streams is not None:

@@ -314,3 +314,14 @@ def test_a_file_that_is_no_session_is_refused(text: str, tmp_path: Path) -> None
 def test_a_recorder_needs_the_url_of_a_server(url: str) -> None:
     with pytest.raises(ConfigurationError):
         Recorder(url, SessionWriter(io.StringIO()))
+
+
+@pytest.mark.process
+async def test_a_recorder_on_all_addresses_names_one_that_clients_reach() -> None:
+    writer = SessionWriter(io.StringIO())
+    recorder = Recorder("ws://127.0.0.1:1", writer, host="0.0.0.0")
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = recorder.url
+    async with recorder:
+        assert recorder.url.startswith("ws://127.0.0.1:")
+        assert recorder.http_url == recorder.url.replace("ws://", "http://")

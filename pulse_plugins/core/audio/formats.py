@@ -146,25 +146,22 @@ def frame_loudness(data: Bytes, encoding: str, frame_bytes: int) -> NDArray[np.f
     Args:
         data: Samples; a partial last frame is ignored.
         encoding: One of `AudioFormat`'s.
-        frame_bytes: Bytes of a frame; in each frame, bytes beyond whole samples are ignored.
+        frame_bytes: Bytes of a frame, which is whole samples.
 
     Raises:
         AudioFormatError: The encoding is unknown.
     """
     if encoding not in SAMPLE_BYTES:
         raise AudioFormatError(f"encoding={encoding!r} is no PCM encoding")
-    used = frame_bytes - frame_bytes % SAMPLE_BYTES[encoding]
-    if used == 0 or len(data) < frame_bytes:
-        return np.empty(0, np.float32)
-    count = len(data) // frame_bytes
-    octets = np.frombuffer(data, np.uint8, count * frame_bytes).reshape(count, frame_bytes)
+    count = len(data) // frame_bytes if frame_bytes else 0
     means = np.empty(count, np.float32)
     # In pieces: a minute of audio as float32 would need megabytes of new memory at once.
     for first in range(0, count, _PIECE):
-        piece = octets[first : first + _PIECE, :used]
-        samples = _rough(np.ascontiguousarray(piece).data, encoding).reshape(len(piece), -1)
-        means[first : first + _PIECE] = np.einsum("ij,ij->i", samples, samples)
-    scale = np.float32(SAMPLE_BYTES[encoding] / used / 32768**2)
+        behind = min(first + _PIECE, count)
+        piece = _rough(data[first * frame_bytes : behind * frame_bytes], encoding)
+        samples = piece.reshape(behind - first, -1)
+        means[first:behind] = np.einsum("ij,ij->i", samples, samples)
+    scale = np.float32(SAMPLE_BYTES[encoding] / frame_bytes / 32768**2) if count else 1.0
     found: NDArray[np.float32] = np.sqrt(means * scale)
     return found
 

@@ -161,7 +161,7 @@ class EagerText:
 
     def complete(self) -> str | None:
         """The text, if it is made of finals that are known to hold all words of the speech."""
-        return self._pass_on() if self._is_closed and self._is_new else None
+        return self._pass_on() if self._is_closed and self.is_new else None
 
     def _pass_on_if_quiet(self, now: float) -> str | None:
         if not self._is_worth_it:
@@ -200,7 +200,8 @@ class EagerText:
         return 2 * round(seconds * self._per_second / 2)
 
     @property
-    def _is_new(self) -> bool:
+    def is_new(self) -> bool:
+        """Whether there is a text that was not passed on."""
         return bool(self._text) and self._text != self._passed_on
 
     @property
@@ -208,6 +209,6 @@ class EagerText:
         if self._is_closed:
             # As long as the lag is not known, a server that cuts finals for their length may have
             # more words on the way and show none of them.
-            return self._is_new and self._lag is not None
+            return self.is_new and self._lag is not None
         share = self._shares[self.exact]
-        return self._is_new and share is not None and share >= WORTH
+        return self.is_new and share is not None and share >= WORTH

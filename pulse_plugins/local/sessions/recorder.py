@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,15 +18,12 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.client.http import proxy_for, read_answer
 from pulse_plugins.core.client.trust import tls_context
-from pulse_plugins.local.gate import Gate
+from pulse_plugins.local.sessions.listener import Listener
 from pulse_plugins.local.sessions.log import SessionWriter
-from pulse_plugins.local.settings import ServerOptions
 from pulse_plugins.local.wire.handshake import is_secret, key_of, without_credentials
-from pulse_plugins.local.wire.refusals import RefusedError, stream_refusal
 
 _CONNECT = 10.0  # seconds for the server's answer to a handshake
 _MAX_MESSAGE = 16 << 20  # bytes
-_MAX_UPLOAD = 250 << 20  # bytes; the service's own limit
 # Headers that belong to one hop, and those that the HTTP library writes itself.
 _HOP = frozenset(
     "host connection upgrade content-length transfer-encoding keep-alive te trailer "
@@ -37,8 +32,12 @@ _HOP = frozenset(
 )
 
 
-class Recorder:
-    """The proxy; start it with `async with`."""
+class Recorder(Listener):
+    """The proxy; start it with `async with`.
+
+    Attributes:
+        connections: How many handshakes there were.
+    """
 
     def __init__(
         self, upstream: str, writer: SessionWriter, *, host: str = "127.0.0.1", port: int = 0
@@ -54,6 +53,7 @@ class Recorder:
         Raises:
             ConfigurationError: The URL has no scheme of a server, or no host.
         """
+        super().__init__(host, port)
         parts = urlsplit(upstream)
         secure = {"ws": False, "http": False, "wss": True, "https": True}.get(parts.scheme)
         if secure is None or not parts.netloc:
@@ -63,42 +63,7 @@ class Recorder:
         self._upload_url = f"{'https' if secure else 'http'}://{rest}"
         self._secure = secure
         self._writer = writer
-        self._host, self._port = host, port
-        self._gate = Gate(ServerOptions(recognizer="scripted"), host)
-        self._runner: web.AppRunner | None = None
         self.connections = 0
-
-    @property
-    def url(self) -> str:
-        """The base URL for clients, `ws://…`."""
-        if self._runner is None:
-            raise RuntimeError("the recorder is not running")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"ws://{host}:{self._runner.addresses[0][1]}"
-
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=_MAX_UPLOAD)
-        app.router.add_get("/{path:.*}", self._stream)
-        app.router.add_post("/{path:.*}", self._upload)
-        runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
 
     def _hide_secrets(self, request: web.Request) -> None:
         self._writer.hide(key_of(request))
@@ -109,13 +74,6 @@ class Recorder:
                     self._writer.hide(value.partition(" ")[2])
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        try:
-            with self._gate.passed(request):
-                return await self._relay(request)
-        except RefusedError as error:
-            return stream_refusal(error)
-
-    async def _relay(self, request: web.Request) -> web.StreamResponse:
         self.connections += 1
         number = self.connections
         self._hide_secrets(request)
@@ -152,11 +110,7 @@ class Recorder:
         return socket
 
     async def _upload(self, request: web.Request) -> web.Response:
-        try:
-            with self._gate.passed(request):
-                body = await request.read()
-        except RefusedError as error:
-            return stream_refusal(error)
+        body = await request.read()
         self._hide_secrets(request)
         url = self._upload_url + request.path_qs
         try:

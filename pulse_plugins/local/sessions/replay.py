@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from aiohttp import WSMsgType, web
 
 from pulse_plugins.core.base.errors import ConfigurationError
-from pulse_plugins.local.gate import Gate
+from pulse_plugins.local.sessions.listener import Listener
 from pulse_plugins.local.sessions.log import (
     ASKING,
     Answer,
@@ -25,14 +23,12 @@ from pulse_plugins.local.sessions.log import (
     control_type,
     read,
 )
-from pulse_plugins.local.settings import ServerOptions
-from pulse_plugins.local.wire.refusals import RefusedError, stream_refusal
 
 _MAX_MESSAGE = 16 << 20  # bytes
 _CLOSING = frozenset({"close_stream", "end"})
 
 
-class ReplayServer:
+class ReplayServer(Listener):
     """Answers clients from a recorded session; start it with `async with`.
 
     Attributes:
@@ -59,65 +55,15 @@ class ReplayServer:
         Raises:
             ConfigurationError: The file is no recorded session, or an empty one.
         """
+        super().__init__(host, port)
         self.session = session if isinstance(session, RecordedSession) else read(session)
         if not self.session.connections and not self.session.uploads:
             raise ConfigurationError("the recorded session is empty")
         self.connections = 0
         self._uploads = 0
-        self._host, self._port = host, port
         self._paced = paced
-        self._gate = Gate(ServerOptions(recognizer="scripted"), host)
-        self._runner: web.AppRunner | None = None
-
-    @property
-    def url(self) -> str:
-        """The base URL for clients, `ws://…`."""
-        return f"ws://{self._address}"
-
-    @property
-    def http_url(self) -> str:
-        """The base URL of the pre-recorded endpoint, `http://…`."""
-        return f"http://{self._address}"
-
-    @property
-    def _address(self) -> str:
-        if self._runner is None:
-            raise RuntimeError("the server is not running")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._runner.addresses[0][1]}"
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get("/{path:.*}", self._stream)
-        app.router.add_post("/{path:.*}", self._upload)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, self._host, self._port).start()
-        except BaseException:
-            await runner.cleanup()
-            raise
-        self._runner = runner
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        try:
-            with self._gate.passed(request):
-                return await self._replayed(request)
-        except RefusedError as error:
-            return stream_refusal(error)
-
-    async def _replayed(self, request: web.Request) -> web.StreamResponse:
         self.connections += 1
         recorded = self.session.connections
         if not recorded:
@@ -133,12 +79,8 @@ class ReplayServer:
         return socket
 
     async def _upload(self, request: web.Request) -> web.Response:
-        try:
-            with self._gate.passed(request):
-                async for _ in request.content.iter_chunked(1 << 16):
-                    pass  # the bytes do not matter
-        except RefusedError as error:
-            return stream_refusal(error)
+        async for _ in request.content.iter_chunked(1 << 16):
+            pass  # the bytes do not matter
         self._uploads += 1
         recorded = self.session.uploads
         if not recorded:
