@@ -158,3 +158,14 @@ def test_an_interim_tells_how_loud_a_soft_caller_is(interim: bool, stalls: list[
     call.say(2, 3, 4)
     call.pass_time(3.6)
     assert [event.reason for event in call.all(Reconnecting)] == stalls
+
+
+def test_the_noise_of_a_line_is_no_speech_after_an_interim_of_it_was_taken_back() -> None:
+    call = Call(timeouts=Timeouts(stall=3.0), loud=SOFT)
+    call.connect()
+    call.say(1)
+    call.hear(call.server.interim())
+    call.hear({"transcript": "", "is_final": True})
+    call.say(2, 3, 4, 5, 6)
+    call.pass_time(3.6)
+    assert call.all(Reconnecting) == []
