@@ -76,7 +76,8 @@ def end_with_their_stream(tasks: Iterable[asyncio.Task[None]]) -> None:
             task._log_destroy_pending = False
 
 
-TurnMode = Literal["vad", "detector", "stt", "manual"]
+# "detector" hears the caller. "text_detector" reads the words of the turn.
+TurnMode = Literal["vad", "detector", "text_detector", "stt", "manual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,10 @@ class TurnModeReader:
                 return None
         if getattr(getattr(activity, "_session", None), "_closing", False):
             return "manual"  # its flush commits all words, and no other turn follows
-        return "vad" if activity._turn_detection in ("vad", None) else "detector"
+        if activity._turn_detection in ("vad", None):
+            return "vad"
+        reads = hasattr(activity._turn_detection, "predict_end_of_turn")
+        return "text_detector" if reads else "detector"
 
     def held_interim(self) -> HeldInterim | None:
         """The interim that the session holds; None: unknown."""

@@ -19,7 +19,8 @@ from typing import Protocol
 
 from pulse_plugins.livekit.framework import HeldInterim, TurnMode
 
-DETECTED = ("vad", "detector")  # modes in which a voice detector flushes at the end of a turn
+# Modes in which a voice detector flushes at the end of a turn.
+DETECTED = ("vad", "detector", "text_detector")
 HOLD = 0.45  # seconds after the end of speech that the server reports
 # A turn detector that expects the caller to go on flushes after half of the framework's longest
 # endpointing delay, which is 3.0 s.
@@ -76,7 +77,8 @@ class TurnEnding:
         Args:
             server_ends: The server has reported the end of the speech.
         """
-        if not self.has_flushes:
+        if not self.has_flushes or self.mode == "text_detector":
+            # A detector that reads expects the caller to go on as long as it lacks the last words.
             return 0.0 if server_ends else QUIET
         if self.mode == "detector":
             return DETECTOR_HOLD

@@ -24,7 +24,7 @@ def turns(mode: TurnMode | None, pause: float, *flushes: float, timed: bool = Tr
     return len(open_flushes.turns(segment("a b", 1.0, 3.0 + pause), [first, second], " ", mode))
 
 
-@pytest.mark.parametrize("mode", ["vad", "detector"])
+@pytest.mark.parametrize("mode", ["vad", "detector", "text_detector"])
 def test_a_turn_begins_after_a_flush_and_silence(mode: TurnMode) -> None:
     assert turns(mode, 1.1, 0.45) == 2
     assert turns(mode, 1.0, 0.45) == 1
@@ -35,8 +35,9 @@ def test_a_turn_begins_after_a_silence_in_which_the_detector_would_have_flushed(
     assert turns("vad", UNHEARD - 0.01) == 1
 
 
-def test_a_turn_detector_waits_longer_than_any_silence_tells() -> None:
-    assert turns("detector", 2.5) == 1
+@pytest.mark.parametrize("mode", ["detector", "text_detector"])
+def test_a_turn_detector_waits_longer_than_any_silence_tells(mode: TurnMode) -> None:
+    assert turns(mode, 2.5) == 1
 
 
 @pytest.mark.parametrize("mode", ["manual", "stt", None])

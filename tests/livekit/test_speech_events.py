@@ -158,6 +158,12 @@ def test_a_caller_whom_the_detector_misses_is_not_held_for_ever(
     assert call.take() == [FINAL, END]
 
 
+def test_a_turn_detector_that_reads_gets_the_words_that_the_server_ended() -> None:
+    call = Call("text_detector", (0.9, 1.6))
+    call.at(1.0, SpeechStarted(0.8)).at(2.0, said("a b", 0.9, 1.6), SpeechEnded(1.6))
+    assert call.take()[-2:] == [FINAL, END]
+
+
 def test_the_answer_is_held_for_a_caller_who_goes_on_at_once() -> None:
     call = Call("vad", (0.9, 2.0), (2.7, 4.0))
     call.at(1.5, Interim("a", 0.0)).at(2.55).flush()

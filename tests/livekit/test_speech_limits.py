@@ -79,7 +79,7 @@ def test_none_where_finals_are_written_otherwise() -> None:
     assert PREFLIGHT not in call.take()
 
 
-@pytest.mark.parametrize("mode", ["vad", "detector"])
+@pytest.mark.parametrize("mode", ["vad", "detector", "text_detector"])
 def test_a_voice_detector_flushes_before_a_reply_begins(mode: TurnMode) -> None:
     """The service reports the end of speech sooner than the detector does, in a pause of 0.4 s."""
     call = Call(mode, (0.9, 1.6), (2.0, 2.9))

@@ -48,6 +48,25 @@ def test_equal_finals_with_time_between_them_are_two() -> None:
     assert call.words == ["w1", "w1"]
 
 
+@pytest.mark.parametrize(
+    ("count", "seconds", "comes"),
+    [
+        (3, 0.3, 1),  # three words take longer than that
+        (3, 0.4, 2),
+        (2, 0.0, 2),  # the caller may say two words so fast, and both finals were late
+    ],
+)
+def test_a_sentence_that_no_request_asked_for_is_not_said_again_in_no_time(
+    count: int, seconds: float, comes: int
+) -> None:
+    numbers = range(1, 1 + count)
+    call = after_final(*numbers)
+    call.feed(bytes(round(RATE * seconds) * 2))
+    words = [f"w{number}" for number in numbers]
+    call.hear(final(" ".join(words)))
+    assert call.words == words * comes
+
+
 def test_different_finals_of_one_moment_are_two() -> None:
     call = after_final(1)
     call.finalize()
@@ -84,6 +103,17 @@ def replayed(*later: int, flags: bool, first: tuple[int, ...] = (1,)) -> Call:
     call.say(*later)
     call.reconnect(0.15)
     return call
+
+
+def test_a_sentence_that_was_said_twice_comes_twice_in_a_replay() -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1, 2, 3, 0, 0, 1, 2, 3)
+    call.reconnect(0.15)
+    call.hear(final("w1 w2 w3"))
+    call.pass_time(0.1)
+    call.hear(final("w1 w2 w3"))
+    assert call.words == ["w1", "w2", "w3"] * 2
 
 
 def test_a_marked_answer_that_is_sent_twice_in_a_replay_comes_once() -> None:
