@@ -11,7 +11,7 @@ _INTERRUPTED = 130  # `Exit.INTERRUPTED`, before it can be imported
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    _make_writable()
+    _prepare_streams()
     try:
         from pulse_plugins.cli.application import run
 
@@ -29,13 +29,16 @@ def main() -> None:
         sys.exit(3)
 
 
-def _make_writable() -> None:
-    """Let every character be written.
+def _prepare_streams() -> None:
+    """Let every character be written, and standard input be read.
 
     Output that goes to a file or a pipe is UTF-8, also on Windows, unless PYTHONIOENCODING asks for
-    something else. A terminal keeps its encoding; characters that it lacks are escaped. A stream
-    that the shell has closed (`>&-`) takes everything and keeps nothing.
+    something else. A terminal keeps its encoding; characters that it lacks are escaped. An output
+    that the shell has closed (`>&-`) takes everything and keeps nothing, and a closed input (`<&-`)
+    is empty.
     """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

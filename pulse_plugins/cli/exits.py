@@ -27,6 +27,10 @@ MEANING = (
 )
 
 
+# What a write to standard output can fail with; such an error names no file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 class Exit(enum.IntEnum):
     """The exit codes of every command."""
 
@@ -61,15 +65,25 @@ def code_of(error: BaseException) -> Exit:
             return Exit.FAILED
 
 
+def text_of(error: BaseException) -> str:
+    """What went wrong, without the number that an error of the system has."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    if isinstance(error.filename, str | bytes):
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if error.errno in _FULL:
+        return f"the output cannot be written: {error.strerror}"
+    return error.strerror
+
+
 def report(error: BaseException, *, as_json: bool = False) -> Exit:
     """Say what went wrong, on standard error or as a JSON line, and give the exit code."""
     code = code_of(error)
     kind = error.code if isinstance(error, PulseError) else type(error).__name__
-    told = {"event": "error", "code": kind, "message": str(error), "exit": code}
+    text = text_of(error)
+    told = {"event": "error", "code": kind, "message": text, "exit": code}
     if not _printed(json.dumps(told) + "\n" if as_json else "") or not as_json:
-        Console(stderr=True).print(
-            f"[bold red]error:[/] {escape(safe(str(error)))}", soft_wrap=True
-        )
+        Console(stderr=True).print(f"[bold red]error:[/] {escape(safe(text))}", soft_wrap=True)
     return code
 
 

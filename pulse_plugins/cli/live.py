@@ -70,6 +70,8 @@ def command(
 
     pulse-plugins live --file call.wav --url ws://127.0.0.1:8765
     """
+    if file and device is not None:
+        raise CommandError("--device names a microphone: leave out --file", Exit.USAGE)
     wanted = target.options(
         url=url,
         language=language,

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from pulse_plugins.cli import serving, target
 from pulse_plugins.cli.exits import CommandError, Exit, listening
+from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.local.faults import parse
 from pulse_plugins.local.recognizers.contract import Recognizer, load
 from pulse_plugins.local.server import PulseServer
@@ -149,6 +150,8 @@ def command(
         _only_replay((faults, settings, strict, control, verbose, *models), recognizer)
         replaying = ReplayServer(replay, host=host, port=port, paced=paced)
         return asyncio.run(_replay(replaying, host, port, as_json=as_json))
+    if paced:
+        raise CommandError("--paced is for --replay", Exit.USAGE)
     for fault in faults or ():
         parse(fault)  # refused before anything is started
     files = {"language_model": language_model, "grammar": grammar, "dictionary": dictionary}
@@ -226,7 +229,8 @@ async def _warm(recognizer: Recognizer) -> None:
         decoder = await recognizer.open(sample_rate=rate, language=language, keywords={})
         await decoder.close()
     except Exception as error:  # the recognizer can be anybody's
-        problem = f"{type(error).__name__}: {error}"
+        kind = "" if isinstance(error, PulseError) else f"{type(error).__name__}: "
+        problem = f"{kind}{error}"
         raise CommandError(
             f"the recognizer does not start: {problem}", Exit.CONFIGURATION
         ) from error

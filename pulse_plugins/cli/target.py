@@ -61,7 +61,8 @@ _NAMES = (
     (re.compile(r"\bapi_key\b"), "the API key"),
     (re.compile(r"\b(dialect|language)="), r"--\1 "),
 )
-_PLAIN = (bool, int, float, str)
+_EXPECTED = {bool: "yes or no", int: "a whole number", float: "a number", str: "a text"}
+_PLAIN = tuple(_EXPECTED)
 
 
 def options(
@@ -165,5 +166,5 @@ def _value(name: str, text: str) -> object:
     if str in kinds:
         return text
     raise ConfigurationError(
-        f"--set {name}={text}: it takes {' or '.join(kind.__name__ for kind in kinds)}"
+        f"--set {name}={text}: use {' or '.join(_EXPECTED[kind] for kind in kinds)}"
     )

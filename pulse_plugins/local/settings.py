@@ -166,11 +166,24 @@ def _read(name: str, text: str, hint: Any) -> object:
             if text in (str(value), str(value).lower()):
                 return value
     elif origin is frozenset:
-        return frozenset(_read(name, part, arguments[0]) for part in text.split("+") if part)
+        with suppress(ConfigurationError):
+            return frozenset(_read(name, part, arguments[0]) for part in text.split("+") if part)
     elif hint in _READERS:
         with suppress(ValueError, KeyError):
             return _READERS[hint](text)
-    raise ConfigurationError(f"{name}={text!r} is not a value of this option")
+    raise ConfigurationError(f"{name}={text!r}: use {_expected(hint)}")
+
+
+def _expected(hint: Any) -> str:
+    """The values that an option takes, in words."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_expected, arguments))
+    if origin is Literal:
+        return ", ".join(map(str, arguments))
+    if origin is frozenset:
+        return f"{_expected(arguments[0])}; + joins several"
+    return _EXPECTED.get(hint, "an object")
 
 
 _READERS: dict[Any, Callable[[str], object]] = {
@@ -179,4 +192,11 @@ _READERS: dict[Any, Callable[[str], object]] = {
     str: str,
     int: int,
     float: float,
+}
+_EXPECTED: dict[Any, str] = {
+    bool: "true or false",
+    type(None): "none",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 
@@ -107,6 +108,30 @@ async def test_a_closed_standard_output_is_no_error() -> None:
     async with program("--version", before=shell) as running:
         ended = await running.ended()
     assert (ended.code, ended.err) == (Exit.OK, "")
+
+
+async def test_a_closed_standard_input_is_empty() -> None:
+    shell = ("sh", "-c", 'exec "$@" <&-', "sh")
+    words = ("transcribe", "-", "--url", "ws://127.0.0.1:9")
+    async with program(*words, before=shell) as running:
+        ended = await running.ended()
+    assert (ended.code, ended.err) == (Exit.FAILED, "error: standard input: the file is empty\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.wav"), "a.wav: No such file"),
+        (OSError(errno.ENOSPC, "No space left"), "the output cannot be written: No space left"),
+        (ConnectionError(errno.ECONNREFUSED, "Connection refused"), "Connection refused"),
+        (OSError("unknown"), "unknown"),
+    ],
+)
+def test_an_error_of_the_system_names_the_file_and_no_number(
+    error: OSError, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exits.report(error) is Exit.FAILED
+    assert capsys.readouterr().err == f"error: {text}\n"
 
 
 def test_control_c_during_the_imports_is_no_traceback(

@@ -74,6 +74,14 @@ async def test_a_second_control_c_waits_for_no_words(tmp_path: Path) -> None:
     assert "Traceback" not in ended.err
 
 
+async def test_a_file_and_a_microphone_exclude_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = record(tmp_path / "a.wav", 20, count=1)
+    assert await command("live", "--file", str(source), "--device", "1") == Exit.USAGE
+    assert "leave out --file" in capsys.readouterr().err
+
+
 async def test_without_sounddevice_it_says_what_to_install_and_calls_nobody(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,12 @@ async def test_control_c_ends_it(tmp_path: Path) -> None:
         (("-r", "json:dumps"), Exit.CONFIGURATION, "json:dumps"),
         (("-r", "builtins:dict"), Exit.CONFIGURATION, "no recognizer"),
         (("-s", "latency_final=-1"), Exit.CONFIGURATION, "latency_final"),
+        (("-s", "latency_final=x"), Exit.CONFIGURATION, "latency_final='x': use a number"),
+        (("-s", "control=x"), Exit.CONFIGURATION, "use true or false"),
+        (("-s", "region=x"), Exit.CONFIGURATION, "use any, us, india"),
+        (("-s", "max_words=x"), Exit.CONFIGURATION, "use a whole number or none"),
+        (("-s", "quirks=x"), Exit.CONFIGURATION, "; + joins several"),
+        (("--paced",), Exit.USAGE, "--paced is for --replay"),
         (("-r", "no_such_module:make"), Exit.CONFIGURATION, "no_such_module"),
         (("--language-model", "bookings"), Exit.USAGE, "pocketsphinx"),
         (("--port", "70000"), Exit.USAGE, "--port"),
@@ -78,6 +84,24 @@ async def test_a_broken_grammar_is_refused_before_it_listens(tmp_path: Path) -> 
     assert json.loads(ended.out)["event"] == "error"
     assert "broken" in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no word that has sounds", b"\xff\x00" * 50])
+async def test_a_dictionary_without_a_word_is_refused(content: bytes, tmp_path: Path) -> None:
+    """A decoder without words hears nothing, and says nothing about it."""
+    dictionary = tmp_path / "my.dict"
+    dictionary.write_bytes(content)
+    arguments = ("serve", "--port", "0", "--dictionary", str(dictionary))
+    async with program(*arguments) as running:
+        ended = await running.ended()
+    assert ended.code == Exit.CONFIGURATION
+    assert "the dictionary holds no pronunciation" in ended.err
+    assert "Error" not in ended.err
+
+
+async def test_a_folder_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await command("serve", "--language-model", str(tmp_path)) == Exit.CONFIGURATION
+    assert "is a folder: name a file" in capsys.readouterr().err
 
 
 async def test_it_lists_what_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,9 +57,9 @@ def test_a_value_gets_the_type_of_its_option(setting: str, value: object) -> Non
     [
         ("eou_timeout_ms", "write NAME=VALUE"),
         ("eou_timeout=5", "no such option"),
-        ("eou_timeout_ms=soon", "it takes int"),
+        ("eou_timeout_ms=soon", "use a whole number"),
         ("eou_timeout_ms=50", "out of range"),
-        ("diarize=perhaps", "it takes bool"),
+        ("diarize=perhaps", "use yes or no"),
         ("api_key=sk_1", "no such option"),
     ],
 )

@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from pulse_plugins import Final, PulseOptions, PulseStream
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.core.client import http
+from pulse_plugins.core.config.keys import LOCAL_API_KEY
 from pulse_plugins.local.recognizers.scripted import ScriptedRecognizer, speak
 from pulse_plugins.local.sessions.log import SessionWriter, masked, read, without_words
 from pulse_plugins.local.sessions.recorder import Recorder
@@ -107,6 +108,14 @@ async def test_a_server_that_repeats_the_key_does_not_bring_it_into_the_file() -
     writer.got(2, 0.0, f"plain {KEY}")
     assert KEY not in file.getvalue()
     assert file.getvalue().count("***") == 2
+
+
+def test_the_placeholder_of_a_missing_key_is_an_ordinary_word() -> None:
+    file = io.StringIO()
+    writer = SessionWriter(file)
+    writer.hide(LOCAL_API_KEY)
+    writer.got(1, 0.0, '{"transcript":"a local call"}')
+    assert "a local call" in file.getvalue()
 
 
 async def test_a_recording_without_words_keeps_the_form_of_every_message(tmp_path: Path) -> None:
@@ -290,21 +299,21 @@ async def test_a_web_page_cannot_use_a_recorder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "",
-        "nonsense",
-        "[]",
-        '{"pulse_session": 99}',
-        '{"pulse_session": 1}',
-        '{"pulse_session": 1}\n{"connection": 1}',
-        '{"pulse_session": 1}\n{"connection": 1, "at": "soon", "got": ""}',
+        ("", "nothing was recorded in this session"),
+        ("nonsense", "a line is not JSON"),
+        ("[]", "line 1 is no object"),
+        ('{"pulse_session": 99}', "not a recorded session of version 1"),
+        ('{"pulse_session": 1}', "nothing was recorded in this session"),
+        ('{"pulse_session": 1}\n{"connection": 1}', "a line has no field 'at'"),
+        ('{"pulse_session": 1}\n{"connection": 1, "at": "soon", "got": ""}', "could not convert"),
     ],
 )
-def test_a_file_that_is_no_session_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_session_is_refused(text: str, why: str, tmp_path: Path) -> None:
     path = tmp_path / "session.jsonl"
     path.write_text(text)
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=f"session.jsonl: .*{why}"):
         ReplayServer(path)
     with pytest.raises(ConfigurationError):
         ReplayServer(tmp_path / "missing")

@@ -75,6 +75,8 @@ def has_more_behind(path: Path) -> bool:
 
 def _wav_length(path: Path) -> int | None:
     """Bytes of a WAV file by its header; None if it is no WAV file or its header has no length."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             head = file.read(12)
@@ -94,6 +96,8 @@ def _head(location: str) -> bytes:
             with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:
                 found: bytes = answer.read(_HEAD)
             return found
+        if not Path(location).is_file():  # a pipe was read to its end, and opening it again waits
+            return b""
         with open(location, "rb") as file:
             return file.read(_HEAD)
     except (OSError, ValueError):
@@ -122,7 +126,7 @@ def _has_index(path: Path) -> bool:
 
 def _is_empty(location: str) -> bool:
     try:
-        return os.stat(location).st_size == 0
+        return Path(location).is_file() and os.stat(location).st_size == 0
     except (OSError, ValueError):
         return False
 

@@ -276,6 +276,8 @@ class _Process:
 def _readable(name: str, path: str | Path | None) -> str | None:
     if path is None:
         return None
+    if Path(path).is_dir():
+        raise ConfigurationError(f"{name}={str(path)!r} is a folder: name a file")
     if not Path(path).is_file():
         shipped = f"; the shipped models: {', '.join(models.names())}"
         raise ConfigurationError(

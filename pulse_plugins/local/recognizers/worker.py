@@ -170,7 +170,16 @@ def _make_decoder(setup: Setup) -> pocketsphinx.Decoder:
     elif setup["ngrams"]:
         # A model of few words can be trusted more than the general one; fewer small words slip in.
         options |= {"lm": setup["ngrams"], "lw": 9.0, "wip": 0.3}
-    return pocketsphinx.Decoder(**options)
+    decoder = pocketsphinx.Decoder(**options)
+    if setup["dictionary"] and not _has_words(decoder, setup["dictionary"]):
+        raise ValueError("the dictionary holds no pronunciation, such as `yes Y EH S`")
+    return decoder
+
+
+def _has_words(decoder: pocketsphinx.Decoder, dictionary: str) -> bool:
+    """Whether the decoder has taken a word from this file; it passes over what it cannot read."""
+    with open(dictionary, encoding="utf-8", errors="replace") as lines:
+        return any(decoder.lookup_word(line.split()[0]) for line in lines if line.strip())
 
 
 def _boost(decoder: pocketsphinx.Decoder, setup: Setup) -> dict[str, str]:

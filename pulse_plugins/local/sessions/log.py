@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pulse_plugins.core.base.errors import ConfigurationError
+from pulse_plugins.core.config.keys import LOCAL_API_KEY
 from pulse_plugins.local.wire.messages import Json
 
 VERSION = 1
@@ -88,8 +89,11 @@ class SessionWriter:
         self._write({"pulse_session": VERSION, "words": words})
 
     def hide(self, secret: str) -> None:
-        """Never write this text, wherever it comes from."""
-        if secret:
+        """Never write this text, wherever it comes from.
+
+        The key that stands for no key is a word that callers may say, so it is written.
+        """
+        if secret and secret != LOCAL_API_KEY:
             self._secrets.add(secret)
 
     def opened(self, connection: int, path: str, query: dict[str, str]) -> None:
@@ -260,8 +264,19 @@ def read(path: str | Path) -> RecordedSession:
     except UnicodeError:
         raise ConfigurationError(f"{path}: not a recorded session, because it is no text") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{path}: not a recorded session: {error!r}") from error
+        raise ConfigurationError(f"{path}: not a recorded session: {_why(error)}") from error
     return session
+
+
+def _why(error: KeyError | TypeError | ValueError) -> str:
+    """What is wrong with a line, without the names of Python's errors."""
+    match error:
+        case json.JSONDecodeError():
+            return "a line is not JSON"
+        case KeyError():
+            return f"a line has no field {error}"
+        case _:
+            return str(error)
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -56,9 +56,11 @@ class ReplayServer(Listener):
             ConfigurationError: The file is no recorded session, or an empty one.
         """
         super().__init__(host, port)
+        made = isinstance(session, RecordedSession)
         self.session = session if isinstance(session, RecordedSession) else read(session)
         if not self.session.connections and not self.session.uploads:
-            raise ConfigurationError("the recorded session is empty")
+            place = "" if made else f"{session}: "
+            raise ConfigurationError(f"{place}nothing was recorded in this session")
         self.connections = 0
         self._uploads = 0
         self._paced = paced

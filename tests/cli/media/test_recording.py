@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +14,7 @@ import pytest
 
 from pulse_plugins.cli.exits import CommandError
 from pulse_plugins.cli.media import recording
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.process
 
@@ -85,3 +89,25 @@ async def test_a_video_without_sound_says_so(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     with pytest.raises(CommandError, match="no audio in it"):
         await anext(recording.pcm(str(path), 16_000))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes are files on Unix only")
+@pytest.mark.process
+class TestNamedPipe:
+    """Who opens a pipe a second time waits for a writer for ever."""
+
+    async def test_a_recording_in_it_is_read_once(self, tmp_path: Path) -> None:
+        content = tone(tmp_path / "a.wav", "pcm_s16le").read_bytes()
+        assert len(await self.heard(tmp_path / "pipe", content)) > 16_000
+
+    async def test_what_is_not_audio_is_told_without_a_second_look(self, tmp_path: Path) -> None:
+        with pytest.raises(CommandError, match="it cannot be read: Invalid data"):
+            await self.heard(tmp_path / "pipe", b"this is no audio at all" * 100)
+
+    async def heard(self, pipe: Path, content: bytes) -> bytes:
+        os.mkfifo(pipe)
+        writing = asyncio.create_task(asyncio.to_thread(pipe.write_bytes, content))
+        async with asyncio.timeout(PATIENCE):
+            pieces = [piece async for piece in recording.pcm(str(pipe), 16_000)]
+        await writing
+        return b"".join(pieces)
