@@ -17,11 +17,15 @@ from rich.console import Console
 
 from pulse_plugins.cli import calls, target
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.cli.exits import CommandError, Exit, needs
+from pulse_plugins.cli.exits import CommandError, Exit, code_of, needs
+from pulse_plugins.cli.explain import explain
 from pulse_plugins.cli.hearing import Hearing, Result, table
 from pulse_plugins.cli.imports import is_installed
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import Connected, Event, Reconnecting
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.urls import CLOUD_URL
+from pulse_plugins.core.observe.hooks import ObservedStream, follow, unfollow
 
 if TYPE_CHECKING:
     from pulse_plugins.local.server import PulseServer
@@ -97,7 +101,7 @@ def command(
             "--drop cuts connections of the local server only: leave out --cloud", Exit.USAGE
         )
     if cloud:
-        target.check_key(CLOUD_URL)
+        target.check_key(CLOUD_URL, instead="leave out --cloud")
     _quiet()
     return asyncio.run(
         _demo(
@@ -176,7 +180,11 @@ class _Stage:
     as_json: bool
 
     async def play(self, framework: str, run: Run, call: Call) -> Result:
-        """Play the call through one framework."""
+        """Play the call through one framework.
+
+        Raises:
+            CommandError: There was no connection, and so no word came.
+        """
         options = PulseOptions(
             base_url=CLOUD_URL if self.server is None else self.server.url,
             encoding="mulaw" if self.telephone else "linear16",
@@ -184,12 +192,19 @@ class _Stage:
         )
         with Hearing(framework, call, Player(call), self.as_json) as hearing:
             cutting = asyncio.create_task(self._cut(hearing))
+            trouble = _Trouble(hearing)
+            follow(trouble.of)
             try:
                 await run(hearing, options)
             finally:
+                unfollow(trouble.of)
                 cutting.cancel()
                 await asyncio.gather(cutting, return_exceptions=True)
-        return hearing.result()
+        result = hearing.result()
+        if trouble.error is not None and not result.words:
+            why = explain(trouble.error, str(options.base_url))
+            raise CommandError(why, code_of(trouble.error))
+        return result
 
     async def _cut(self, hearing: Hearing) -> None:
         """Let the server cut the connection, and show when it has done so."""
@@ -201,6 +216,42 @@ class _Stage:
             lambda server: len(server.faults.happened) > before, timeout=3600
         )
         hearing.note("the connection is cut")
+
+
+class _Trouble:
+    """Watches the stream of a call.
+
+    Attributes:
+        error: Why the stream has no connection, or None.
+    """
+
+    def __init__(self, hearing: Hearing) -> None:
+        self.error: PulseError | None = None
+        self._hearing = hearing
+        self._stream: ObservedStream | None = None
+
+    def of(self, stream: ObservedStream) -> _Trouble:
+        """Watch this stream."""
+        self._stream = stream
+        return self
+
+    def happened(self, event: Event) -> None:
+        """Remember the newest error until a connection is open, and show that it goes on."""
+        match event:
+            case Reconnecting(attempt=attempt, error=error):
+                if attempt == 2:
+                    self._hearing.note(f"no connection ({event.reason}): trying again")
+                self.error = error
+            case Connected():
+                self.error = None
+
+    def asked(self, request_id: int) -> None:
+        """A finalize was requested, which is no trouble."""
+
+    def ended(self) -> None:
+        """Remember why the stream failed."""
+        if self._stream is not None and self._stream.error is not None:
+            self.error = self._stream.error
 
 
 def _load(framework: str, extras: str) -> Run:

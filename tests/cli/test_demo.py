@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pulse_plugins.cli import demo as command
-from pulse_plugins.cli.exits import Exit
-from pulse_plugins.local import recordings
+from pulse_plugins.cli.exits import CommandError, Exit
+from pulse_plugins.local import PulseServer, ServerOptions, recordings
 from tests.cli.rig import program
 from tests.support import livekit_time, sphinx  # noqa: F401 - both make their subject follow the clock
 
@@ -77,8 +77,33 @@ async def test_the_cloud_needs_a_key() -> None:
     assert code == Exit.CONFIGURATION
     (line,) = lines
     assert line["event"] == "error"
-    assert "SMALLEST_API_KEY" in line["message"]
+    assert line["message"].endswith("set SMALLEST_API_KEY, or leave out --cloud")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("framework", ["pipecat", "livekit"])
+@pytest.mark.parametrize(
+    ("status", "code", "text"),
+    [(401, Exit.CONFIGURATION, "does not accept the key"), (503, Exit.CONNECTION, "failed")],
+)
+async def test_a_service_that_takes_no_call_is_told_with_its_reason(
+    framework: str, status: int, code: Exit, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [f"refuse={status}@times=0"]
+    async with PulseServer(ServerOptions(recognizer="scripted"), faults=refusals) as server:
+        monkeypatch.setattr(command, "CLOUD_URL", server.url)
+        with pytest.raises(CommandError, match=text) as caught:
+            await command._demo(
+                (framework,),
+                file=None,
+                recording="booking",
+                telephone=False,
+                language_model="bookings",
+                cloud=True,
+                drop=False,
+                as_json=True,
+            )
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize(
