@@ -22,8 +22,9 @@ from pulse_plugins.core.base.errors import (
 )
 
 MEANING = (
-    "Exit codes: 0 done · 1 some of the work failed · 2 wrong usage · 3 a wrong option, no key, or "
-    "a refusal by the service · 4 no connection · 130 stopped with Ctrl-C · 143 ended by SIGTERM."
+    "Exit codes: 0 done · 1 some of the work failed · 2 wrong usage · 3 a value that cannot work, "
+    "no key, or a refusal by the service · 4 no connection · 130 stopped with Ctrl-C · 143 ended "
+    "by SIGTERM."
 )
 
 
