@@ -12,6 +12,7 @@ import pytest
 
 from examples.phone_agent import simulate_call
 from examples.phone_agent.bookings import Booking, default_store
+from pulse_plugins.local import PulseServer, ServerOptions
 from tests.support.peer import peer
 from tests.support.programs import running
 
@@ -46,6 +47,29 @@ async def test_ctrl_c_ends_it_without_a_traceback(name: str, tmp_path: Path) -> 
                 code = await program.wait()
     assert b"Traceback" not in output, output.decode()
     assert code in (0, 130), output.decode()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["livekit", "pipecat"])
+@pytest.mark.parametrize("file", ["missing.wav", "README.md", "."])
+async def test_an_example_names_the_file_that_it_cannot_read(name: str, file: str) -> None:
+    arguments, _ = PROGRAMS[name]
+    async with running(*arguments, file, environment=dict(os.environ)) as program:
+        _, errors = await asyncio.wait_for(program.communicate(), 50)
+    assert program.returncode == 2
+    assert f"{file} cannot be read".encode() in errors
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.process
+async def test_an_example_ends_when_the_key_is_refused() -> None:
+    arguments, _ = PROGRAMS["livekit"]
+    refusals = ["refuse=401@times=0"]
+    async with PulseServer(ServerOptions(recognizer="scripted"), faults=refusals) as server:
+        variables = {**os.environ, "PULSE_URL": server.url}
+        async with running(*arguments, environment=variables) as program:
+            _, errors = await asyncio.wait_for(program.communicate(), 50)
+    assert b"401" in errors
 
 
 @pytest.mark.process
