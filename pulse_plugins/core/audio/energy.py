@@ -56,6 +56,7 @@ class Energy:
         self._known: list[float] = []  # loudness of frames
         self._first = 0  # number of the first of them
         self._words: float | None = None  # loudness of recognized words
+        self._is_told = False  # by a final, and not only by an interim
         self._noise = 1.0  # loudness of the quietest stretch so far
 
     def learn(self, start: float, end: float) -> None:
@@ -64,7 +65,18 @@ class Energy:
         # The time of one word may follow a long pause: frames of the pause do not count.
         least = LIKE_WORDS * max(levels, default=0.0)
         if loud := list(filter(least.__le__, levels)):
-            self._words = _quantile(loud, _LOUD_SHARE)
+            self._words, self._is_told = _quantile(loud, _LOUD_SHARE), True
+
+    def learn_shown(self, start: float, end: float) -> None:
+        """An interim shows words of this audio. Words that a final told before count more."""
+        if self._words is None:
+            self.learn(start, end)
+            self._is_told = False
+
+    def forget_shown(self) -> None:
+        """The interim was a noise: forget what `learn_shown` has learned from it."""
+        if not self._is_told:
+            self._words = None
 
     def certain(self, start: float, end: float) -> float:
         """Seconds of speech between two stream_times that no working server misses."""

@@ -315,13 +315,13 @@ class Connections:
     def _achieved(self, connection: Connection, ended: Ended, open_: bool, now: float) -> Achieved:
         assembler = self._assembler
         if self._closing.began:
-            owed = assembler.owes_at_end
+            owed = assembler.owed.at_end
             if connection.closing_at is not None and ended is Ended.CLEAN:
                 self._closing.count_close()
-                owed = assembler.owes_speech and not self._closing.has_no_more_words
+                owed = assembler.owed.words and not self._closing.has_no_more_words
             if not owed:
                 return Achieved.ALL
-        elif open_ and not assembler.owes:
+        elif open_ and not assembler.owed.anything:
             # A server that closes at once on a silent caller must not be called again for ever.
             held = now - connection.opened_at >= self._in_force.options.retry.cap
             return Achieved.ALL if held or ended is Ended.CLEAN else Achieved.NOTHING
@@ -394,6 +394,6 @@ class Connections:
         self._deadlines.set(Timer.TAKE_OVER, now + DRAIN_SECONDS)
         sent = self._buffer.next_offset
         can_ask = self._in_force.options.row.finalize is not None
-        if can_ask and self._assembler.may_hold_words(sent):
+        if can_ask and self._assembler.owed.may_hold_words(sent):
             self._assembler.requests.add_own(sent)
         return self.take_over_if_drained(now)

@@ -90,6 +90,7 @@ class Session:
         limit = int(rate * options.limits.replay_seconds)
         self.buffer = buffer = ReplayBuffer(bytes_per_second=rate, align=align, limit=limit)
         self._assembler = assembler = TranscriptAssembler(in_force, buffer, self.encoding)
+        self._owed = assembler.owed
         self.closing = closing = Closing(in_force)
         deadlines, encoding = self.deadlines, self.encoding
         attempts = Attempts(in_force, closing, random, health or EndpointHealth())
@@ -158,7 +159,7 @@ class Session:
             return
         self.closing.begin(self.buffer.seconds(self.buffer.end - self.buffer.start), now)
         self._connections.drop_switch()
-        if not self._assembler.owes_at_end and (self.state is not _OPEN or self.buffer.end == 0):
+        if not self._owed.at_end and (self.state is not _OPEN or self.buffer.end == 0):
             self._finish(None)
         elif self.state in (State.IDLE, State.DORMANT):
             self._connections.connect(now)
@@ -308,22 +309,21 @@ class Session:
         assert connection is not None
         self.deadlines.set(Timer.STALL, now + LOOK_EVERY)
         offset, heard_at = self.buffer.next_offset, connection.last_heard_at
-        owed_since = connection.quiet_since if self._assembler.owes else None
-        owes = self._assembler.owes_answer
-        asked_since = next((at for at, mark in connection.unanswered if owes(mark)), None)
+        owed_since = connection.quiet_since if self._owed.anything else None
+        asked = (at for at, mark in connection.unanswered if self._owed.answer(mark))
         sent = self.buffer.seconds(offset)
-        if self._stall.is_stalled(sent, heard_at, owed_since, asked_since, now):
+        if self._stall.is_stalled(sent, heard_at, owed_since, next(asked, None), now):
             self._connections.commands.append(CloseConnection(connection.id))
             error = StalledError("speech was sent and the server has sent nothing for too long")
             self._connections.lost(connection, error, now)
             return
-        self.buffer.release(self._assembler.releasable(*self._history.look(now, offset)))
+        self.buffer.release(self._owed.releasable(*self._history.look(now, offset)))
 
     # The end.
 
     def _run_out(self) -> None:
         """The time for the last words is over."""
-        if self.state is not _OPEN and self._assembler.may_hold_words(self.buffer.end):
+        if self.state is not _OPEN and self._owed.may_hold_words(self.buffer.end):
             self._connections.give_up()  # without a connection no words can come
             self._finish(self._connections.failure)
         else:
@@ -333,13 +333,13 @@ class Session:
         """Answer what is asked, account for every byte, and close."""
         self.error = error
         self.events.extend(self._assembler.end())
-        self._shut(self._assembler.words_end())
+        self._shut(self._owed.words_end())
 
     def _shut(self, understood: int) -> None:
         """End the stream. Speech behind the offset `understood` has no words, and is lost."""
         buffer = self.buffer
         for offset in (buffer.high_water, buffer.end):  # silence is not lost, sent or not
-            if not self._assembler.may_hold_words(offset):
+            if not self._owed.may_hold_words(offset):
                 understood = offset
         buffer.give_up(understood)
         self._report_lost("the stream ended")
@@ -396,5 +396,5 @@ class Session:
         self.deadlines.set(Timer.OUTAGE, self._connections.trouble_ends_at)
         if self.closing.began:
             heard = self._connections.current
-            quiet_since = None if heard is None or self._assembler.owes else heard.quiet_since
+            quiet_since = None if heard is None or self._owed.anything else heard.quiet_since
             self.deadlines.set(Timer.CLOSE, self.closing.ends_at(quiet_since))

@@ -36,6 +36,8 @@ from pulse_plugins.core.transcript.finalize_requests import (
 )
 from pulse_plugins.core.transcript.finals import FinalBuilder
 from pulse_plugins.core.transcript.heard import HeardAudio
+from pulse_plugins.core.transcript.open_interim import OpenInterim
+from pulse_plugins.core.transcript.owed import Owed
 from pulse_plugins.core.transcript.placement import Placed, TimedPlacement
 from pulse_plugins.core.transcript.repetitions import Repetitions
 from pulse_plugins.core.transcript.untimed import UntimedPlacement, keys_of
@@ -67,13 +69,12 @@ class TranscriptAssembler:
     Attributes:
         requests: The finalize requests.
         energy: The loudness of the audio.
-        open_text: Words of the newest interim that no final has confirmed, or "".
+        owed: What the server still has to send.
     """
 
     def __init__(self, in_force: OptionsInForce, buffer: ReplayBuffer, encoding: str) -> None:
         self.requests = FinalizeRequests()
         self.energy = Energy(buffer, encoding)
-        self.open_text = ""
         self._in_force = in_force
         self._buffer = buffer
         self._finals = FinalBuilder(in_force)
@@ -81,11 +82,10 @@ class TranscriptAssembler:
         self._delivered = DeliveredWords()
         self._timed = TimedPlacement(self._delivered)
         self._untimed = UntimedPlacement(self._delivered)
-        self._open_sent = 0.0  # stream_time up to which audio was sent when the interim came
-        self._open_shown = 0.0  # stream_time before which the words began that it shows
-        self._promoted_until = 0.0  # stream_time up to which promoted interims tell what was said
         self._words_since_answer = False
         self._heard = HeardAudio(buffer)
+        self._interim = interim = OpenInterim(buffer, self.energy, self._heard)
+        self.owed = Owed(buffer, self.energy, self._coverage, self.requests, interim)
         self._cut = CutWord(buffer, self.energy, self.requests, self._delivered)
         self._repetitions = Repetitions(
             buffer,
@@ -106,12 +106,9 @@ class TranscriptAssembler:
             return None
         if not (text := self._repetitions.new_in_interim(said, now)):
             return None
-        if not self.open_text and " " not in text.strip():
-            self._look_for_word(now)
-        self.open_text = text
-        self._open_sent = sent = self._sent
-        self._open_shown = self._heard.shown_by(now)
-        self._untimed.message_came(sent, now)
+        self._interim.came(text, self._repetitions.after_last, now)
+        self.energy.learn_shown(self._coverage.start, self._sent)
+        self._untimed.message_came(self._sent, now)
         if self.requests.waiting:
             self._reconsider(now)
         return Interim(text, self._delivered.until, session_id or "")
@@ -124,16 +121,16 @@ class TranscriptAssembler:
             clock: Of the connection.
             now: The session's clock.
         """
-        sent, shown = self._sent, self.open_text
+        sent, shown = self._sent, self._interim.text
         self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._cut.stretch()
         words = self._timed.words(message.words, clock, sent) if text else None
         placed = self._place(message, text, words, now)
         if text:
-            self.open_text = ""
+            self._interim.text = ""
             self._repetitions.final_came(text, timed=placed.timed, now=now)
-            self._coverage.is_exact = placed.timed
+            self._coverage.final_came(timed=placed.timed, sent=sent)
         if placed.timed:
             self._heard.reaches(placed.end, now)
         if placed.text:
@@ -146,13 +143,14 @@ class TranscriptAssembler:
             last=message.is_last,
             empty=not text,
             doubtful=bool(waiting)
-            and self._coverage.lacks_words(waiting[0].mark, has_interim=bool(self.open_text)),
+            and self._coverage.lacks_words(waiting[0].mark, has_interim=bool(self._interim.text)),
             repeated=placed.repeated,
             timed=placed.timed,
             first_word=self._buffer.offset(words[0].start) if words else None,
         )
         if facts.empty and not facts.last and self._takes_interim_back():
-            self.open_text = ""
+            self._interim.text = ""
+            self.energy.forget_shown()
         left = self._left_before(waiting[0].mark) if waiting else 0.0
         sure = message.is_last or (facts.marked and self.requests.is_only_one)
         answer = self.requests.on_final(facts, left) or self._covered()
@@ -165,7 +163,7 @@ class TranscriptAssembler:
             self._reconsider(now, facts)
         request_id = None if answer is None else answer.request_id
         events: list[Event] = []
-        if shown and not (placed.text or self.open_text):
+        if shown and not (placed.text or self._interim.text):
             events.append(Interim("", self._delivered.until, message.session_id or ""))
         if placed.text or request_id is not None:
             events.append(self._finals.of_message(message, placed, clock, request_id))
@@ -188,7 +186,7 @@ class TranscriptAssembler:
         """Answer the requests whose answer is overdue with the text so far."""
         events: list[Event] = []
         while (request := self.requests.overdue(now)) is not None:
-            is_open = self.open_text and self._left_before(request.mark) >= SHORTEST_SPEECH
+            is_open = self._interim.text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
                 self._coverage.reaches(self.energy.word_start(self._buffer.seconds(request.mark)))
             answer = self.requests.completed(request)
@@ -215,76 +213,19 @@ class TranscriptAssembler:
         """No more text will come: answer every request with the text so far."""
         answer = self.requests.answer_all()
         events: tuple[Event, ...] = ()
-        if self.open_text:
+        if self._interim.text:
             events = (self._promoted(answer or Answer(None, self._buffer.end)),)
         elif answer is not None and answer.request_id is not None:
             events = (self._empty(answer),)
-        self._coverage.reaches(self._promoted_until)  # no final will replace promoted interims
+        # No final will replace promoted interims.
+        self._coverage.reaches(self._interim.promoted_until)
         return events
-
-    # Questions.
-
-    @property
-    def owes(self) -> bool:
-        """Whether words are still to come: of an interim, of a request or of held speech."""
-        return not self.requests.is_idle or self.owes_speech
-
-    @property
-    def owes_speech(self) -> bool:
-        """Whether the words of an interim or of held speech, sent or not, are still to come."""
-        left = self._coverage.certain_before(self._buffer.end)
-        return bool(self.open_text) or left >= SHORTEST_WORD
-
-    @property
-    def owes_at_end(self) -> bool:
-        """Whether audio that is held could bring another word, once the input has ended."""
-        buffer = self._buffer
-        is_heard = buffer.end <= buffer.high_water and self.requests.is_idle
-        return not is_heard or self.may_hold_words(buffer.end)
-
-    def may_hold_words(self, offset: int) -> bool:
-        """Whether even a quiet word before this offset may not have been delivered."""
-        return bool(self.open_text) or self._coverage.possible_before(offset) >= SHORTEST_SPEECH
-
-    def owes_answer(self, mark: int) -> bool:
-        """Whether a working server sends something after a request for the words before a mark."""
-        requests = self.requests
-        owes = self._coverage.owes_words(mark, answers=requests.server_marks)
-        return requests.answers_all or owes
-
-    def releasable(self, quiet: int, noisy: int) -> int:
-        """Offset before which audio brought no words and need not be kept.
-
-        Args:
-            quiet: Audio before this offset may go if there is no possible speech in it, and if no
-                word that was under way is kept in it.
-            noisy: Audio before this offset may go if there is no certain speech in it.
-        """
-        start = found = self._buffer.start
-        if self.open_text or not self.requests.is_idle:
-            return start
-        if quiet > start and self._coverage.is_silent_before(quiet):
-            found = quiet
-        elif noisy > start and self._coverage.certain_before(noisy) < SHORTEST_WORD:
-            found = noisy
-        # A word that begins right before this offset is too short yet to be speech.
-        return self._buffer.offset(self.energy.word_start(self._buffer.seconds(found)))
-
-    def words_end(self) -> int:
-        """Offset before which no speech is without words, in the audio that any server was sent."""
-        return self._coverage.words_end()
 
     # Parts.
 
     @property
     def _sent(self) -> float:
         return self._buffer.seconds(self._buffer.next_offset)
-
-    def _look_for_word(self, now: float) -> None:
-        """The first interim of a segment shows a single word: find out when that word began."""
-        onset = self.energy.certain_from(self._repetitions.after_last(), self._sent)
-        if onset is not None:
-            self._heard.shows(onset, now)
 
     def _takes_interim_back(self) -> bool:
         """Whether an empty final shows that the interim told a noise."""
@@ -297,7 +238,7 @@ class TranscriptAssembler:
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
 
     def _left_before(self, mark: int) -> float:
-        return self._coverage.left_before(mark, has_interim=bool(self.open_text))
+        return self._coverage.left_before(mark, has_interim=bool(self._interim.text))
 
     def _is_marked(self, message: Transcript, placed: Placed) -> bool:
         tells = message.from_finalize and not self.requests.marks_others
@@ -308,7 +249,9 @@ class TranscriptAssembler:
         if self._left_before(mark) < SHORTEST_SPEECH:
             return GRACE
         seconds = self._in_force.options.timeouts.finalize
-        is_said = self._words_since_answer and not (self.open_text or self.requests.server_marks)
+        is_said = self._words_since_answer and not (
+            self._interim.text or self.requests.server_marks
+        )
         if is_said and self._coverage.ends_early(mark):
             return min(self.requests.answer_seconds, seconds)
         return seconds
@@ -384,14 +327,10 @@ class TranscriptAssembler:
 
     def _promoted(self, answer: Answer) -> Final:
         """Make a final of the newest interim, because the server has sent none."""
-        text, self.open_text = self.open_text, ""
         start, held = self._delivered.until, self._buffer.seconds(self._buffer.start)
         end = max(start, self._buffer.seconds(answer.mark))
-        keys = keys_of(text, self._finals.language)
-        self._delivered.add_promoted(keys, held, max(end, self._open_sent))
-        # An answer covers speech before its mark only, even if the interim came much later.
-        told = self.energy.word_end(min(self._open_shown, end))
-        self._promoted_until = max(self._promoted_until, told)
+        text, until = self._interim.promote(end)
+        self._delivered.add_promoted(keys_of(text, self._finals.language), held, until)
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 
     def _empty(self, answer: Answer) -> Final:

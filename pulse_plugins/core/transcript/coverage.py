@@ -40,11 +40,14 @@ class Coverage:
     Attributes:
         until: stream_time before which all words were delivered or answered for.
         is_exact: Word times tell it; False after a final that had none.
+        said_before: stream_time before which the words of the newest final were said, if the
+            final had no word times; 0 otherwise.
     """
 
     def __init__(self, buffer: ReplayBuffer, energy: Energy) -> None:
         self.until = 0.0
         self.is_exact = True
+        self.said_before = 0.0
         self._buffer = buffer
         self._energy = energy
 
@@ -62,6 +65,16 @@ class Coverage:
     def reaches(self, time: float) -> None:
         """All words before this stream_time were delivered."""
         self.until = max(self.until, time)
+
+    def final_came(self, *, timed: bool, sent: float) -> None:
+        """A final with text came.
+
+        Args:
+            timed: Its words have times.
+            sent: stream_time up to which audio had been sent.
+        """
+        self.is_exact = timed
+        self.said_before = 0.0 if timed else sent
 
     def possible_before(self, offset: int) -> float:
         """Seconds of possible speech without words before an offset."""
@@ -102,11 +115,11 @@ class Coverage:
             mark: Offset of a finalize request.
             answers: The server is known to answer requests, so that possible speech counts too.
         """
-        start, at = self._after_last_word, self._buffer.seconds(mark)
+        start, at = max(self._after_last_word, self.said_before), self._buffer.seconds(mark)
         owes = self._energy.certain(start, at) >= SHORTEST_WORD
         if answers and not owes:
             owes = self._energy.possible(start, at) >= SYLLABLE
-        return self.is_exact and owes
+        return owes
 
     def leaves_words_out(self, end: float, until: float) -> bool:
         """Whether there are words between the end of a word and another stream_time."""

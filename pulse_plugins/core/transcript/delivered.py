@@ -142,19 +142,14 @@ class DeliveredWords:
             How many leading words of the text were delivered before, and how many words of the
             replay have been heard again with them.
         """
-        said = 0
-        if self._promoted:
-            said = self._said_by_promoted([DeliveredWord(key, start, start) for key in keys])
-        if said or not self._replayable:
-            return said, 0
-        replayed = [word.key for word in self._replayable]
-        for at in range(len(replayed)):
-            # The replay may begin within a word, of which the server then hears another word.
-            for cut in (0, 1):
-                same = min(len(replayed) - at, len(keys) - cut)
-                if same > cut and list(keys[cut : cut + same]) == replayed[at : at + same]:
-                    return cut + same, at + same
-        return 0, len(replayed)
+        said = self._said_by_promoted([DeliveredWord(key, start, start) for key in keys])
+        known, replayed = self._overlap_of_replay(keys)
+        if said <= known:
+            return known, replayed
+        # The server has revised the interim. Its words are in the replay, too, and come once.
+        last = self._promoted[said - 1]
+        heard = (number for number, word in enumerate(self._replayable, 1) if word is last)
+        return said, next(heard, 0)
 
     def heard_again(
         self, known: Sequence[DeliveredWord], *, is_all: bool, replayed: int = 0
@@ -181,6 +176,16 @@ class DeliveredWords:
                 keys = [said.key for said in self._promoted]
                 if word.key in keys:
                     self._promoted = self._promoted[keys.index(word.key) + 1 :]
+
+    def _overlap_of_replay(self, keys: Sequence[str]) -> tuple[int, int]:
+        replayed = [word.key for word in self._replayable]
+        for at in range(len(replayed)):
+            # The replay may begin within a word, of which the server then hears another word.
+            for cut in (0, 1):
+                same = min(len(replayed) - at, len(keys) - cut)
+                if same > cut and list(keys[cut : cut + same]) == replayed[at : at + same]:
+                    return cut + same, at + same
+        return 0, len(replayed)
 
     def _newest(self, count: int) -> list[DeliveredWord]:
         return [self._words[-n] for n in range(1, min(count, len(self._words)) + 1)]

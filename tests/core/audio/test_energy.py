@@ -53,6 +53,26 @@ def test_recognized_words_of_a_soft_caller_are_certain_speech(level: float, cert
     assert (energy.certain(1.2, 1.4) > 0.1) is certain
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_interim_tells_how_loud_words_are_until_a_final_does(told: bool) -> None:
+    energy = heard(tone(0.1, 1.0), tone(0.002, 1.0))
+    if told:
+        energy.learn(0.0, 1.0)
+    energy.learn_shown(1.0, 2.0)
+    assert (energy.certain(1.0, 2.0) == 0.0) is told
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_loudness_of_a_noise_is_forgotten_and_that_of_words_is_not(told: bool) -> None:
+    energy = heard(tone(0.002, 2.0))
+    if told:
+        energy.learn(0.0, 1.0)
+    energy.learn_shown(0.0, 1.0)
+    assert energy.certain(1.0, 2.0) == pytest.approx(1.0)
+    energy.forget_shown()
+    assert (energy.certain(1.0, 2.0) > 0.0) is told
+
+
 def test_the_pause_before_a_word_is_not_learned_as_its_loudness() -> None:
     energy = heard(tone(0.001, 2.0), tone(0.2, 0.2), tone(0.015, 0.4))
     energy.learn(0.0, 2.2)

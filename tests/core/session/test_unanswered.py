@@ -90,9 +90,32 @@ def test_a_server_that_keeps_the_first_word_for_itself_is_left_after_the_request
     assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
 
 
-def test_a_server_without_word_times_may_have_told_the_words_before_a_request() -> None:
-    call = asked_in_vain(learned=False, sound=spoken(3), quiet=1.0, timed=False)
-    assert call.all(Reconnecting) == []
+@pytest.mark.parametrize(("told", "stalls"), [(False, ["stalled"]), (True, [])])
+def test_without_word_times_words_that_were_sent_after_the_newest_final_are_owed(
+    told: bool, stalls: list[str]
+) -> None:
+    call = Call(timeouts=Timeouts(stall=3.0), timed=False)
+    call.connect()
+    call.turn(1, 2)
+    call.feed(bytes(2 * RATE) + spoken(3))
+    if told:  # the final may be of this sound or of an earlier one
+        call.hear('{"transcript":"w3","is_final":true}')
+    call.pass_time(0.1)
+    call.finalize()
+    call.pass_time(3.6)
+    assert [event.reason for event in call.all(Reconnecting)] == stalls
+
+
+def test_a_final_with_word_times_leaves_words_owed_that_were_sent_before_it_came() -> None:
+    call = Call(timeouts=Timeouts(stall=3.0))
+    call.connect()
+    call.turn(1, 2)
+    call.say(3, 0, 0, 4)
+    call.hear(call.server.final(call.server.words()[:1]))
+    call.pass_time(0.1)
+    call.finalize()
+    call.pass_time(3.6)
+    assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
 
 
 def test_later_requests_do_not_prolong_the_wait_for_the_first_answer() -> None:
@@ -123,3 +146,26 @@ def test_the_second_of_two_requests_may_be_the_first_that_is_owed_an_answer() ->
     assert call.all(Reconnecting) == []
     call.pass_time(1.2)
     assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
+
+
+@pytest.mark.parametrize(("interim", "stalls"), [(True, ["stalled"]), (False, [])])
+def test_an_interim_tells_how_loud_a_soft_caller_is(interim: bool, stalls: list[str]) -> None:
+    call = Call(timeouts=Timeouts(stall=3.0), loud=SOFT)
+    call.connect()
+    call.say(1)
+    if interim:
+        call.hear(call.server.interim())
+    call.say(2, 3, 4)
+    call.pass_time(3.6)
+    assert [event.reason for event in call.all(Reconnecting)] == stalls
+
+
+def test_the_noise_of_a_line_is_no_speech_after_an_interim_of_it_was_taken_back() -> None:
+    call = Call(timeouts=Timeouts(stall=3.0), loud=SOFT)
+    call.connect()
+    call.say(1)
+    call.hear(call.server.interim())
+    call.hear({"transcript": "", "is_final": True})
+    call.say(2, 3, 4, 5, 6)
+    call.pass_time(3.6)
+    assert call.all(Reconnecting) == []

@@ -212,6 +212,33 @@ def test_a_promoted_interim_may_come_again_in_two_finals_without_times() -> None
     assert delivered.overlap_of_text(["c", "d"], 0.0) == (1, 0)
 
 
+def hears_again(delivered: DeliveredWords, *keys: str) -> int:
+    """A final of a replay without times; returns how many of its words were delivered before."""
+    known, replayed = delivered.overlap_of_text(keys, 0.0)
+    again = [DeliveredWord(key, 0.0, 2.0) for key in keys[:known]]
+    delivered.heard_again(again, is_all=known == len(keys), replayed=replayed)
+    return known
+
+
+@pytest.mark.parametrize(("interim", "final"), [("yes", "yes"), ("no sir", "no madam")])
+def test_a_replay_says_a_promoted_interim_once(interim: str, final: str) -> None:
+    delivered = untimed("a")
+    delivered.add_promoted(interim.split(), 0.0, 2.0)
+    delivered.connection_changed(0.0, "en")
+    assert hears_again(delivered, "a") == 1
+    assert hears_again(delivered, *final.split()) == len(final.split())
+    assert hears_again(delivered, *interim.split()) == 0
+
+
+def test_a_replay_says_a_word_and_an_equal_promoted_one() -> None:
+    delivered = untimed("yes")
+    delivered.add_promoted(["yes"], 0.0, 2.0)
+    delivered.connection_changed(0.0, "en")
+    assert hears_again(delivered, "yes") == 1
+    assert hears_again(delivered, "yes") == 1
+    assert hears_again(delivered, "yes") == 0
+
+
 def test_a_final_of_other_words_ends_the_wait_for_a_promoted_interim() -> None:
     delivered = DeliveredWords()
     delivered.add_promoted(["a", "b"], 0.0, 2.0)
