@@ -284,5 +284,7 @@ async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseS
 def _quiet() -> None:
     """Turn off the frameworks' logs, which would be printed between the transcripts."""
     logging.getLogger().setLevel(logging.WARNING)
+    # Without a handler, Python prints warnings, and LiveKit's have tracebacks.
+    logging.getLogger("livekit").addHandler(logging.NullHandler())
     if find_spec("loguru") is not None:  # Pipecat's
         import_module("loguru").logger.remove()

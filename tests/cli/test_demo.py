@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ from pulse_plugins.cli.exits import CommandError, Exit
 from pulse_plugins.local import PulseServer, ServerOptions, recordings
 from tests.cli.rig import program
 from tests.support import livekit_time, sphinx  # noqa: F401 - both make their subject follow the clock
+from tests.support.patience import PATIENCE
+from tests.support.programs import running
 
 
 async def demo(*words: str) -> tuple[int, list[dict[str, Any]], str]:
@@ -104,6 +109,28 @@ async def test_a_service_that_takes_no_call_is_told_with_its_reason(
                 as_json=True,
             )
     assert caught.value.code == code
+
+
+@pytest.mark.process
+async def test_a_refused_key_is_one_line_in_livekit(tmp_path: Path) -> None:
+    """LiveKit logs a traceback. The demo has no option for another server than the service."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\n"
+        "from pulse_plugins.cli import application, demo\n"
+        "demo.CLOUD_URL = sys.argv[1]\n"
+        "demo.target.check_key = lambda *_, **__: None\n"
+        "sys.exit(application.run(['demo', '--cloud', '--framework', 'livekit']))\n"
+    )
+    refusals = ["refuse=401@times=0"]
+    async with PulseServer(ServerOptions(recognizer="scripted"), faults=refusals) as server:
+        arguments = (str(program), server.url)
+        async with running(*arguments, environment=dict(os.environ)) as demo:
+            _, errors = await asyncio.wait_for(demo.communicate(), PATIENCE)
+    assert demo.returncode == Exit.CONFIGURATION
+    (line,) = errors.decode().splitlines()
+    assert line.startswith("error: 127.0.0.1:")
+    assert "does not accept the key" in line
 
 
 @pytest.mark.parametrize(
