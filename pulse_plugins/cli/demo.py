@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Framework = Literal["pipecat", "livekit", "both"]
 Model = Literal["general", "bookings"]
-Run = Callable[[Hearing, PulseOptions], Awaitable[None]]
+Run = Callable[[Hearing, PulseOptions], Coroutine[None, None, None]]
 
 
 def command(
@@ -184,6 +184,7 @@ class _Stage:
 
         Raises:
             CommandError: There was no connection, and so no word came.
+            BrokenPipeError: Nobody reads the output any more.
         """
         options = PulseOptions(
             base_url=CLOUD_URL if self.server is None else self.server.url,
@@ -191,15 +192,21 @@ class _Stage:
             sample_rate=call.rate,
         )
         with Hearing(framework, call, Player(call), self.as_json) as hearing:
-            cutting = asyncio.create_task(self._cut(hearing))
             trouble = _Trouble(hearing)
             follow(trouble.of)
+            playing = asyncio.create_task(run(hearing, options))
+            leaving = asyncio.create_task(hearing.left.wait())
+            cutting = asyncio.create_task(self._cut(hearing))
             try:
-                await run(hearing, options)
+                await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 unfollow(trouble.of)
-                cutting.cancel()
-                await asyncio.gather(cutting, return_exceptions=True)
+                for task in (playing, leaving, cutting):
+                    task.cancel()
+                await asyncio.gather(playing, leaving, cutting, return_exceptions=True)
+        if hearing.left.is_set():
+            raise BrokenPipeError
+        playing.result()
         result = hearing.result()
         if trouble.error is not None and not result.words:
             why = explain(trouble.error, str(options.base_url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +69,22 @@ class Recovery:
     lost: float = 0.0
 
 
+class _Output(Console):
+    """A console that notices when nobody reads it any more, as with `| head`.
+
+    Rich raises SystemExit at this moment, which a framework's task would report with a traceback.
+    """
+
+    def __init__(self, left: Callable[[], None], *, quiet: bool) -> None:
+        super().__init__(quiet=quiet, highlight=False, emoji=False)
+        self._left = left
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing more."""
+        self.quiet = True
+        self._left()
+
+
 @dataclass(slots=True)
 class Hearing:
     """Shows and counts the transcripts of one call through one framework.
@@ -77,6 +94,8 @@ class Hearing:
         call: The recording that is played.
         player: The player of the recording, which tells how much was played.
         as_json: Show JSON lines instead of a growing transcript.
+        recovery: Lost connections.
+        left: Set when nobody reads the output any more.
     """
 
     framework: str
@@ -84,13 +103,16 @@ class Hearing:
     player: Player
     as_json: bool
     recovery: Recovery = field(default_factory=Recovery)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
     _finals: list[tuple[float, str]] = field(default_factory=list)
     _turns: int = 0
     _live: Live = field(init=False)
+    _loop: asyncio.AbstractEventLoop = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare the terminal line that shows interims."""
-        console = Console(quiet=self.as_json, highlight=False, emoji=False)
+        console = _Output(self._leave, quiet=self.as_json)
+        self._loop = asyncio.get_running_loop()
         self._live = Live("", console=console, transient=True, refresh_per_second=12)
 
     def __enter__(self) -> Hearing:
@@ -165,7 +187,14 @@ class Hearing:
     def _tell(self, event: str, text: str) -> None:
         if self.as_json:
             line = {"event": event, "framework": self.framework, "at": round(self.player.now, 3)}
-            print(json.dumps({**line, "text": text}), flush=True)
+            try:
+                print(json.dumps({**line, "text": text}), flush=True)
+            except BrokenPipeError:
+                self._leave()
+
+    def _leave(self) -> None:
+        # The thread that refreshes the terminal may find out.
+        self._loop.call_soon_threadsafe(self.left.set)
 
 
 def table(results: list[Result]) -> Table:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,35 @@ async def test_a_service_that_takes_no_call_is_told_with_its_reason(
                 as_json=True,
             )
     assert caught.value.code == code
+
+
+class _Unread(io.StringIO):
+    """An output whose reader has gone away after the first lines, as with `| head`."""
+
+    def write(self, text: str) -> int:
+        if self.tell() > 200:
+            raise BrokenPipeError
+        return super().write(text)
+
+
+@pytest.mark.parametrize("framework", ["pipecat", "livekit"])
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_without_a_reader_the_demo_ends(
+    framework: str, as_json: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "stdout", _Unread())
+    with pytest.raises(BrokenPipeError):
+        await command._demo(
+            (framework,),
+            file=None,
+            recording="booking",
+            telephone=False,
+            language_model="bookings",
+            cloud=False,
+            drop=False,
+            as_json=as_json,
+        )
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.process
