@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from rich.markup import escape
 from pulse_plugins.cli import bench, demo, doctor, live, record
 from pulse_plugins.cli.exits import MEANING, CommandError, Exit, needs, report
 from pulse_plugins.cli.interrupts import termination_unwinds
-from pulse_plugins.cli.terminal import safe
+from pulse_plugins.cli.terminal import discard_output, safe
 from pulse_plugins.cli.transcribe.command import command as transcribe
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
@@ -121,7 +120,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except typer.Exit as error:
         code = error.exit_code
     except BrokenPipeError:  # the reader of our output went away: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return Exit.FAILED
     except _UsageError as error:
         if not given:

@@ -6,14 +6,13 @@ import enum
 import errno
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 
-from pulse_plugins.cli.terminal import safe
+from pulse_plugins.cli.terminal import discard_output, safe
 from pulse_plugins.core.base.errors import (
     ConfigurationError,
     PulseError,
@@ -93,7 +92,7 @@ def _printed(text: str) -> bool:
     try:
         print(text, end="", flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return False
     return True
 

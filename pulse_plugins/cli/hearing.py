@@ -7,14 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.cli.terminal import safe_line
+from pulse_plugins.cli.terminal import Output, safe_line
 from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
 
 
@@ -69,22 +68,6 @@ class Recovery:
     lost: float = 0.0
 
 
-class _Output(Console):
-    """A console that notices when nobody reads it any more, as with `| head`.
-
-    Rich raises SystemExit at this moment, which a framework's task would report with a traceback.
-    """
-
-    def __init__(self, left: Callable[[], None], *, quiet: bool) -> None:
-        super().__init__(quiet=quiet, highlight=False, emoji=False)
-        self._left = left
-
-    def on_broken_pipe(self) -> None:
-        """Print nothing more."""
-        self.quiet = True
-        self._left()
-
-
 @dataclass(slots=True)
 class Hearing:
     """Shows and counts the transcripts of one call through one framework.
@@ -111,7 +94,7 @@ class Hearing:
 
     def __post_init__(self) -> None:
         """Prepare the terminal line that shows interims."""
-        console = _Output(self._leave, quiet=self.as_json)
+        console = Output(self._leave, quiet=self.as_json, emoji=False)
         self._loop = asyncio.get_running_loop()
         self._live = Live("", console=console, transient=True, refresh_per_second=12)
 
