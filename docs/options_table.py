@@ -108,7 +108,8 @@ def _languages() -> str:
     rows = [[_cell(getattr(each, name)) for name in names] for each in LANGUAGES.values()]
     return (
         "\n## Languages\n\nIf the service's documents disagree, this table follows the newest one. "
-        "Other codes are sent unchanged.\n\n" + _table([name.capitalize() for name in names], rows)
+        'A code without a "yes" is named by an older document only. Codes that are not in the '
+        "table are sent unchanged.\n\n" + _table([name.capitalize() for name in names], rows)
     )
 
 

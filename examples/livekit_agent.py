@@ -31,6 +31,7 @@ from livekit.agents import (
     Agent,
     AgentServer,
     AgentSession,
+    CloseEvent,
     JobContext,
     JobProcess,
     StopResponse,
@@ -148,6 +149,11 @@ async def listen(path: Path) -> None:
 
         caller = FileInput(path)
         session.input.audio = caller
+
+        @session.on("close")
+        def closed(_: CloseEvent) -> None:
+            caller.ended.set()  # after an error of the STT, which the log shows
+
         try:
             await session.start(Repeater(), record=False)
             await caller.ended.wait()
@@ -167,6 +173,12 @@ def main() -> None:
         from pulse_plugins.local import recordings
 
         path = recordings.load("booking").path
+    import soundfile
+
+    try:
+        soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        parser.error(f"{path} cannot be read: {error.error_string}")
     try:
         asyncio.run(listen(path))
     except KeyboardInterrupt:

@@ -182,7 +182,13 @@ async def listen(path: Path) -> None:
 
 def main() -> None:
     if "--file" not in sys.argv:
-        from pipecat.runner.run import main as run
+        try:
+            from pipecat.runner.run import main as run
+        except ModuleNotFoundError as error:
+            raise SystemExit(
+                f"a bot needs {error.name}: python -m pip install 'pipecat-ai[runner,webrtc]'; "
+                "with --file the program plays a recording"
+            ) from None
 
         run()
         return
@@ -197,6 +203,12 @@ def main() -> None:
         from pulse_plugins.local import recordings
 
         path = recordings.load("booking").path
+    import soundfile
+
+    try:
+        soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        parser.error(f"{path} cannot be read: {error.error_string}")
     try:
         asyncio.run(listen(path))
     except KeyboardInterrupt:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from fastapi import FastAPI
@@ -135,28 +135,48 @@ async def serve(given: argparse.Namespace) -> None:
         await make_server(app, given.host, given.port, (lines, browser_lines)).serve()
 
 
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `least` to `most`."""
+
+    def read(text: str) -> int:
+        if text.isdecimal() and least <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r}: use a whole number from {least} to {most}")
+
+    return read
+
+
+def _minutes(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) <= 1440:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: use a number above 0 and up to 1440")
+
+
 def main() -> None:
     """Read the command line, and run until Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(description="A phone agent that books tables.")
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.phone_agent", description="A phone agent that books tables."
+    )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         help="address to listen on; any other than this machine's own needs TWILIO_AUTH_TOKEN "
         "and PUBLIC_URL (default: 127.0.0.1)",
     )
-    parser.add_argument("--port", type=int, default=7860, help="default: 7860")
+    parser.add_argument("--port", type=_number(0, 65_535), default=7860, help="default: 7860")
     parser.add_argument(
-        "--calls", type=int, default=10, help="telephone calls at once (default: 10)"
+        "--calls", type=_number(1, 1000), default=10, help="telephone calls at once (default: 10)"
     )
     parser.add_argument(
         "--browser-calls",
-        type=int,
+        type=_number(0, 1000),
         default=3,
         help="calls from browsers at once; 0 does not serve the page (default: 3)",
     )
     parser.add_argument(
         "--most-minutes",
-        type=float,
+        type=_minutes,
         default=MOST_SECONDS / 60,
         help="a call ends after this time in any case (default: 10)",
     )

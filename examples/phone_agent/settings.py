@@ -60,6 +60,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
 def check_exposure(host: str) -> None:
     """Refuse to be reached from beyond this machine without the settings that this needs.
 
@@ -70,11 +78,17 @@ def check_exposure(host: str) -> None:
         host: The address to listen on.
 
     Raises:
-        SettingError: A setting is missing. The text says which one, and what to do.
+        SettingError: A setting is missing or wrong. The text says which one, and what to do.
     """
+    public = setting("PUBLIC_URL")
+    if public is not None and not _is_https(public):
+        raise SettingError(
+            f"PUBLIC_URL is {public!r}. Set the HTTPS URL at which Twilio and browsers reach the "
+            "agent, such as https://agent.example."
+        )
     signs = TwilioAccount.from_environment().signs
     if is_loopback(host):
-        if setting("PUBLIC_URL") is not None and not signs:
+        if public is not None and not signs:
             raise SettingError(
                 "The agent does not start with PUBLIC_URL and without TWILIO_AUTH_TOKEN: everybody "
                 "who can reach that URL could call it. Set the token of your Twilio account, or "
@@ -87,7 +101,7 @@ def check_exposure(host: str) -> None:
             "reach that address could call it. Set the token of your Twilio account, or listen on "
             "127.0.0.1."
         )
-    if setting("PUBLIC_URL") is None:
+    if public is None:
         raise SettingError(
             f"The agent does not listen on {host} without PUBLIC_URL. Set the HTTPS URL at which "
             "Twilio and browsers reach it, such as https://agent.example."

@@ -330,7 +330,10 @@ async def make_call(webhook: str, script: str, save: Path | None) -> None:
 
 def main() -> None:
     """Read the command line, and call."""
-    parser = argparse.ArgumentParser(description="Calls the phone agent, and prints the call.")
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.phone_agent.simulate_call",
+        description="Calls the phone agent, and prints the call.",
+    )
     parser.add_argument(
         "--url",
         default="http://127.0.0.1:7860/twilio",
@@ -339,8 +342,15 @@ def main() -> None:
     parser.add_argument("--script", choices=sorted(SCRIPTS), default="book", help="default: book")
     parser.add_argument("--save", type=Path, metavar="WAV", help="write both sides, in stereo")
     given = parser.parse_args()
+    if given.save and not (given.save.suffix.lower() == ".wav" and given.save.parent.is_dir()):
+        parser.error(f"--save {given.save}: name a .wav file in a folder that exists")
     try:
         asyncio.run(make_call(given.url, given.script, given.save))
+    except aiohttp.ClientConnectorError:
+        raise SystemExit(
+            f"no call: nothing listens at {given.url}: start the agent with "
+            "`python -m examples.phone_agent`, or name another one with --url"
+        ) from None
     except (CallError, OSError, aiohttp.ClientError, WebSocketException) as error:
         raise SystemExit(f"no call: {error}") from None
     except (BookingError, SettingError) as error:

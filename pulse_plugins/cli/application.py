@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pulse_plugins.cli import bench, demo, doctor, live, record
 from pulse_plugins.cli.exits import MEANING, CommandError, Exit, needs, report
 from pulse_plugins.cli.interrupts import termination_unwinds
+from pulse_plugins.cli.terminal import discard_output, safe
 from pulse_plugins.cli.transcribe.command import command as transcribe
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.version import __version__
@@ -67,8 +68,19 @@ _add("doctor", doctor.command)
 _add("bench", bench.command, **_ANY_ARGUMENTS, help_option_names=[])
 
 
-# The commands say themselves what a connection's trouble means.
-logging.getLogger("pulse_plugins.stream").addHandler(logging.NullHandler())
+class _Notes(logging.Handler):
+    """Shows warnings of the package as notes.
+
+    The log of a stream's events is left out: the commands say what trouble of a connection means.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name != "pulse_plugins.stream":
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print(f"[yellow]note:[/] {escape(safe(record.getMessage()))}")
+
+
+logging.getLogger("pulse_plugins").addHandler(_Notes(logging.WARNING))
 
 # Typer brings its own copy of click in new versions and uses click itself in old ones.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -108,7 +120,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except typer.Exit as error:
         code = error.exit_code
     except BrokenPipeError:  # the reader of our output went away: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return Exit.FAILED
     except _UsageError as error:
         if not given:

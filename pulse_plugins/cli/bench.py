@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -27,11 +28,17 @@ def available(checkout: Path = _CHECKOUT) -> dict[str, Path]:
     }
 
 
+def _purpose(script: Path) -> str:
+    """The first line of what a script says about itself."""
+    text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
+
+
 def command(
     context: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(help="The name of a benchmark. Without a name the benchmarks are listed."),
+        typer.Argument(help="The name of a benchmark. Without a name, all are listed."),
     ] = None,
 ) -> int:
     """Run a benchmark against the local server; this needs a checkout of the source.
@@ -51,7 +58,8 @@ def command(
         print(context.get_help())
         return Exit.OK
     if name is None:
-        print("\n".join(found))
+        for each, path in found.items():
+            print(f"{each:<16}{_purpose(path)}")
         return Exit.OK
     if name not in found:
         raise CommandError(

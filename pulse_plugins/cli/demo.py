@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,18 +17,22 @@ from rich.console import Console
 
 from pulse_plugins.cli import calls, target
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.cli.exits import CommandError, Exit, needs
+from pulse_plugins.cli.exits import CommandError, Exit, code_of, needs
+from pulse_plugins.cli.explain import explain
 from pulse_plugins.cli.hearing import Hearing, Result, table
 from pulse_plugins.cli.imports import is_installed
+from pulse_plugins.core.base.errors import PulseError
+from pulse_plugins.core.base.events import Connected, Event, Reconnecting
 from pulse_plugins.core.config.options import PulseOptions
 from pulse_plugins.core.config.urls import CLOUD_URL
+from pulse_plugins.core.observe.hooks import ObservedStream, follow, unfollow
 
 if TYPE_CHECKING:
     from pulse_plugins.local.server import PulseServer
 
 Framework = Literal["pipecat", "livekit", "both"]
 Model = Literal["general", "bookings"]
-Run = Callable[[Hearing, PulseOptions], Awaitable[None]]
+Run = Callable[[Hearing, PulseOptions], Coroutine[None, None, None]]
 
 
 def command(
@@ -97,7 +101,7 @@ def command(
             "--drop cuts connections of the local server only: leave out --cloud", Exit.USAGE
         )
     if cloud:
-        target.check_key(CLOUD_URL)
+        target.check_key(CLOUD_URL, instead="leave out --cloud")
     _quiet()
     return asyncio.run(
         _demo(
@@ -176,20 +180,38 @@ class _Stage:
     as_json: bool
 
     async def play(self, framework: str, run: Run, call: Call) -> Result:
-        """Play the call through one framework."""
+        """Play the call through one framework.
+
+        Raises:
+            CommandError: There was no connection, and so no word came.
+            BrokenPipeError: Nobody reads the output any more.
+        """
         options = PulseOptions(
             base_url=CLOUD_URL if self.server is None else self.server.url,
             encoding="mulaw" if self.telephone else "linear16",
             sample_rate=call.rate,
         )
         with Hearing(framework, call, Player(call), self.as_json) as hearing:
+            trouble = _Trouble(hearing)
+            follow(trouble.of)
+            playing = asyncio.create_task(run(hearing, options))
+            leaving = asyncio.create_task(hearing.left.wait())
             cutting = asyncio.create_task(self._cut(hearing))
             try:
-                await run(hearing, options)
+                await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                cutting.cancel()
-                await asyncio.gather(cutting, return_exceptions=True)
-        return hearing.result()
+                unfollow(trouble.of)
+                for task in (playing, leaving, cutting):
+                    task.cancel()
+                await asyncio.gather(playing, leaving, cutting, return_exceptions=True)
+        if hearing.left.is_set():
+            raise BrokenPipeError
+        playing.result()
+        result = hearing.result()
+        if trouble.error is not None and not result.words:
+            why = explain(trouble.error, str(options.base_url))
+            raise CommandError(why, code_of(trouble.error))
+        return result
 
     async def _cut(self, hearing: Hearing) -> None:
         """Let the server cut the connection, and show when it has done so."""
@@ -201,6 +223,42 @@ class _Stage:
             lambda server: len(server.faults.happened) > before, timeout=3600
         )
         hearing.note("the connection is cut")
+
+
+class _Trouble:
+    """Watches the stream of a call.
+
+    Attributes:
+        error: Why the stream has no connection, or None.
+    """
+
+    def __init__(self, hearing: Hearing) -> None:
+        self.error: PulseError | None = None
+        self._hearing = hearing
+        self._stream: ObservedStream | None = None
+
+    def of(self, stream: ObservedStream) -> _Trouble:
+        """Watch this stream."""
+        self._stream = stream
+        return self
+
+    def happened(self, event: Event) -> None:
+        """Remember the newest error until a connection is open, and show that it goes on."""
+        match event:
+            case Reconnecting(attempt=attempt, error=error):
+                if attempt == 2:
+                    self._hearing.note(f"no connection ({event.reason}): trying again")
+                self.error = error
+            case Connected():
+                self.error = None
+
+    def asked(self, request_id: int) -> None:
+        """A finalize was requested, which is no trouble."""
+
+    def ended(self) -> None:
+        """Remember why the stream failed."""
+        if self._stream is not None and self._stream.error is not None:
+            self.error = self._stream.error
 
 
 def _load(framework: str, extras: str) -> Run:
@@ -233,5 +291,7 @@ async def _server(language_model: Model, *, cloud: bool) -> AsyncIterator[PulseS
 def _quiet() -> None:
     """Turn off the frameworks' logs, which would be printed between the transcripts."""
     logging.getLogger().setLevel(logging.WARNING)
+    # Without a handler, Python prints warnings, and LiveKit's have tracebacks.
+    logging.getLogger("livekit").addHandler(logging.NullHandler())
     if find_spec("loguru") is not None:  # Pipecat's
         import_module("loguru").logger.remove()

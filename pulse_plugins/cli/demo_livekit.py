@@ -12,6 +12,7 @@ from livekit import rtc
 from livekit.agents import (
     Agent,
     AgentSession,
+    CloseEvent,
     StopResponse,
     UserInputTranscribedEvent,
     inference,
@@ -112,6 +113,11 @@ async def run(hearing: Hearing, options: PulseOptions) -> None:
 
     caller = _Caller(hearing)
     session.input.audio = caller
+
+    @session.on("close")
+    def closed(_: CloseEvent) -> None:
+        caller.ended.set()  # after an error of the STT the session reads no more audio
+
     with _counting(hearing):
         try:
             await session.start(_Listener(hearing), record=False)

@@ -6,14 +6,13 @@ import enum
 import errno
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
 
-from pulse_plugins.cli.terminal import safe
+from pulse_plugins.cli.terminal import discard_output, safe
 from pulse_plugins.core.base.errors import (
     ConfigurationError,
     PulseError,
@@ -22,8 +21,9 @@ from pulse_plugins.core.base.errors import (
 )
 
 MEANING = (
-    "Exit codes: 0 done · 1 some of the work failed · 2 wrong usage · 3 a wrong option, no key, or "
-    "a refusal by the service · 4 no connection · 130 stopped with Ctrl-C · 143 ended by SIGTERM."
+    "Exit codes: 0 done · 1 some of the work failed · 2 wrong usage · 3 a value that cannot work, "
+    "no key, or a refusal by the service · 4 no connection · 130 stopped with Ctrl-C · 143 ended "
+    "by SIGTERM."
 )
 
 
@@ -92,7 +92,7 @@ def _printed(text: str) -> bool:
     try:
         print(text, end="", flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return False
     return True
 

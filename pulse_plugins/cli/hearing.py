@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from pulse_plugins.cli.calls import Call, Player
-from pulse_plugins.cli.terminal import safe_line
+from pulse_plugins.cli.terminal import Output, safe_line
 from pulse_plugins.local.recognizers.scoring import WordErrors, normalize, word_errors
 
 
@@ -77,6 +77,8 @@ class Hearing:
         call: The recording that is played.
         player: The player of the recording, which tells how much was played.
         as_json: Show JSON lines instead of a growing transcript.
+        recovery: Lost connections.
+        left: Set when nobody reads the output any more.
     """
 
     framework: str
@@ -84,13 +86,16 @@ class Hearing:
     player: Player
     as_json: bool
     recovery: Recovery = field(default_factory=Recovery)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
     _finals: list[tuple[float, str]] = field(default_factory=list)
     _turns: int = 0
     _live: Live = field(init=False)
+    _loop: asyncio.AbstractEventLoop = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare the terminal line that shows interims."""
-        console = Console(quiet=self.as_json, highlight=False, emoji=False)
+        console = Output(self._leave, quiet=self.as_json, emoji=False)
+        self._loop = asyncio.get_running_loop()
         self._live = Live("", console=console, transient=True, refresh_per_second=12)
 
     def __enter__(self) -> Hearing:
@@ -165,7 +170,14 @@ class Hearing:
     def _tell(self, event: str, text: str) -> None:
         if self.as_json:
             line = {"event": event, "framework": self.framework, "at": round(self.player.now, 3)}
-            print(json.dumps({**line, "text": text}), flush=True)
+            try:
+                print(json.dumps({**line, "text": text}), flush=True)
+            except BrokenPipeError:
+                self._leave()
+
+    def _leave(self) -> None:
+        # The thread that refreshes the terminal may find out.
+        self._loop.call_soon_threadsafe(self.left.set)
 
 
 def table(results: list[Result]) -> Table:

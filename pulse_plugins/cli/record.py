@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pulse_plugins.cli import target
 from pulse_plugins.cli.exits import CommandError, Exit, listening
+from pulse_plugins.cli.terminal import Output, print_line
 from pulse_plugins.core.base.errors import ConfigurationError
 from pulse_plugins.local.sessions.log import SessionWriter
 from pulse_plugins.local.sessions.recorder import Recorder
@@ -91,9 +91,9 @@ async def _run(
         with listening(host, port):
             recorder = await stack.enter_async_context(Recorder(url, writer, host=host, port=port))
         if as_json:
-            print(json.dumps({"event": "listening", "url": recorder.url}), flush=True)
+            print_line(json.dumps({"event": "listening", "url": recorder.url}))
         else:
-            console = Console(highlight=False)
+            console = Output()
             where = f"[bold]{recorder.url}[/], in front of {escape(url)}"
             console.print(f"Recording on {where}. Ctrl-C ends it.")
             console.print(f'  PulseOptions(base_url="{recorder.url}")', style="dim")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pulse_plugins.cli import serving, target
 from pulse_plugins.cli.exits import CommandError, Exit, listening
+from pulse_plugins.cli.terminal import Output, print_line
 from pulse_plugins.core.base.errors import PulseError
 from pulse_plugins.local.faults import parse
 from pulse_plugins.local.recognizers.contract import Recognizer, load
@@ -192,7 +192,7 @@ async def _run(
                 await stack.enter_async_context(server)
             _tell(server, as_json=as_json)
             for fault in server.faults.armed if not as_json else ():
-                Console(highlight=False).print(f"  [yellow]will go wrong:[/] {escape(str(fault))}")
+                Output().print(f"  [yellow]will go wrong:[/] {escape(str(fault))}")
             await stopped.wait()
     finally:
         await recognizer.close()
@@ -239,8 +239,8 @@ async def _warm(recognizer: Recognizer) -> None:
 def _tell(server: PulseServer | ReplayServer, *, as_json: bool) -> None:
     if as_json:
         line = {"event": "listening", "url": server.url, "http": server.http_url}
-        print(json.dumps(line), flush=True)
+        print_line(json.dumps(line))
         return
-    console = Console(highlight=False)
+    console = Output()
     console.print(f"A local Pulse server listens on [bold]{server.url}[/]. Ctrl-C ends it.")
     console.print(f'  PulseOptions(base_url="{server.url}")', style="dim")

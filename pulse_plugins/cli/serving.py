@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pulse_plugins.cli.terminal import Output, print_line
 from pulse_plugins.local.connection.habits import QUIRKS
 from pulse_plugins.local.connection.records import ConnectionRecord, ServerEvent
 from pulse_plugins.local.faults import MEANINGS, MOMENTS
@@ -18,19 +19,19 @@ from pulse_plugins.local.settings import ServerOptions, descriptions
 
 
 def printer(*, verbose: bool, as_json: bool) -> Callable[[ServerEvent], None]:
-    """What prints an event.
+    """What prints an event. The server goes on if nobody reads it any more.
 
     Args:
         verbose: Print finals too, with what was said.
         as_json: Print objects.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Output(soft_wrap=True)
 
     def show(event: ServerEvent) -> None:
         if event.kind == "final" and not verbose:
             return
         if as_json:
-            print(json.dumps(_fields(event)), flush=True)
+            print_line(json.dumps(_fields(event)))
             return
         time = f"{datetime.now():%H:%M:%S}"
         console.print(f"[dim]{time}[/] {escape(_line(event))}")

@@ -51,6 +51,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line
 
 DEFAULT_URL = urls.CLOUD_URL
 LOCAL_URL = "ws://127.0.0.1:8765"  # where `pulse-plugins serve` listens by default
+_LOCAL_SERVER = (
+    f"try without a key: run `pulse-plugins serve` in another terminal and add --url {LOCAL_URL}"
+)
 ENV_OTHER_KEY = "PULSE_API_KEY"  # for a server of one's own
 
 # Names of options in Python, and what they are on a command line.
@@ -101,16 +104,19 @@ def in_options(text: str) -> str:
     return text
 
 
-def check_key(url: str) -> None:
+def check_key(url: str, instead: str = _LOCAL_SERVER) -> None:
     """Find out before any work whether there is a key where one is needed.
+
+    Args:
+        url: The server.
+        instead: What to do if there is no key.
 
     Raises:
         CommandError: The cloud is meant, and there is no key for it.
     """
     if is_cloud(url) and not os.environ.get(ENV_API_KEY, "").strip():
         raise CommandError(
-            f"no API key for {urlsplit(url).hostname}: set {ENV_API_KEY}, or try without a key: "
-            f"run `pulse-plugins serve` in another terminal and add --url {LOCAL_URL}",
+            f"no API key for {urlsplit(url).hostname}: set {ENV_API_KEY}, or {instead}",
             Exit.CONFIGURATION,
         )
 

@@ -155,7 +155,7 @@ def _plain(number: float) -> str:
 
 
 _SAMPLE = 1e-4  # seconds: about one sample, which is as exactly as audio can be cut
-_FORM = re.compile(r"(?P<kind>[a-z_]+)(=(?P<value>[0-9.]+))?(@(?P<conditions>.+))?")
+_FORM = re.compile(r"(?P<kind>[a-z_-]+)(=(?P<value>[0-9.]+))?(@(?P<conditions>.+))?")
 _CONDITIONS = frozenset(each.name for each in fields(Fault)) - {"kind", "value"}
 
 
@@ -165,7 +165,7 @@ def parse(text: str) -> Fault:
     Raises:
         ConfigurationError: It is not one; the text says what to write.
     """
-    match = _FORM.fullmatch(text.strip().replace("-", "_"))
+    match = _FORM.fullmatch(text.strip())
     if match is None:
         raise ConfigurationError(f"fault {text!r}: write KIND[=NUMBER][@NAME=NUMBER,...]")
     conditions: dict[str, float | int] = {}
@@ -177,12 +177,16 @@ def parse(text: str) -> Fault:
         try:
             conditions[name] = float(number) if name == "audio" else int(number)
         except ValueError:
-            raise ConfigurationError(f"fault {text!r}: {name} needs a number") from None
+            wanted = "a number" if name == "audio" else "a whole number"
+            raise ConfigurationError(
+                f"fault {text!r}: {name} needs {wanted}, such as {name}=3"
+            ) from None
     try:
         value = float(match["value"]) if match["value"] else None
     except ValueError:
         raise ConfigurationError(f"fault {text!r}: {match['value']} is no number") from None
-    return Fault(cast("Kind", match["kind"]), value, **cast("dict[str, int]", conditions))
+    kind = match["kind"].replace("-", "_")
+    return Fault(cast("Kind", kind), value, **cast("dict[str, int]", conditions))
 
 
 class Schedule:

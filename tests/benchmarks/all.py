@@ -1,4 +1,4 @@
-"""Runs what measures cost and latency, and writes one page that needs nothing else.
+"""Runs the benchmarks of cost and latency, and writes their results on one page.
 
     pulse-plugins bench all            # between nine and ten minutes
     pulse-plugins bench all --quick    # less than one, and rough

@@ -1,4 +1,4 @@
-"""How much Python a plugin runs: bytecodes per audio second, which no busy neighbour changes.
+"""Python bytecodes that a plugin runs for one second of audio; other load changes nothing.
 
     pulse-plugins bench bytecodes
 

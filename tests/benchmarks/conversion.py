@@ -1,4 +1,4 @@
-"""How fast frames are converted, and how long the package takes to begin.
+"""How fast frames are converted, and how long the first import of the package takes.
 
     pulse-plugins bench conversion
     pulse-plugins bench conversion --quick    # each beginning once

@@ -1,4 +1,4 @@
-"""Words lost, doubled and out of order when things go wrong: ours beside the official plugins.
+"""Words lost, doubled and out of order in each fault, with this and the official plugins.
 
     pulse-plugins bench faults [--quick] [--out FOLDER] [--publish]
 

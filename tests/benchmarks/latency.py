@@ -1,4 +1,4 @@
-"""What a plugin adds to latency: from the server's send to the framework's event, and back.
+"""Time that a plugin adds between the server's message and the framework's event.
 
     pulse-plugins bench latency            # 1, 20 and 60 streams
     pulse-plugins bench latency --quick    # 20 streams, ours and the bare client

@@ -1,4 +1,4 @@
-"""What a stream costs once: CPU of connecting, of its first words and of closing.
+"""CPU time of connecting, of the first words and of closing, once for each stream.
 
     pulse-plugins bench once            # twenty calls of each, a minute
     pulse-plugins bench once --quick    # five calls of each

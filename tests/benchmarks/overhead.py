@@ -1,4 +1,4 @@
-"""What a plugin itself costs: CPU per audio second above a speech-to-text that does nothing.
+"""CPU time of a plugin for one second of audio, above a plugin that does nothing.
 
 The bare client in the same place is the least that a plugin can cost: it sends each frame as a
 packet and passes each message on.

@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: Markdown tables under a line on the machine, and JSON beside."""
+"""Writes the tables of a benchmark as Markdown and JSON, and copies the comparison to README."""
 
 from __future__ import annotations
 

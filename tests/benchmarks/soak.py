@@ -1,4 +1,4 @@
-"""Minutes of many calls with random drops: every word once, and nothing that grows.
+"""Many calls with random drops for minutes: every word comes once, and no task is left over.
 
     pulse-plugins bench soak [--minutes N] [--streams N] [--quick] [--out FOLDER] [--publish]
 

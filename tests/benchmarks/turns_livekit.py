@@ -1,4 +1,4 @@
-"""From the end of speech to the committed turn in LiveKit: ours beside the official plugin.
+"""Time from the end of speech to the committed turn in LiveKit, with both plugins.
 
     pulse-plugins bench turns_livekit [--quick] [--out FOLDER] [--publish]
 

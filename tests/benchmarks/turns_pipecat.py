@@ -1,4 +1,4 @@
-"""From the VAD's stop to the end of the user's turn in Pipecat: ours beside the official service.
+"""Time from the VAD's stop to the end of the user's turn in Pipecat, with both services.
 
     pulse-plugins bench turns_pipecat [--quick] [--out FOLDER] [--publish]
 

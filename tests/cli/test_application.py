@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import sys
 
 import pytest
@@ -86,6 +87,21 @@ def test_a_missing_extra_is_told_with_the_command_that_brings_it(
 def test_benchmarks_are_of_a_checkout(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "no-such-benchmark"]) == Exit.USAGE
     assert all(path.is_file() for path in bench.available().values())
+
+
+def test_the_list_of_benchmarks_says_what_each_measures(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["bench"]) == Exit.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(bench.available())
+    assert all(len(line.split()) > 5 for line in lines)
+
+
+def test_a_warning_of_the_package_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("pulse_plugins").warning("language %r is unknown", "xx\x1b[2J")
+    logging.getLogger("pulse_plugins.stream").warning("disconnected")
+    assert capsys.readouterr().err == "note: language 'xx\\x1b[2J' is unknown\n"
 
 
 def test_help_after_a_benchmarks_name_is_the_benchmarks(capfd: pytest.CaptureFixture[str]) -> None:

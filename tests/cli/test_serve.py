@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from pulse_plugins.cli import serving
 from pulse_plugins.cli.exits import Exit
 from pulse_plugins.local.connection.habits import QUIRKS
 from pulse_plugins.local.faults import MOMENTS, Kind
+from pulse_plugins.local.server import PulseServer
 from pulse_plugins.local.settings import ServerOptions
 from tests.cli.rig import command, program, record, words
 
@@ -102,6 +106,27 @@ async def test_a_dictionary_without_a_word_is_refused(content: bytes, tmp_path: 
 async def test_a_folder_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert await command("serve", "--language-model", str(tmp_path)) == Exit.CONFIGURATION
     assert "is a folder: name a file" in capsys.readouterr().err
+
+
+class _Unread(io.StringIO):
+    """An output whose reader has gone away, as with `| head`."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_a_server_goes_on_when_nobody_reads_its_output(
+    as_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script may read the URL and no more."""
+    source = record(tmp_path / "a.wav", 3)
+    monkeypatch.setattr(sys, "stdout", _Unread())
+    show = serving.printer(verbose=True, as_json=as_json)
+    async with PulseServer(ServerOptions(recognizer="scripted"), watch=show) as server:
+        code = await command("transcribe", str(source), "-o", str(tmp_path), "--url", server.url)
+        assert len(server.connections) == 1
+    assert code == Exit.OK
 
 
 async def test_it_lists_what_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:

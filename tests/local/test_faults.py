@@ -57,6 +57,21 @@ def test_what_is_no_fault_is_refused_with_advice(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("drop@audio=-1", "fault drop: audio and times are 0 or more"),
+        ("drop@audio=1-0", "fault 'drop@audio=1-0': audio needs a number, such as audio=3"),
+        ("drop@audio=soon", "fault 'drop@audio=soon': audio needs a number, such as audio=3"),
+        ("drop@word=2.5", "fault 'drop@word=2.5': word needs a whole number, such as word=3"),
+    ],
+)
+def test_the_refusal_of_a_number_says_which_number_to_write(text: str, advice: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text)
+    assert str(caught.value) == advice
+
+
 @given(
     kind=st.sampled_from([kind for kind in Kind if kind is not Kind.REFUSE]),
     word=st.integers(1, 10**6),

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from examples.phone_agent import __main__ as agent
 from examples.phone_agent import simulate_call
 from examples.phone_agent.bookings import Booking, default_store
+from examples.phone_agent.settings import SettingError, check_exposure
+from pulse_plugins.local import PulseServer, ServerOptions
 from tests.support.peer import peer
 from tests.support.programs import running
 
@@ -49,6 +52,29 @@ async def test_ctrl_c_ends_it_without_a_traceback(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("name", ["livekit", "pipecat"])
+@pytest.mark.parametrize("file", ["missing.wav", "README.md", "."])
+async def test_an_example_names_the_file_that_it_cannot_read(name: str, file: str) -> None:
+    arguments, _ = PROGRAMS[name]
+    async with running(*arguments, file, environment=dict(os.environ)) as program:
+        _, errors = await asyncio.wait_for(program.communicate(), 50)
+    assert program.returncode == 2
+    assert f"{file} cannot be read".encode() in errors
+    assert b"Traceback" not in errors
+
+
+@pytest.mark.process
+async def test_an_example_ends_when_the_key_is_refused() -> None:
+    arguments, _ = PROGRAMS["livekit"]
+    refusals = ["refuse=401@times=0"]
+    async with PulseServer(ServerOptions(recognizer="scripted"), faults=refusals) as server:
+        variables = {**os.environ, "PULSE_URL": server.url}
+        async with running(*arguments, environment=variables) as program:
+            _, errors = await asyncio.wait_for(program.communicate(), 50)
+    assert b"401" in errors
+
+
+@pytest.mark.process
 async def test_the_agent_says_what_is_missing_to_listen_beyond_this_machine() -> None:
     variables = {**os.environ, "TWILIO_AUTH_TOKEN": ""}
     async with running(*AGENT, "--host", "0.0.0.0", environment=variables) as program:
@@ -56,6 +82,59 @@ async def test_the_agent_says_what_is_missing_to_listen_beyond_this_machine() ->
     assert program.returncode == 1
     assert b"without TWILIO_AUTH_TOKEN" in errors
     assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--port", "99999"),
+        ("--port", "-1"),
+        ("--calls", "0"),
+        ("--calls", "many"),
+        ("--browser-calls", "-1"),
+        ("--most-minutes", "0"),
+        ("--most-minutes", "nan"),
+    ],
+)
+def test_the_agent_refuses_numbers_that_cannot_work(
+    words: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["agent", *words])
+    with pytest.raises(SystemExit) as caught:
+        agent.main()
+    assert caught.value.code == 2
+    assert f"argument {words[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://agent.example", "https://", "https://["])
+def test_a_public_url_that_twilio_cannot_call_is_refused(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", url)
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "secret")
+    with pytest.raises(SettingError, match=r"such as https://agent\.example"):
+        check_exposure("127.0.0.1")
+
+
+@pytest.mark.parametrize("name", ["call.txt", "missing/call.wav"])
+def test_the_caller_finds_out_before_the_call_that_it_cannot_be_saved(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["caller", "--save", str(tmp_path / name)])
+    with pytest.raises(SystemExit) as caught:
+        simulate_call.main()
+    assert caught.value.code == 2
+    assert "name a .wav file" in capsys.readouterr().err
+
+
+@pytest.mark.process
+async def test_without_an_agent_the_caller_says_how_to_start_one(tmp_path: Path) -> None:
+    arguments = ("-m", "examples.phone_agent.simulate_call", "--url", "http://127.0.0.1:9/twilio")
+    variables = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/b.db"}
+    async with running(*arguments, environment=variables) as program:
+        _, errors = await asyncio.wait_for(program.communicate(), 50)
+    assert program.returncode == 1
+    assert b"start the agent with `python -m examples.phone_agent`" in errors
 
 
 @pytest.mark.parametrize("books", [True, False])

@@ -259,16 +259,18 @@ def check_writable(jobs: Sequence[Job]) -> None:
 def write(target: Path, text: str) -> None:
     """Put the text there in one step: a reader sees the old file, none, or the whole new one.
 
+    A link at the name of the unfinished file is not followed, because others may have put it there.
     What UTF-8 cannot say, such as a byte of a file's name, is escaped as in JSON.
 
     Raises:
         OSError: The disk is full, or writing is not permitted; nothing half-written is left.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The same name every time: what a killed run left there, the next one overwrites.
+    # The same name every time: what a killed run left there, the next one removes.
     part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
     try:
-        with part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        with part.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

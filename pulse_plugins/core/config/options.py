@@ -68,7 +68,8 @@ class PulseOptions:
     Attributes:
         api_key: The key for all base URLs that `api_keys` does not name. These must all be hosts of
             the cloud service, or all be other hosts. If it is None, hosts of the cloud service get
-            the key of the environment variable `SMALLEST_API_KEY`, and other hosts get no key.
+            the key of the environment variable `SMALLEST_API_KEY`, and other hosts get the
+            word `local` in place of a key.
         api_keys: Keys by base URL, where the base URLs have different keys.
         base_url: The server, as `wss://`, `ws://`, `https://` or `http://` and a host; or several
             servers, of which the first healthy one is used. Hosts of the cloud service need TLS.

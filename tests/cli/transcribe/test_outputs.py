@@ -234,6 +234,16 @@ def test_others_may_read_it_as_the_umask_says(tmp_path: Path) -> None:
     assert (tmp_path / "ours").stat().st_mode == plain.stat().st_mode
 
 
+def test_a_link_in_the_place_of_the_unfinished_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    (tmp_path / ".call.txt.part").symlink_to(victim)
+    outputs.write(tmp_path / "call.txt", "words")
+    assert victim.read_text() == "kept"
+    assert (tmp_path / "call.txt").read_text() == "words"
+    assert not (tmp_path / ".call.txt.part").exists()
+
+
 def test_a_name_that_is_no_utf8_is_escaped_so_that_json_gives_it_back(tmp_path: Path) -> None:
     name = os.fsdecode(b"bad\xff.wav")
     target = tmp_path / os.fsdecode(b"bad\xff.json")
