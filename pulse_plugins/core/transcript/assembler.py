@@ -106,12 +106,13 @@ class TranscriptAssembler:
             return None
         if not (text := self._repetitions.new_in_interim(said, now)):
             return None
-        self._interim.came(text, self._repetitions.after_last, now)
+        if not (is_again := self._interim.is_again(text)):
+            self._interim.came(text, self._repetitions.after_last, now)
         self.energy.learn_shown(self._coverage.start, self._sent)
         self._untimed.message_came(self._sent, now)
         if self.requests.waiting:
             self._reconsider(now)
-        return Interim(text, self._delivered.until, session_id or "")
+        return None if is_again else Interim(text, self._delivered.until, session_id or "")
 
     def final(self, message: Transcript, clock: ConnectionClock, now: float) -> Assembled:
         """A final came.
@@ -207,6 +208,7 @@ class TranscriptAssembler:
         self._timed.connection_changed(start)
         self._untimed.connection_changed()
         self._repetitions.connection_changed()
+        self._interim.connection_changed()
         self._heard.connection_changed(now)
 
     def end(self) -> tuple[Event, ...]:

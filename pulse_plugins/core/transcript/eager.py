@@ -135,10 +135,7 @@ class EagerText:
     def left(self, text: str) -> None:
         """The utterance is over and reads like this."""
         if self._passed_on and text:
-            equal = self._passed_on == text
-            self.kept += equal or (
-                not self.exact and plain_words(self._passed_on) == plain_words(text)
-            )
+            self.kept += self._is_passed_on(text)
         self._text = self._passed_on = ""
         self._is_closed = False
 
@@ -202,7 +199,13 @@ class EagerText:
     @property
     def is_new(self) -> bool:
         """Whether there is a text that was not passed on."""
-        return bool(self._text) and self._text != self._passed_on
+        return bool(self._text) and not self._is_passed_on(self._text)
+
+    def _is_passed_on(self, text: str) -> bool:
+        """Whether the framework takes this text for the one that was passed on."""
+        if self.exact or not self._passed_on:
+            return text == self._passed_on
+        return plain_words(text) == plain_words(self._passed_on)
 
     @property
     def _is_worth_it(self) -> bool:

@@ -25,11 +25,22 @@ class OpenInterim:
     def __init__(self, buffer: ReplayBuffer, energy: Energy, heard: HeardAudio) -> None:
         self.text = ""
         self.promoted_until = 0.0
+        self._is_replayed = False  # another connection was told the text, and none yet as much
         self._sent = 0.0  # stream_time up to which audio was sent when the interim came
         self._shown = 0.0  # stream_time before which the words began that it shows
         self._buffer = buffer
         self._energy = energy
         self._heard = heard
+
+    def connection_changed(self) -> None:
+        """Another connection hears the words again."""
+        self._is_replayed = True
+
+    def is_again(self, text: str) -> bool:
+        """Whether an interim of a replay shows no more than the first words of the open text."""
+        is_again = text != self.text and self.text.startswith(text)
+        self._is_replayed = self._is_replayed and is_again
+        return self._is_replayed
 
     def came(self, text: str, after: Callable[[], float], now: float) -> None:
         """An interim came.

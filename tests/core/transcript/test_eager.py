@@ -52,6 +52,19 @@ def test_the_same_text_again_is_no_new_text() -> None:
     assert eager.stable(5.4) == "three"
 
 
+@pytest.mark.parametrize(("exact", "text"), [(True, "Three."), (False, None)])
+def test_the_final_of_a_text_that_was_passed_on_is_new_to_an_exact_listener_only(
+    exact: bool, text: str | None
+) -> None:
+    eager = taught(exact=exact)
+    hear(eager, LOUD, 0.6)
+    eager.reads("three", 5.0, closed=False)
+    hear(eager, SILENCE, 0.6)
+    assert eager.stable(5.4) == "three"
+    eager.reads("Three.", 5.5, closed=True)
+    assert eager.stable(6.0) == text
+
+
 def test_an_empty_frame_changes_nothing() -> None:
     eager = taught()
     hear(eager, LOUD, 0.6)
