@@ -72,10 +72,10 @@ class ServerSpeech:
     def is_whole(self, caller: CallerAudio, answered_until: float) -> bool:
         """Whether the finals hold all words of the speech, unless an interim is open.
 
-        An answered request tells it, or word times. Without a reported end, the audio after the last
-        word must be quiet, because more words may be on their way. After a change of options, audio
-        that is sent again may begin in the middle of a word; the server then reports a second start
-        right after the last word.
+        An answered request tells it, or word times. Without a reported end, the audio after the
+        last word must be quiet, because more words may be on their way. After a change of options,
+        audio that is sent again may begin in the middle of a word; the server then reports a second
+        start right after the last word.
 
         Args:
             caller: Judges the audio.
