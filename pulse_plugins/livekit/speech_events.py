@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 
 from livekit.agents.stt import SpeechEvent
 
@@ -124,6 +125,7 @@ class SpeechEvents:
                 self._speech_ended(at, now)
             case Disconnected() | OptionsApplied() | Recovered():
                 self._server.connection_changed(event)
+                self.eager.sent_again(inf if self._server.is_away else now)
                 self._changed_at = now
 
     def take_interim(self, interim: Interim, now: float) -> bool:

@@ -66,6 +66,19 @@ def test_a_text_that_cannot_change_begins_a_reply_at_the_flush() -> None:
     assert call.take() == [START, INTERIM, PREFLIGHT, FINAL, END]
 
 
+@pytest.mark.parametrize("recovers", [False, True])
+def test_none_while_words_may_be_in_a_replay(recovers: bool) -> None:
+    call = told(Call("vad", (0.0, 0.9), (3.0, 3.9)), "a b", 0.0)
+    call.at(3.8, Interim("c d", 0.0)).at(4.4, Disconnected(ConnectionLostError("gone")))
+    call.at(4.45).flush()
+    if recovers:
+        call.at(4.7, Recovered(0.3, 1.5))
+    call.at(4.8)
+    assert PREFLIGHT not in call.take()
+    call.at(5.8)
+    assert (PREFLIGHT in call.take()) is recovers
+
+
 def test_none_before_it_is_known_that_interims_become_finals() -> None:
     call = told(Call("vad", (0.0, 0.9)), "a b", 0.0)
     assert PREFLIGHT not in call.take()
