@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from pulse_plugins.core.base.events import Disconnected, OptionsApplied, Recovered
+from pulse_plugins.core.base.events import Disconnected, OptionsApplied, Reconnecting, Recovered
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.open_flushes import SAME_TURN
@@ -48,12 +48,16 @@ class ServerSpeech:
     last_word: float | None = None
     is_away: bool = False
 
-    def connection_changed(self, event: Disconnected | OptionsApplied | Recovered) -> None:
+    def connection_changed(
+        self, event: Disconnected | Reconnecting | OptionsApplied | Recovered
+    ) -> None:
         """A connection was lost or replaced, or another one has caught up."""
         if not isinstance(event, Recovered):
             self.is_open = False  # the detector of the next connection knows nothing of this one's
         if not isinstance(event, OptionsApplied):
-            self.is_away = isinstance(event, Disconnected) and event.error is not None
+            # A server that closes normally in mid-speech is replaced, too.
+            is_lost = isinstance(event, Disconnected) and event.error is not None
+            self.is_away = is_lost or isinstance(event, Reconnecting)
 
     def begins(self) -> None:
         """Another speech begins."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 
 from livekit.agents.stt import SpeechEvent
 
@@ -32,6 +33,7 @@ from pulse_plugins.core.base.events import (
     Final,
     Interim,
     OptionsApplied,
+    Reconnecting,
     Recovered,
     SpeechEnded,
     SpeechStarted,
@@ -109,10 +111,7 @@ class SpeechEvents:
         self._out.settings = settings
 
     def handle(self, event: Event, now: float) -> None:
-        """Take an event of the engine. Events that are not about speech change nothing.
-
-        `now` is seconds of any steady clock.
-        """
+        """Take an event of the engine at `now`, which is seconds of any steady clock."""
         match event:
             case Interim():
                 self.take_interim(event, now)
@@ -122,8 +121,9 @@ class SpeechEvents:
                 self._speech_started(at, now)
             case SpeechEnded(time=at):
                 self._speech_ended(at, now)
-            case Disconnected() | OptionsApplied() | Recovered():
+            case Disconnected() | Reconnecting() | OptionsApplied() | Recovered():
                 self._server.connection_changed(event)
+                self.eager.sent_again(inf if self._server.is_away else now)
                 self._changed_at = now
 
     def take_interim(self, interim: Interim, now: float) -> bool:

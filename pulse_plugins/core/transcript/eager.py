@@ -79,6 +79,7 @@ class EagerText:
         self._ask_at = 0.0
         self._heard = 0.0  # seconds of audio so far: the stream_time
         self._shown_at = 0.0  # the same when the newest interim came
+        self._late_until = 0.0  # words may be later than the lag tells
         self._lag: float | None = None  # seconds from the end of a word to its first interim
 
     def audio(self, data: bytes, seconds: float) -> None:
@@ -132,6 +133,14 @@ class EagerText:
             lag = max(0.0, self._shown_at - last_word_end)
             self._lag = max(lag, _LAG_KEPT * (self._lag or 0.0))
 
+    def sent_again(self, at: float) -> None:
+        """The newest audio is sent again on another connection.
+
+        Args:
+            at: When it was sent, on the clock of `now`; infinite: it was not sent yet.
+        """
+        self._late_until = at + self._quiet
+
     def left(self, text: str) -> None:
         """The utterance is over and reads like this."""
         if self._passed_on and text:
@@ -163,11 +172,15 @@ class EagerText:
     def _pass_on_if_quiet(self, now: float) -> str | None:
         if not self._is_worth_it:
             return None
-        quiet = STABLE if self._lag is None else max(STABLE, self._lag + _LAG_MARGIN)
-        if not self.is_quiet(min(quiet, _KEPT)):
+        if now < self._late_until or not self.is_quiet(min(self._quiet, _KEPT)):
             self._ask_at = now + _AGAIN
             return None
         return self._pass_on()
+
+    @property
+    def _quiet(self) -> float:
+        """Seconds of quiet audio after which no word is on its way."""
+        return STABLE if self._lag is None else max(STABLE, self._lag + _LAG_MARGIN)
 
     def _pass_on(self) -> str:
         self._passed_on = self._text

@@ -43,6 +43,16 @@ def test_a_stable_text_of_a_quiet_caller_is_passed_on_once() -> None:
     assert eager.stable(9.0) is None
 
 
+@pytest.mark.parametrize(("since", "text"), [(0.79, None), (0.81, "three")])
+def test_words_are_as_late_after_audio_was_sent_again(since: float, text: str | None) -> None:
+    eager = taught(lag=0.7)
+    hear(eager, LOUD, 0.6)
+    eager.reads("three", 5.0, closed=False)
+    hear(eager, SILENCE, 1.0)
+    eager.sent_again(6.0)
+    assert eager.ended(6.0 + since) == text
+
+
 def test_the_same_text_again_is_no_new_text() -> None:
     eager = taught()
     hear(eager, LOUD, 0.6)
