@@ -106,12 +106,13 @@ class TranscriptAssembler:
             return None
         if not (text := self._repetitions.new_in_interim(said, now)):
             return None
+        grows = len(text) > len(self._interim.text)
         if not (is_again := self._interim.is_again(text)):
             self._interim.came(text, self._repetitions.after_last, now)
         self.energy.learn_shown(self._coverage.start, self._sent)
         self._untimed.message_came(self._sent, now)
         if self.requests.waiting:
-            self._reconsider(now)
+            self._reconsider(now, grows=grows)
         return None if is_again else Interim(text, self._delivered.until, session_id or "")
 
     def final(self, message: Transcript, clock: ConnectionClock, now: float) -> Assembled:
@@ -161,7 +162,7 @@ class TranscriptAssembler:
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:
-            self._reconsider(now, facts)
+            self._reconsider(now, facts, grows=bool(placed.text))
         request_id = None if answer is None else answer.request_id
         events: list[Event] = []
         if shown and not (placed.text or self._interim.text):
@@ -275,13 +276,18 @@ class TranscriptAssembler:
                 answer = newest
         return answer
 
-    def _reconsider(self, now: float, final: FinalFacts | None = None) -> None:
+    def _reconsider(self, now: float, final: FinalFacts | None = None, *, grows: bool) -> None:
         mark, seconds = self.requests.waiting[0].mark, self._in_force.options.timeouts.finalize
         left, early = self._left_before(mark), self._coverage.ends_early(mark)
         patience = seconds if left >= SHORTEST_SPEECH else GRACE
-        heard_at = self._heard.hears(self._buffer.seconds(mark), now)
         self.requests.reconsider(
-            left, now, patience=patience, heard_at=heard_at, final=final, ends_early=early
+            left,
+            now,
+            patience=patience,
+            heard_at=self._heard.hears(self._buffer.seconds(mark), now),
+            grows=grows and not self._is_spoken_after(mark),
+            final=final,
+            ends_early=early,
         )
 
     def _place(

@@ -50,7 +50,8 @@ _LAG_KEPT = 0.7
 _AGAIN = 0.1  # seconds until the audio is looked at again: one packet
 # Changes of the text whose audio gives the loudness of the caller. One of them may be a soft word.
 _SPOKEN = 3
-_KEPT = 1.5  # seconds of audio that are kept, by which lags of up to 1.4 s can be waited for
+# Seconds of audio that are kept. A text that lags by more than 1.4 s is not worth an eager reply.
+_KEPT = 1.5
 
 
 class EagerText:
@@ -172,7 +173,7 @@ class EagerText:
     def _pass_on_if_quiet(self, now: float) -> str | None:
         if not self._is_worth_it:
             return None
-        if now < self._late_until or not self.is_quiet(min(self._quiet, _KEPT)):
+        if now < self._late_until or not self.is_quiet(self._quiet):
             self._ask_at = now + _AGAIN
             return None
         return self._pass_on()
@@ -222,6 +223,8 @@ class EagerText:
 
     @property
     def _is_worth_it(self) -> bool:
+        if self._quiet > _KEPT:
+            return False  # whether a word is on its way cannot be told
         if self._is_closed:
             # As long as the lag is not known, a server that cuts finals for their length may have
             # more words on the way and show none of them.
