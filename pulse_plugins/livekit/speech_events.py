@@ -2,7 +2,7 @@
 
     START_OF_SPEECH  INTERIM*  (PREFLIGHT INTERIM*)*  FINAL+  END_OF_SPEECH
 
-START and END come in pairs, and END comes after the last FINAL of the speech. Every flush of the
+START and END come in pairs, and END comes after the last FINAL of the speech. A flush of the
 framework is answered with a FINAL, which is empty if no words were pending. While a flush is
 unanswered no other FINAL is sent, because any FINAL ends the framework's wait for the last words.
 

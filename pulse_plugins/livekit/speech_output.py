@@ -152,8 +152,10 @@ class SpeechOutput:
             asked: The framework waits for the final, so that an empty one is sent too.
             commits: The application commits the turns. A commit takes the newest interim.
         """
-        if self._turns and not turns[0].text:
-            return ""  # the turn that waits answers the flush
+        if not turns[0].text and (self._turns or turns[0].promoted):
+            # The turn that waits answers the flush; or the words are late. How long to wait for
+            # them is up to the framework, because an empty FINAL would end a commit without them.
+            return ""
         self._ends_at = self._interim = None  # speech goes on
         self.pass_waiting()
         self._taken.look(self._shown)

@@ -275,3 +275,12 @@ def test_nothing_is_asked_for_while_the_caller_says_the_next_turn() -> None:
     call.at(3.0, Final("a b", 1.0, 2.55, finalize_id=1))
     call.at(3.4, SpeechEnded(2.6))
     assert call.at(5.4).asked == 1
+
+
+def test_a_commit_is_not_ended_without_the_words_of_a_late_server() -> None:
+    call = Call("manual", (0.9, 2.4)).at(2.4)
+    request = call.flush()
+    call.at(4.2, Final("", 0.0, 0.0, finalize_id=request, promoted=True))
+    assert call.take() == []
+    call.at(4.5, said("a b", 0.9, 2.3))
+    assert call.take_texts() == ["a b"]

@@ -191,10 +191,13 @@ class TranscriptAssembler:
             is_open = self._interim.text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
                 self._coverage.reaches(self.energy.word_start(self._buffer.seconds(request.mark)))
+            promotes = is_open and not self._is_spoken_after(request.mark)
+            told = request.has_text or self._words_since_answer
+            is_missing = not (told or self._coverage.ends_early(request.mark))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
-                promotes = is_open and not self._is_spoken_after(request.mark)
-                events.append(self._promoted(answer) if promotes else self._empty(answer))
+                empty = self._empty(answer, promoted=is_missing)
+                events.append(self._promoted(answer) if promotes else empty)
             self._words_since_answer = False
         return Assembled(tuple(events))
 
@@ -341,7 +344,7 @@ class TranscriptAssembler:
         self._delivered.add_promoted(keys_of(text, self._finals.language), held, until)
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 
-    def _empty(self, answer: Answer) -> Final:
+    def _empty(self, answer: Answer, *, promoted: bool = False) -> Final:
         self._words_since_answer = False
         at = self._delivered.until
-        return self._finals.of_request("", at, at, answer.request_id)
+        return self._finals.of_request("", at, at, answer.request_id, promoted=promoted)

@@ -324,3 +324,20 @@ def test_an_old_interim_and_one_of_later_words_do_not_prolong_the_wait(
     call = told_late(last=last, after=after)
     call.pass_time(0.6)
     assert len(call.answered) == 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told", "promoted"),
+    [((1, 2), False, True), ((1, 2), True, False), ((0,), 0, False)],
+)
+def test_an_empty_final_tells_whether_the_server_has_told_none_of_the_speech(
+    numbers: tuple[int, ...], told: bool, promoted: bool
+) -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    call.say(*numbers)
+    if told:  # perhaps all of it: without word times this is not known
+        call.hear(server.final())
+    call.finalize()
+    call.pass_time(2.0)
+    assert [(f.promoted, f.text) for f in call.finals if f.finalized] == [(promoted, "")]
