@@ -63,6 +63,7 @@ class SpeechOutput:
         self._turn_at = 0.0  # when the next of them leaves, on the clock of `advance`
         self._interim: Interim | None = None  # waits until a FINAL that was asked for is committed
         self._free_at = 0.0  # when it leaves, on the same clock
+        self._look_at: float | None = None  # when the session has read the newest interim
         self._ends_at: tuple[float | None, ...] | None = None  # speech ends after these turns
 
     def start(self, at: float | None) -> None:
@@ -122,6 +123,8 @@ class SpeechOutput:
         self._shown = text
         data = self._build.unfinished(text, interim.start, self._clock.until, self.confidence)
         self._send(SpeechEventType.INTERIM_TRANSCRIPT, data)
+        if self._taken.waits:
+            self._look_at = now + _BETWEEN_TURNS
 
     @property
     def _hides_interims(self) -> bool:
@@ -169,13 +172,16 @@ class SpeechOutput:
 
     @property
     def deadline(self) -> float | None:
-        """When to `advance`, if another turn or an interim waits."""
-        if self._turns:
-            return self._turn_at
-        return None if self._interim is None else self._free_at
+        """When to `advance`, if another turn or an interim waits, or a look at the session."""
+        due = [self._look_at, self._turn_at if self._turns else None]
+        due.append(None if self._interim is None else self._free_at)
+        return min((at for at in due if at is not None), default=None)
 
     def advance(self, now: float) -> None:
         """Time has passed."""
+        if self._look_at is not None and now >= self._look_at:
+            self._look_at = None
+            self._taken.look(self._shown)
         if self._turns and now >= self._turn_at:
             self._final(self._turns.popleft(), asked=False)
             self._turn_at = now + _BETWEEN_TURNS
