@@ -169,3 +169,18 @@ def test_the_noise_of_a_line_is_no_speech_after_an_interim_of_it_was_taken_back(
     call.say(2, 3, 4, 5, 6)
     call.pass_time(3.6)
     assert call.all(Reconnecting) == []
+
+
+@pytest.mark.parametrize(("interim", "stalls"), [(False, 1), (True, 2)])
+def test_a_server_without_interims_is_left_once_for_its_silence_in_long_speech(
+    interim: bool, stalls: int
+) -> None:
+    call = Call(timeouts=Timeouts(stall=3.0))
+    call.connect()
+    call.say(*range(1, 20))
+    server = call.connect()
+    if interim:
+        call.hear(server.interim())
+    call.hear(server.final())
+    call.say(*range(20, 40))
+    assert [event.reason for event in call.all(Reconnecting)] == ["stalled"] * stalls
