@@ -127,7 +127,10 @@ class TranscriptAssembler:
         self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._cut.stretch()
-        words = self._timed.words(message.words, clock, sent) if text else None
+        # The answer to a request may repeat a final. A server that owes one for longer is left.
+        within = self._in_force.options.timeouts.stall
+        again = message.is_last or self._repetitions.may_repeat(now, within)
+        words = self._timed.words(message.words, clock, sent, may_repeat=again) if text else None
         placed = self._place(message, text, words, now)
         if text:
             self._interim.text = ""

@@ -356,3 +356,19 @@ def test_equal_finals_around_an_interim_that_may_be_overtaken_are_two() -> None:
     call.hear(call.server.interim())
     call.hear(call.server.answer())
     assert call.words == ["w1", "w2"] * 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "last", "words"),
+    [(2.9, False, ["w1"]), (3.1, False, ["w1", "w1"]), (3.1, True, ["w1"])],
+)
+def test_a_final_with_the_same_times_repeats_another_one_for_the_time_of_an_answer(
+    seconds: float, last: bool, words: list[str]
+) -> None:
+    """A server may write its times from the beginning of each segment."""
+    call = after_final(1, timed=True)
+    call.say(*[0] * 7, 2)
+    call.pass_time(seconds - 1.6)
+    message = {"transcript": "w1", "is_final": True, "is_last": last}
+    call.hear({**message, "words": [{"word": "w1", "start": 0.0, "end": 0.2}]})
+    assert call.words == words
