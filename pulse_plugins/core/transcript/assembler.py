@@ -191,6 +191,8 @@ class TranscriptAssembler:
         """Answer the requests whose answer is overdue with the text so far."""
         events: list[Event] = []
         while (request := self.requests.overdue(now)) is not None:
+            if self._may_be_stalled(request, now):
+                continue
             is_open = self._interim.text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
                 self._coverage.reaches(self.energy.word_start(self._buffer.seconds(request.mark)))
@@ -245,6 +247,20 @@ class TranscriptAssembler:
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words."""
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
+
+    def _may_be_stalled(self, request: Request, now: float) -> bool:
+        """Whether the server fell silent in the middle of speech; postpones the deadline then.
+
+        Half a turn would be delivered. If the connection is stalled, another one is asked again.
+        """
+        lacks = self._interim.lacks_words(self._buffer.seconds(request.mark))
+        is_silent = lacks and not request.has_text and request.told_at < (request.sent_at or now)
+        timeouts = self._in_force.options.timeouts
+        deadline = request.heard_at + timeouts.stall + timeouts.finalize
+        if not is_silent or now >= deadline:
+            return False
+        request.deadline = deadline
+        return True
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self._interim.text))

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.transcript.coverage import SHORTEST_WORD
 from pulse_plugins.core.transcript.heard import HeardAudio
+
+# Seconds by which an interim may show more than is known: audio comes in packets of up to 0.1 s, so
+# that the delay of an interim is measured too long by as much. Smaller: the answer to a request is
+# waited for longer although the interim has all words. Larger: a short last word that the interim
+# lacks goes unnoticed.
+_PACKET = 0.1
 
 
 class OpenInterim:
@@ -59,6 +66,11 @@ class OpenInterim:
                 self._heard.shows(onset, now)
         self.text = text
         self._shown = self._heard.shown_by(now)
+
+    def lacks_words(self, end: float) -> bool:
+        """Whether the caller spoke on after the words of the text, before this stream_time."""
+        shown = self._energy.word_end(self._shown + _PACKET)
+        return bool(self.text) and self._energy.certain(shown, end) >= SHORTEST_WORD
 
     def promote(self, end: float) -> tuple[str, float]:
         """Take the text for the words before the stream_time `end`, as no final tells them.

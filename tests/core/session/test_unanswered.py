@@ -184,3 +184,40 @@ def test_a_server_without_interims_is_left_once_for_its_silence_in_long_speech(
     call.hear(server.final())
     call.say(*range(20, 40))
     assert [event.reason for event in call.all(Reconnecting)] == ["stalled"] * stalls
+
+
+def silent_after_one_of_three_words(*, shown: int = 1) -> Call:
+    """A request waits for its answer; the server has shown so many words and then nothing."""
+    call = Call(timeouts=Timeouts(stall=3.0, finalize=1.8))
+    server = call.connect()
+    for number in (1, 2, 3):
+        call.say(number)
+        if number == shown:
+            call.hear(server.interim())
+        call.say(0)
+    call.finalize()
+    return call
+
+
+def test_half_a_turn_is_not_promoted_before_the_server_counts_as_stalled() -> None:
+    call = silent_after_one_of_three_words()
+    call.pass_time(3.5)
+    assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
+    call.hear(call.connect().answer())
+    assert [(final.text, final.promoted) for final in call.finals] == [("w1 w2 w3", False)]
+
+
+def test_a_whole_turn_is_promoted_in_time() -> None:
+    call = silent_after_one_of_three_words(shown=3)
+    call.pass_time(1.9)
+    assert [(final.text, final.promoted) for final in call.finals] == [("w1 w2 w3", True)]
+
+
+def test_half_a_turn_is_promoted_if_the_server_does_not_stall() -> None:
+    call = silent_after_one_of_three_words()
+    for _ in range(4):
+        call.hear('{"type":"speech_started","timestamp":0.1}')
+        call.pass_time(1.19)
+    assert call.finals == []
+    call.pass_time(0.1)
+    assert [(final.text, final.promoted) for final in call.finals] == [("w1", True)]

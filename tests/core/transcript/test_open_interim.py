@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
 from pulse_plugins.core.base.events import Interim
@@ -10,6 +12,7 @@ from pulse_plugins.core.transcript.open_interim import OpenInterim
 from tests.support.call import Call
 
 RATE = 32_000  # bytes a second of linear16 at 16 kHz
+LOUD = b"\x00\x20"  # a sample
 
 
 def opened(text: str, sent: float) -> OpenInterim:
@@ -29,6 +32,22 @@ def test_the_words_of_a_promoted_interim_were_said_in_the_audio_that_was_sent_be
 
 def test_they_were_said_before_the_mark_if_more_audio_was_sent_since() -> None:
     assert opened("hello", 2.6).promote(3.0) == ("hello", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("pause", "length", "lacks"), [(0.08, 0.24, False), (0.12, 0.24, True), (0.12, 0.1, False)]
+)
+def test_speech_that_begins_a_packet_after_the_interim_is_another_word(
+    pause: float, length: float, lacks: bool
+) -> None:
+    buffer = ReplayBuffer(bytes_per_second=RATE, align=2, limit=60 * RATE)
+    interim = OpenInterim(buffer, Energy(buffer, "linear16"), HeardAudio(buffer))
+    buffer.append_sent(LOUD * round(0.2 * RATE / 2))
+    interim.came("hello you", lambda: 0.0, 0.2)
+    buffer.append_sent(bytes(round(pause * RATE)) + LOUD * round(length * RATE / 2) + bytes(RATE))
+    assert interim.lacks_words(1.0) is lacks
+    interim.promote(1.0)
+    assert not interim.lacks_words(1.0)
 
 
 def told_before_the_drop(*numbers: int) -> Call:
