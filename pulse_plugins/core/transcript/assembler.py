@@ -192,7 +192,7 @@ class TranscriptAssembler:
         events: list[Event] = []
         while (request := self.requests.overdue(now)) is not None:
             if self._may_be_stalled(request, now):
-                continue
+                break
             is_open = self._interim.text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
                 self._coverage.reaches(self.energy.word_start(self._buffer.seconds(request.mark)))
