@@ -253,7 +253,8 @@ class TranscriptAssembler:
 
         Half a turn would be delivered. If the connection is stalled, another one is asked again.
         """
-        lacks = self._interim.lacks_words(self._buffer.seconds(request.mark))
+        owes = self._words_since_answer and self._coverage.owes_words(request.mark, answers=False)
+        lacks = owes or self._interim.lacks_words(self._buffer.seconds(request.mark))
         is_silent = lacks and not request.has_text and request.told_at < (request.sent_at or now)
         timeouts = self._in_force.options.timeouts
         deadline = request.heard_at + timeouts.stall + timeouts.finalize

@@ -186,25 +186,28 @@ def test_a_server_without_interims_is_left_once_for_its_silence_in_long_speech(
     assert [event.reason for event in call.all(Reconnecting)] == ["stalled"] * stalls
 
 
-def silent_after_one_of_three_words(*, shown: int = 1) -> Call:
-    """A request waits for its answer; the server has shown so many words and then nothing."""
+def silent_after_one_of_three_words(*, shown: int = 1, final: bool = False) -> Call:
+    """A request waits for its answer; the server has told so many words and then nothing."""
     call = Call(timeouts=Timeouts(stall=3.0, finalize=1.8))
     server = call.connect()
     for number in (1, 2, 3):
         call.say(number)
         if number == shown:
-            call.hear(server.interim())
-        call.say(0)
+            call.hear(server.final() if final else server.interim())
+        call.say(0, 0)
     call.finalize()
     return call
 
 
-def test_half_a_turn_is_not_promoted_before_the_server_counts_as_stalled() -> None:
-    call = silent_after_one_of_three_words()
+@pytest.mark.parametrize(("final", "texts"), [(False, ["w1 w2 w3"]), (True, ["w1", "w2 w3"])])
+def test_half_a_turn_is_no_answer_before_the_server_counts_as_stalled(
+    final: bool, texts: list[str]
+) -> None:
+    call = silent_after_one_of_three_words(final=final)
     call.pass_time(3.5)
     assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
     call.hear(call.connect().answer())
-    assert [(final.text, final.promoted) for final in call.finals] == [("w1 w2 w3", False)]
+    assert [(each.text, each.promoted) for each in call.finals] == [(text, False) for text in texts]
 
 
 def test_a_whole_turn_is_promoted_in_time() -> None:
