@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from pulse_plugins.core.base.events import Disconnected, OptionsApplied, Recovered
+from pulse_plugins.core.base.events import Disconnected, OptionsApplied, Reconnecting, Recovered
 from pulse_plugins.core.transcript.eager import EagerText
 from pulse_plugins.livekit.audio_input import InputClock
 from pulse_plugins.livekit.open_flushes import SAME_TURN
@@ -48,12 +48,16 @@ class ServerSpeech:
     last_word: float | None = None
     is_away: bool = False
 
-    def connection_changed(self, event: Disconnected | OptionsApplied | Recovered) -> None:
+    def connection_changed(
+        self, event: Disconnected | Reconnecting | OptionsApplied | Recovered
+    ) -> None:
         """A connection was lost or replaced, or another one has caught up."""
         if not isinstance(event, Recovered):
             self.is_open = False  # the detector of the next connection knows nothing of this one's
         if not isinstance(event, OptionsApplied):
-            self.is_away = isinstance(event, Disconnected) and event.error is not None
+            # A server that closes normally in mid-speech is replaced, too.
+            is_lost = isinstance(event, Disconnected) and event.error is not None
+            self.is_away = is_lost or isinstance(event, Reconnecting)
 
     def begins(self) -> None:
         """Another speech begins."""
@@ -65,14 +69,24 @@ class ServerSpeech:
         self.is_reported = self.is_open = True
         self.started_at, self.ended_at = at, None
 
-    def is_whole(self, caller: CallerAudio) -> bool:
+    def is_answered(self, until: float) -> bool:
+        """Whether the speech ended before this stream_time, up to which requests are answered."""
+        return self.ended_at is not None and self.ended_at <= until
+
+    def is_whole(self, caller: CallerAudio, answered_until: float) -> bool:
         """Whether the finals hold all words of the speech, unless an interim is open.
 
-        Without word times the answer is False. Without a reported end, the audio after the last
-        word must be quiet, because more words may be on their way. After a change of options, audio
-        that is sent again may begin in the middle of a word; the server then reports a second start
-        right after the last word.
+        An answered request tells it, or word times. Without a reported end, the audio after the
+        last word must be quiet, because more words may be on their way. After a change of options,
+        audio that is sent again may begin in the middle of a word; the server then reports a second
+        start right after the last word.
+
+        Args:
+            caller: Judges the audio.
+            answered_until: stream_time up to which requests are answered.
         """
+        if self.is_answered(answered_until):
+            return True
         if self.is_open or self.last_word is None:
             return False
         if self.ended_at is None:
@@ -131,10 +145,6 @@ class CallerAudio:
     def speaks_later_than(self, stream_time: float) -> bool:
         """Whether the caller speaks now, which is after this moment."""
         return self._clock.until > stream_time and not self._eager.is_quiet(_NOW)
-
-    def resumed_after(self, stream_time: float) -> bool:
-        """Whether the caller spoke again after this moment, and still speaks."""
-        return self.has_speech_since(stream_time) and self.speaks_later_than(stream_time)
 
     def is_long_past(self, stream_time: float) -> bool:
         """Whether more audio followed this moment than is kept for judging it.

@@ -2,7 +2,7 @@
 
     START_OF_SPEECH  INTERIM*  (PREFLIGHT INTERIM*)*  FINAL+  END_OF_SPEECH
 
-START and END come in pairs, and END comes after the last FINAL of the speech. Every flush of the
+START and END come in pairs, and END comes after the last FINAL of the speech. A flush of the
 framework is answered with a FINAL, which is empty if no words were pending. While a flush is
 unanswered no other FINAL is sent, because any FINAL ends the framework's wait for the last words.
 
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 
 from livekit.agents.stt import SpeechEvent
 
@@ -32,6 +33,7 @@ from pulse_plugins.core.base.events import (
     Final,
     Interim,
     OptionsApplied,
+    Reconnecting,
     Recovered,
     SpeechEnded,
     SpeechStarted,
@@ -109,10 +111,7 @@ class SpeechEvents:
         self._out.settings = settings
 
     def handle(self, event: Event, now: float) -> None:
-        """Take an event of the engine. Events that are not about speech change nothing.
-
-        `now` is seconds of any steady clock.
-        """
+        """Take an event of the engine at `now`, which is seconds of any steady clock."""
         match event:
             case Interim():
                 self.take_interim(event, now)
@@ -122,8 +121,9 @@ class SpeechEvents:
                 self._speech_started(at, now)
             case SpeechEnded(time=at):
                 self._speech_ended(at, now)
-            case Disconnected() | OptionsApplied() | Recovered():
+            case Disconnected() | Reconnecting() | OptionsApplied() | Recovered():
                 self._server.connection_changed(event)
+                self.eager.sent_again(inf if self._server.is_away else now)
                 self._changed_at = now
 
     def take_interim(self, interim: Interim, now: float) -> bool:
@@ -270,7 +270,8 @@ class SpeechEvents:
         """Act at once if the server has ended the speech and all words of it are final."""
         if not self.speaking or self._caller.goes_on or self._server.ended_at is None:
             return
-        if self._holds_for == 0.0:
+        is_answered = self._server.is_answered(self._utterance.answered_until)
+        if is_answered or self._holds_for == 0.0:
             self._end_if_whole(now)
         elif self.turns.begins_replies(self._flushes.newest) and self._is_over_and_quiet():
             self._send_preflight(self.eager.complete())
@@ -284,7 +285,7 @@ class SpeechEvents:
         ended_at, is_open = self._server.ended_at, self._server.is_open
         may_go_on = is_open or now < self._changed_at + 3 * QUIET_HOLD
         quiet = self.turns.quiet(server_hears=is_open)
-        if ended_at is not None and self._caller.resumed_after(ended_at):
+        if ended_at is not None and self._caller.speaks_later_than(ended_at):
             self._caller.is_heard(now, at_most=_RESUMED)
         elif ended_at is None and may_go_on and not self.eager.is_quiet(quiet):
             self._caller.look_later(now)
@@ -311,7 +312,8 @@ class SpeechEvents:
     @property
     def _is_whole(self) -> bool:
         """Whether all words of the speech are in closed segments."""
-        return not self._interim and self._server.is_whole(self._caller)
+        answered_until = self._utterance.answered_until
+        return not self._interim and self._server.is_whole(self._caller, answered_until)
 
     def _is_over_and_quiet(self) -> bool:
         """Whether the server ended the speech and the audio since then holds no other."""

@@ -63,6 +63,7 @@ class SpeechOutput:
         self._turn_at = 0.0  # when the next of them leaves, on the clock of `advance`
         self._interim: Interim | None = None  # waits until a FINAL that was asked for is committed
         self._free_at = 0.0  # when it leaves, on the same clock
+        self._look_at: float | None = None  # when the session has read the newest interim
         self._ends_at: tuple[float | None, ...] | None = None  # speech ends after these turns
 
     def start(self, at: float | None) -> None:
@@ -122,6 +123,8 @@ class SpeechOutput:
         self._shown = text
         data = self._build.unfinished(text, interim.start, self._clock.until, self.confidence)
         self._send(SpeechEventType.INTERIM_TRANSCRIPT, data)
+        if self._taken.waits:
+            self._look_at = now + _BETWEEN_TURNS
 
     @property
     def _hides_interims(self) -> bool:
@@ -152,8 +155,10 @@ class SpeechOutput:
             asked: The framework waits for the final, so that an empty one is sent too.
             commits: The application commits the turns. A commit takes the newest interim.
         """
-        if self._turns and not turns[0].text:
-            return ""  # the turn that waits answers the flush
+        if not turns[0].text and (self._turns or turns[0].promoted):
+            # The turn that waits answers the flush; or the words are late. How long to wait for
+            # them is up to the framework, because an empty FINAL would end a commit without them.
+            return ""
         self._ends_at = self._interim = None  # speech goes on
         self.pass_waiting()
         self._taken.look(self._shown)
@@ -167,13 +172,16 @@ class SpeechOutput:
 
     @property
     def deadline(self) -> float | None:
-        """When to `advance`, if another turn or an interim waits."""
-        if self._turns:
-            return self._turn_at
-        return None if self._interim is None else self._free_at
+        """When to `advance`, if another turn or an interim waits, or a look at the session."""
+        due = [self._look_at, self._turn_at if self._turns else None]
+        due.append(None if self._interim is None else self._free_at)
+        return min((at for at in due if at is not None), default=None)
 
     def advance(self, now: float) -> None:
         """Time has passed."""
+        if self._look_at is not None and now >= self._look_at:
+            self._look_at = None
+            self._taken.look(self._shown)
         if self._turns and now >= self._turn_at:
             self._final(self._turns.popleft(), asked=False)
             self._turn_at = now + _BETWEEN_TURNS

@@ -22,19 +22,22 @@ class TakenWords:
     Args:
         held: Reads who holds it in the session, and its text; None: unknown.
         language: Returns the code of the language.
+
+    Attributes:
+        waits: A flush has no answer yet.
     """
 
     def __init__(self, held: Callable[[], HeldInterim | None], language: Callable[[], str]) -> None:
         self._read = held
         self._language = language
-        self._waits = False  # a flush has no answer yet
+        self.waits = False
         self._holder: int | None = None  # held an interim since the flush
         self._keys: list[str] = []  # of the words that were taken
 
     @property
     def may_hold_words(self) -> bool:
         """Whether the session may take words of an interim, or has taken some."""
-        return self._waits or bool(self._keys)
+        return self.waits or bool(self._keys)
 
     def flushed(self, shown: str) -> None:
         """The framework flushed.
@@ -43,23 +46,29 @@ class TakenWords:
             shown: The interim that was passed on last; "" after a FINAL.
         """
         self.look(shown)
-        self._waits = True
+        self.waits = True
         self.look(shown)
 
     def look(self, shown: str) -> None:
-        """Look whether the session has taken the interim; call this before another text leaves."""
-        held = self._read() if self._waits and shown else None
+        """Look whether the session has taken the interim.
+
+        Call this when the session has read the interim, and before another text leaves.
+
+        Args:
+            shown: The interim that was passed on last; "" after a FINAL.
+        """
+        held = self._read() if self.waits and shown else None
         if held is None:
             return
         if held.text == shown:
             self._holder = held.holder
         elif not held.text and self._holder == held.holder:
             self._keys += keys_of(shown, self._language())
-            self._waits, self._holder = False, None
+            self.waits, self._holder = False, None
 
     def answered(self) -> None:
         """The FINAL that answers the flush has left."""
-        self._waits, self._holder, self._keys = False, None, []
+        self.waits, self._holder, self._keys = False, None, []
 
     def rest_of(self, text: str) -> str:
         """The text of an interim without the words that were taken."""

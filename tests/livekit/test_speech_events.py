@@ -256,3 +256,31 @@ def test_an_answer_that_comes_before_the_request_returns_is_not_missed() -> None
     call = Call("vad").at(0.5, Final("", 0.0, 0.0, finalize_id=1))
     call.flush()
     assert call.take() == [FINAL]
+
+
+@pytest.mark.parametrize(("ended_at", "ends"), [(2.0, True), (2.6, False)])
+def test_speech_is_over_when_a_request_after_its_end_was_answered(
+    ended_at: float, ends: bool
+) -> None:
+    call = Call("detector", (1.0, 2.0)).at(1.5, SpeechStarted(1.0))
+    call.at(2.55).flush()
+    call.at(3.0, Final("a b", 1.0, 2.55, finalize_id=1))
+    call.at(3.4, SpeechEnded(ended_at))
+    assert (call.take()[-1] == END) is ends
+
+
+def test_nothing_is_asked_for_while_the_caller_says_the_next_turn() -> None:
+    call = Call("detector", (1.0, 2.0), (4.6, 6.0)).at(1.5, SpeechStarted(1.0))
+    call.at(2.55).flush()
+    call.at(3.0, Final("a b", 1.0, 2.55, finalize_id=1))
+    call.at(3.4, SpeechEnded(2.6))
+    assert call.at(5.4).asked == 1
+
+
+def test_a_commit_is_not_ended_without_the_words_of_a_late_server() -> None:
+    call = Call("manual", (0.9, 2.4)).at(2.4)
+    request = call.flush()
+    call.at(4.2, Final("", 0.0, 0.0, finalize_id=request, promoted=True))
+    assert call.take() == []
+    call.at(4.5, said("a b", 0.9, 2.3))
+    assert call.take_texts() == ["a b"]

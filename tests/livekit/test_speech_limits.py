@@ -11,8 +11,10 @@ from livekit.agents.stt import SpeechEventType
 from pulse_plugins.core.base.errors import ConnectionLostError
 from pulse_plugins.core.base.events import (
     Disconnected,
+    Event,
     Final,
     Interim,
+    Reconnecting,
     Recovered,
     SpeechEnded,
     SpeechStarted,
@@ -64,6 +66,27 @@ def test_a_text_that_cannot_change_begins_a_reply_at_the_flush() -> None:
     call.take()
     told(call, "c d", 3.0)
     assert call.take() == [START, INTERIM, PREFLIGHT, FINAL, END]
+
+
+GONE = ConnectionLostError("gone")
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+@pytest.mark.parametrize(
+    "lost",
+    [(Disconnected(GONE),), (Disconnected(), Reconnecting(1, "close_1000", 0.0, GONE))],
+    ids=["lost", "closed with 1000"],
+)
+def test_none_while_words_may_be_in_a_replay(lost: tuple[Event, ...], recovers: bool) -> None:
+    call = told(Call("vad", (0.0, 0.9), (3.0, 3.9)), "a b", 0.0)
+    call.at(3.8, Interim("c d", 0.0)).at(4.4, *lost)
+    call.at(4.45).flush()
+    if recovers:
+        call.at(4.7, Recovered(0.3, 1.5))
+    call.at(4.8)
+    assert PREFLIGHT not in call.take()
+    call.at(5.8)
+    assert (PREFLIGHT in call.take()) is recovers
 
 
 def test_none_before_it_is_known_that_interims_become_finals() -> None:

@@ -101,3 +101,16 @@ def test_a_language_without_spaces_is_compared_by_characters() -> None:
     call.session.interim = ""
     final = said("你好吗", 0.9, 2.0, finalize_id=1)
     assert call.at(5.0, final).take_texts() == ["吗"]
+
+
+@pytest.mark.parametrize(("read", "kept"), [(True, ["c"]), (False, ["a b c"])])
+def test_the_only_interim_after_a_commit_may_be_taken(read: bool, kept: list[str]) -> None:
+    """Perhaps no event follows until the session has taken it."""
+    call = Call("manual", (0.9, 2.0)).at(2.0)
+    call.flush()
+    call.session.interim = ""
+    call.at(3.0, Interim("a b", 0.9))
+    call.session.interim = "a b" if read else ""
+    call.at(3.5)
+    call.session.interim = ""
+    assert call.at(5.0, said("a b c", 0.9, 2.0, finalize_id=1)).take_texts() == kept

@@ -62,7 +62,8 @@ class Final:
         words: Words with times; empty if the server sent none.
         finalize_id: The final answers every finalize request up to this id. None if the server
             ended the segment by itself, after a number of words or a silence.
-        promoted: The server did not answer in time; the text is that of the newest interim.
+        promoted: The server did not answer in time; the text is that of the newest interim. "" if
+            the server has told none of the speech before the request.
         speech_final: The server reported that the speaker paused.
         language: The code that the connection asked for; the detected one if it asked for a group.
         languages: All languages that the server detected.

@@ -46,8 +46,9 @@ class Timeouts:
 
     Attributes:
         connect: Longest wait for the handshake of a connection.
-        finalize: Longest wait for the answer to a finalize request while speech before the request
-            has no words yet. Then the newest interim is delivered as the final.
+        finalize: Longest wait for the answer to a finalize request, or for more of its words, while
+            speech before the request has no words yet. Then the newest interim is delivered as the
+            final.
         close: Longest wait for the last words after the end of the input, including reconnecting.
             The time to send audio that is still held is added.
         stall: A connection is replaced if the server was sent speech, or a request that it has to

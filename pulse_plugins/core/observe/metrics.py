@@ -75,7 +75,7 @@ class Counters:
                 self._counts["interims"] += 1
             case Final(promoted=promoted, text=text):
                 self._counts["finals"] += bool(text)
-                self._counts["promoted"] += promoted
+                self._counts["promoted"] += promoted and bool(text)
             case Connected(failed_over=failed_over):
                 self._counts["connects"] += 1
                 self._counts["failovers"] += failed_over

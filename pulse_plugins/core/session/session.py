@@ -261,9 +261,9 @@ class Session:
         if text:
             connection.reported = None  # the server went on after an error
             self._connections.history.text_came()
-            self._stall.words_came()
         if not (message.is_final or message.is_last):
             if (interim := self._assembler.interim(text, message.session_id, now)) is not None:
+                self._stall.interim_came()
                 self.events.append(interim)
             return
         self._apply(self._assembler.final(message, connection.clock, now))

@@ -1,9 +1,10 @@
 """Stall detection: speech or a request was sent and the server has sent nothing for too long.
 
 Only certain speech counts, which is as loud as recognized words. Before the first words such sound
-may be noise, so that the time until a stall doubles with each stall until words come. A request
-counts however softly the caller speaks, if the server has answered a request without words before,
-or if certain speech before the request has no words.
+may be noise, and a server without interims is silent for as long as the caller speaks. The time
+until a stall therefore doubles with each stall until an interim comes. A request counts however
+softly the caller speaks, if the server has answered a request without words before, or if certain
+speech before the request has no words.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class StallDetector:
         self._looked_at, self._last_look = sent, now
         self._speech, self._since = 0.0, None
 
-    def words_came(self) -> None:
-        """The server recognizes speech on this stream."""
+    def interim_came(self) -> None:
+        """The server shows words of this stream while the caller speaks."""
         self._doublings = 0
 
     def is_stalled(

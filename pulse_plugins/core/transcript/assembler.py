@@ -106,12 +106,14 @@ class TranscriptAssembler:
             return None
         if not (text := self._repetitions.new_in_interim(said, now)):
             return None
-        self._interim.came(text, self._repetitions.after_last, now)
+        grows = len(text) > len(self._interim.text)
+        if not (is_again := self._interim.is_again(text)):
+            self._interim.came(text, self._repetitions.after_last, now)
         self.energy.learn_shown(self._coverage.start, self._sent)
         self._untimed.message_came(self._sent, now)
         if self.requests.waiting:
-            self._reconsider(now)
-        return Interim(text, self._delivered.until, session_id or "")
+            self._reconsider(now, grows=grows)
+        return None if is_again else Interim(text, self._delivered.until, session_id or "")
 
     def final(self, message: Transcript, clock: ConnectionClock, now: float) -> Assembled:
         """A final came.
@@ -125,7 +127,10 @@ class TranscriptAssembler:
         self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._cut.stretch()
-        words = self._timed.words(message.words, clock, sent) if text else None
+        # The answer to a request may repeat a final. A server that owes one for longer is left.
+        within = self._in_force.options.timeouts.stall
+        again = message.is_last or self._repetitions.may_repeat(now, within)
+        words = self._timed.words(message.words, clock, sent, may_repeat=again) if text else None
         placed = self._place(message, text, words, now)
         if text:
             self._interim.text = ""
@@ -160,7 +165,7 @@ class TranscriptAssembler:
         if answer is not None or facts.marked:  # a marked one may answer a request that is given up
             self._repetitions.answered(now)
         if self.requests.waiting:
-            self._reconsider(now, facts)
+            self._reconsider(now, facts, grows=bool(placed.text))
         request_id = None if answer is None else answer.request_id
         events: list[Event] = []
         if shown and not (placed.text or self._interim.text):
@@ -186,13 +191,18 @@ class TranscriptAssembler:
         """Answer the requests whose answer is overdue with the text so far."""
         events: list[Event] = []
         while (request := self.requests.overdue(now)) is not None:
+            if self._may_be_stalled(request, now):
+                break
             is_open = self._interim.text and self._left_before(request.mark) >= SHORTEST_SPEECH
             if request.has_text and not is_open:  # quiet after the final: it was the answer
                 self._coverage.reaches(self.energy.word_start(self._buffer.seconds(request.mark)))
+            promotes = is_open and not self._is_spoken_after(request.mark)
+            told = request.has_text or self._words_since_answer
+            is_missing = not (told or self._coverage.ends_early(request.mark))
             answer = self.requests.completed(request)
             if answer.request_id is not None:
-                promotes = is_open and not self._is_spoken_after(request.mark)
-                events.append(self._promoted(answer) if promotes else self._empty(answer))
+                empty = self._empty(answer, promoted=is_missing)
+                events.append(self._promoted(answer) if promotes else empty)
             self._words_since_answer = False
         return Assembled(tuple(events))
 
@@ -207,6 +217,7 @@ class TranscriptAssembler:
         self._timed.connection_changed(start)
         self._untimed.connection_changed()
         self._repetitions.connection_changed()
+        self._interim.connection_changed()
         self._heard.connection_changed(now)
 
     def end(self) -> tuple[Event, ...]:
@@ -236,6 +247,21 @@ class TranscriptAssembler:
     def _is_spoken_after(self, mark: int) -> bool:
         """Whether the caller went on after a mark, so that the interim may be of newer words."""
         return self.energy.certain(self._buffer.seconds(mark), self._sent) >= SHORTEST_WORD
+
+    def _may_be_stalled(self, request: Request, now: float) -> bool:
+        """Whether the server fell silent in the middle of speech; postpones the deadline then.
+
+        Half a turn would be delivered. If the connection is stalled, another one is asked again.
+        """
+        owes = self._words_since_answer and self._coverage.owes_words(request.mark, answers=False)
+        lacks = owes or self._interim.lacks_words(self._buffer.seconds(request.mark))
+        is_silent = lacks and not request.has_text and request.told_at < (request.sent_at or now)
+        timeouts = self._in_force.options.timeouts
+        deadline = request.heard_at + timeouts.stall + timeouts.finalize
+        if not is_silent or now >= deadline:
+            return False
+        request.deadline = deadline
+        return True
 
     def _left_before(self, mark: int) -> float:
         return self._coverage.left_before(mark, has_interim=bool(self._interim.text))
@@ -273,13 +299,18 @@ class TranscriptAssembler:
                 answer = newest
         return answer
 
-    def _reconsider(self, now: float, final: FinalFacts | None = None) -> None:
+    def _reconsider(self, now: float, final: FinalFacts | None = None, *, grows: bool) -> None:
         mark, seconds = self.requests.waiting[0].mark, self._in_force.options.timeouts.finalize
         left, early = self._left_before(mark), self._coverage.ends_early(mark)
         patience = seconds if left >= SHORTEST_SPEECH else GRACE
-        heard_at = self._heard.hears(self._buffer.seconds(mark), now)
         self.requests.reconsider(
-            left, now, patience=patience, heard_at=heard_at, final=final, ends_early=early
+            left,
+            now,
+            patience=patience,
+            heard_at=self._heard.hears(self._buffer.seconds(mark), now),
+            grows=grows and not self._is_spoken_after(mark),
+            final=final,
+            ends_early=early,
         )
 
     def _place(
@@ -333,7 +364,7 @@ class TranscriptAssembler:
         self._delivered.add_promoted(keys_of(text, self._finals.language), held, until)
         return self._finals.of_request(text, start, end, answer.request_id, promoted=True)
 
-    def _empty(self, answer: Answer) -> Final:
+    def _empty(self, answer: Answer, *, promoted: bool = False) -> Final:
         self._words_since_answer = False
         at = self._delivered.until
-        return self._finals.of_request("", at, at, answer.request_id)
+        return self._finals.of_request("", at, at, answer.request_id, promoted=promoted)

@@ -50,7 +50,8 @@ _LAG_KEPT = 0.7
 _AGAIN = 0.1  # seconds until the audio is looked at again: one packet
 # Changes of the text whose audio gives the loudness of the caller. One of them may be a soft word.
 _SPOKEN = 3
-_KEPT = 1.5  # seconds of audio that are kept, by which lags of up to 1.4 s can be waited for
+# Seconds of audio that are kept. A text that lags by more than 1.4 s is not worth an eager reply.
+_KEPT = 1.5
 
 
 class EagerText:
@@ -79,6 +80,7 @@ class EagerText:
         self._ask_at = 0.0
         self._heard = 0.0  # seconds of audio so far: the stream_time
         self._shown_at = 0.0  # the same when the newest interim came
+        self._late_until = 0.0  # words may be later than the lag tells
         self._lag: float | None = None  # seconds from the end of a word to its first interim
 
     def audio(self, data: bytes, seconds: float) -> None:
@@ -132,13 +134,18 @@ class EagerText:
             lag = max(0.0, self._shown_at - last_word_end)
             self._lag = max(lag, _LAG_KEPT * (self._lag or 0.0))
 
+    def sent_again(self, at: float) -> None:
+        """The newest audio is sent again on another connection.
+
+        Args:
+            at: When it was sent, on the clock of `now`; infinite: it was not sent yet.
+        """
+        self._late_until = at + self._quiet
+
     def left(self, text: str) -> None:
         """The utterance is over and reads like this."""
         if self._passed_on and text:
-            equal = self._passed_on == text
-            self.kept += equal or (
-                not self.exact and plain_words(self._passed_on) == plain_words(text)
-            )
+            self.kept += self._is_passed_on(text)
         self._text = self._passed_on = ""
         self._is_closed = False
 
@@ -166,11 +173,15 @@ class EagerText:
     def _pass_on_if_quiet(self, now: float) -> str | None:
         if not self._is_worth_it:
             return None
-        quiet = STABLE if self._lag is None else max(STABLE, self._lag + _LAG_MARGIN)
-        if not self.is_quiet(min(quiet, _KEPT)):
+        if now < self._late_until or not self.is_quiet(self._quiet):
             self._ask_at = now + _AGAIN
             return None
         return self._pass_on()
+
+    @property
+    def _quiet(self) -> float:
+        """Seconds of quiet audio after which no word is on its way."""
+        return STABLE if self._lag is None else max(STABLE, self._lag + _LAG_MARGIN)
 
     def _pass_on(self) -> str:
         self._passed_on = self._text
@@ -202,10 +213,18 @@ class EagerText:
     @property
     def is_new(self) -> bool:
         """Whether there is a text that was not passed on."""
-        return bool(self._text) and self._text != self._passed_on
+        return bool(self._text) and not self._is_passed_on(self._text)
+
+    def _is_passed_on(self, text: str) -> bool:
+        """Whether the framework takes this text for the one that was passed on."""
+        if self.exact or not self._passed_on:
+            return text == self._passed_on
+        return plain_words(text) == plain_words(self._passed_on)
 
     @property
     def _is_worth_it(self) -> bool:
+        if self._quiet > _KEPT:
+            return False  # whether a word is on its way cannot be told
         if self._is_closed:
             # As long as the lag is not known, a server that cuts finals for their length may have
             # more words on the way and show none of them.

@@ -52,6 +52,7 @@ class Request:
         sent_at: When this connection was asked, on the session's clock; None: not yet.
         heard_at: When the server has heard all audio before the mark, at the latest. A replay is
             sent faster than a server may read it.
+        told_at: When the server told more of the words before the mark.
         deadline: When to stop waiting, on the session's clock; None until it was sent.
         has_text: An unmarked final came since, which may be the answer.
         has_empty: So did an empty one, which may be the answer.
@@ -61,6 +62,7 @@ class Request:
     mark: int
     sent_at: float | None = None
     heard_at: float = 0.0
+    told_at: float = 0.0
     deadline: float | None = None
     has_text: bool = False
     has_empty: bool = False
@@ -294,6 +296,7 @@ class FinalizeRequests:
         *,
         patience: float,
         heard_at: float | None = None,
+        grows: bool = False,
         final: FinalFacts | None = None,
         ends_early: bool = False,
     ) -> None:
@@ -305,6 +308,7 @@ class FinalizeRequests:
             patience: Seconds that are waited while speech is left, once the server has heard the
                 audio before the mark.
             heard_at: When it has, as far as is known now; None: as was known before.
+            grows: The text has more of the words before the mark. The server is still at work.
             final: The final that came; None: it was an interim.
             ends_early: What is left may be the end of the last word.
         """
@@ -313,7 +317,8 @@ class FinalizeRequests:
             return
         if heard_at is not None:
             request.heard_at = min(request.heard_at, heard_at)
-        request.deadline = longest = request.heard_at + patience
+        request.told_at = now if grows else request.told_at
+        request.deadline = longest = max(request.heard_at, request.told_at) + patience
         if final is None or self.server_marks or (final.empty and not request.has_empty):
             return
         if final.repeated and not final.timed:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from pulse_plugins.core.audio.energy import Energy
 from pulse_plugins.core.audio.replay_buffer import ReplayBuffer
+from pulse_plugins.core.transcript.coverage import SHORTEST_WORD
 from pulse_plugins.core.transcript.heard import HeardAudio
+
+# Seconds by which an interim may show more than is known: audio comes in packets of up to 0.1 s, so
+# that the delay of an interim is measured too long by as much. Smaller: the answer to a request is
+# waited for longer although the interim has all words. Larger: a short last word that the interim
+# lacks goes unnoticed.
+_PACKET = 0.1
 
 
 class OpenInterim:
@@ -25,11 +32,22 @@ class OpenInterim:
     def __init__(self, buffer: ReplayBuffer, energy: Energy, heard: HeardAudio) -> None:
         self.text = ""
         self.promoted_until = 0.0
+        self._is_replayed = False  # another connection was told the text, and none yet as much
         self._sent = 0.0  # stream_time up to which audio was sent when the interim came
         self._shown = 0.0  # stream_time before which the words began that it shows
         self._buffer = buffer
         self._energy = energy
         self._heard = heard
+
+    def connection_changed(self) -> None:
+        """Another connection hears the words again."""
+        self._is_replayed = True
+
+    def is_again(self, text: str) -> bool:
+        """Whether an interim of a replay shows no more than the first words of the open text."""
+        is_again = text != self.text and self.text.startswith(text)
+        self._is_replayed = self._is_replayed and is_again
+        return self._is_replayed
 
     def came(self, text: str, after: Callable[[], float], now: float) -> None:
         """An interim came.
@@ -48,6 +66,11 @@ class OpenInterim:
                 self._heard.shows(onset, now)
         self.text = text
         self._shown = self._heard.shown_by(now)
+
+    def lacks_words(self, end: float) -> bool:
+        """Whether the caller spoke on after the words of the text, before this stream_time."""
+        shown = self._energy.word_end(self._shown + _PACKET)
+        return bool(self.text) and self._energy.certain(shown, end) >= SHORTEST_WORD
 
     def promote(self, end: float) -> tuple[str, float]:
         """Take the text for the words before the stream_time `end`, as no final tells them.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 
 import msgspec
 
@@ -62,14 +62,21 @@ class TimedPlacement:
     def __init__(self, delivered: DeliveredWords) -> None:
         self._delivered = delivered
         self._replays_from: float | None = None  # until the first final of a connection
+        self._reached = -inf  # stream_time up to which this connection has told words
         self._floor = 0.0  # the start of the last word: times never run backwards
 
     def connection_changed(self, start: float) -> None:
         """The next connection hears the audio from this stream_time on."""
         self._replays_from = start
+        self._reached = -inf
 
     def words(
-        self, words: Sequence[WireWord] | None, clock: ConnectionClock, sent: float
+        self,
+        words: Sequence[WireWord] | None,
+        clock: ConnectionClock,
+        sent: float,
+        *,
+        may_repeat: bool = True,
     ) -> list[Word] | None:
         """The words on the stream's clock, or None where their times cannot be used.
 
@@ -77,6 +84,9 @@ class TimedPlacement:
             words: As the server sent them.
             clock: Of the connection.
             sent: stream_time up to which the connection was sent audio.
+            may_repeat: The final came so soon after another one, or is the last one, that it may
+                say the same words again. Otherwise times that do not go on are of another clock,
+                which may begin again with each final.
         """
         if not words or max(word.end or 0.0 for word in words) <= 0.0:
             return None  # none, or not filled in
@@ -88,6 +98,10 @@ class TimedPlacement:
             if start > sent + _AHEAD:
                 return None
             placed.append(_word(word, start, max(start, end if end <= sent + _AHEAD else sent)))
+        goes_on = placed[-1].end > self._reached
+        self._reached = max(self._reached, placed[-1].end)
+        if not (goes_on or may_repeat):
+            return None
         if placed[-1].end <= self._delivered.until and not self._overlap(placed):
             return None  # it lies before all that was delivered and repeats nothing: another clock
         return placed

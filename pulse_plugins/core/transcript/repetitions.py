@@ -112,6 +112,10 @@ class Repetitions:
             return self._without_known(text)
         return text
 
+    def may_repeat(self, now: float, within: float) -> bool:
+        """Whether a final came on this connection in the last `within` seconds."""
+        return now - self._last_at < within
+
     def is_repeated(self, text: str, now: float, *, last: bool) -> bool:
         """Whether a final without word times repeats the final before it.
 

@@ -83,6 +83,9 @@ class UtteranceAssembler:
     Args:
         policy: The bounds.
         language: Code of the language; decides whether words are joined with a space.
+
+    Attributes:
+        answered_until: stream_time up to which finalize requests are answered.
     """
 
     def __init__(self, policy: Policy | None = None, language: str = "en") -> None:
@@ -92,7 +95,7 @@ class UtteranceAssembler:
         self._open: Interim | None = None  # the newest interim of the segment after them
         self._awaited: int | None = None  # the newest finalize request without an answer
         self._mark: float | None = None  # stream_time of that request, where it is known
-        self._answered_until = 0.0  # stream_time up to which requests are answered
+        self.answered_until = 0.0
         self._caller_speaks: bool | None = None  # None: no voice detector was heard from
         self._began_at = 0.0  # when the first text of the open utterance came
         self._text_at = 0.0  # when the newest text came
@@ -261,7 +264,7 @@ class UtteranceAssembler:
         mark = self._mark
         newer: list[Final] = []
         if mark is not None:
-            self._answered_until = mark
+            self.answered_until = mark
             # Seen with a cough that was taken for speech: its empty answer came after the words
             # of the turn that followed. If the server does not answer for no words, the next
             # answer holds the words of the turn that followed.
@@ -291,7 +294,7 @@ class UtteranceAssembler:
             self._awaited is None
             and len(self._segments) == 1
             and bool(final.words)
-            and final.end <= self._answered_until
+            and final.end <= self.answered_until
         )
 
     def _is_too_long(self, now: float) -> bool:

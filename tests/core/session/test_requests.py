@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pulse_plugins.core.config.timing import Timeouts
@@ -290,3 +292,52 @@ def test_a_server_that_marks_all_finals_answers_like_one_that_marks_none() -> No
     call.hear(server.final(from_finalize=True))
     assert call.answered == [request]
     assert call.words == ["w1", "w2", "w3", "w4", "w5", "w6"]
+
+
+def told_late(*, last: int, after: int = 0) -> Call:
+    """1.5 s after a request, an interim tells words up to `last`; the caller may have gone on."""
+    call = Call(timeouts=Timeouts(finalize=2.0))
+    server = call.connect()
+    call.say(1)
+    call.hear(server.interim())
+    call.say(2)
+    call.finalize()
+    call.say(*range(3, 3 + after))
+    call.pass_time(1.5 - 0.2 * after)
+    told = " ".join(f"w{number}" for number in range(1, 1 + last))
+    call.hear(json.dumps({"transcript": told, "is_final": False}))
+    return call
+
+
+def test_an_interim_with_more_words_shows_that_the_answer_is_on_its_way() -> None:
+    call = told_late(last=2)
+    call.pass_time(1.9)
+    assert call.finals == []
+    call.pass_time(0.2)
+    assert [(final.text, final.promoted) for final in call.finals] == [("w1 w2", True)]
+
+
+@pytest.mark.parametrize(("last", "after"), [(1, 0), (3, 1)])
+def test_an_old_interim_and_one_of_later_words_do_not_prolong_the_wait(
+    last: int, after: int
+) -> None:
+    call = told_late(last=last, after=after)
+    call.pass_time(0.6)
+    assert len(call.answered) == 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told", "promoted"),
+    [((1, 2), False, True), ((1, 2), True, False), ((0,), 0, False)],
+)
+def test_an_empty_final_tells_whether_the_server_has_told_none_of_the_speech(
+    numbers: tuple[int, ...], told: bool, promoted: bool
+) -> None:
+    call = Call(timed=False, flags=False)
+    server = call.connect()
+    call.say(*numbers)
+    if told:  # perhaps all of it: without word times this is not known
+        call.hear(server.final())
+    call.finalize()
+    call.pass_time(2.0)
+    assert [(f.promoted, f.text) for f in call.finals if f.finalized] == [(promoted, "")]

@@ -89,14 +89,14 @@ def test_patience_doubles_for_answers_that_never_come() -> None:
     assert watched.detector.is_stalled(0.0, 100.0, None, 103.0, 109.0)
 
 
-def test_patience_doubles_until_words_come() -> None:
+def test_patience_doubles_until_an_interim_comes() -> None:
     watched, found = Watched(), []
     for _ in range(6):
         found.append(watched.stalls_after(1))
         sent = watched.buffer.seconds(watched.buffer.next_offset)
         watched.detector.connection_changed(sent, watched.now)
     assert [round(each or 0.0, 1) for each in found] == [3.5, 6.5, 12.5, 24.5, 48.5, 60.5]
-    watched.detector.words_came()
+    watched.detector.interim_came()
     assert watched.stalls_after(1) == pytest.approx(3.5)
 
 

@@ -169,3 +169,58 @@ def test_the_noise_of_a_line_is_no_speech_after_an_interim_of_it_was_taken_back(
     call.say(2, 3, 4, 5, 6)
     call.pass_time(3.6)
     assert call.all(Reconnecting) == []
+
+
+@pytest.mark.parametrize(("interim", "stalls"), [(False, 1), (True, 2)])
+def test_a_server_without_interims_is_left_once_for_its_silence_in_long_speech(
+    interim: bool, stalls: int
+) -> None:
+    call = Call(timeouts=Timeouts(stall=3.0))
+    call.connect()
+    call.say(*range(1, 20))
+    server = call.connect()
+    if interim:
+        call.hear(server.interim())
+    call.hear(server.final())
+    call.say(*range(20, 40))
+    assert [event.reason for event in call.all(Reconnecting)] == ["stalled"] * stalls
+
+
+def silent_after_one_of_three_words(*, shown: int = 1, final: bool = False) -> Call:
+    """A request waits for its answer; the server has told so many words and then nothing."""
+    call = Call(timeouts=Timeouts(stall=3.0, finalize=1.8))
+    server = call.connect()
+    for number in (1, 2, 3):
+        call.say(number)
+        if number == shown:
+            call.hear(server.final() if final else server.interim())
+        call.say(0, 0)
+    call.finalize()
+    return call
+
+
+@pytest.mark.parametrize(("final", "texts"), [(False, ["w1 w2 w3"]), (True, ["w1", "w2 w3"])])
+def test_half_a_turn_is_no_answer_before_the_server_counts_as_stalled(
+    final: bool, texts: list[str]
+) -> None:
+    call = silent_after_one_of_three_words(final=final)
+    call.pass_time(3.5)
+    assert [event.reason for event in call.all(Reconnecting)] == ["stalled"]
+    call.hear(call.connect().answer())
+    assert [(each.text, each.promoted) for each in call.finals] == [(text, False) for text in texts]
+
+
+def test_a_whole_turn_is_promoted_in_time() -> None:
+    call = silent_after_one_of_three_words(shown=3)
+    call.pass_time(1.9)
+    assert [(final.text, final.promoted) for final in call.finals] == [("w1 w2 w3", True)]
+
+
+def test_half_a_turn_is_promoted_if_the_server_does_not_stall() -> None:
+    call = silent_after_one_of_three_words()
+    for _ in range(4):
+        call.hear('{"type":"speech_started","timestamp":0.1}')
+        call.pass_time(1.19)
+    assert call.finals == []
+    call.pass_time(0.1)
+    assert [(final.text, final.promoted) for final in call.finals] == [("w1", True)]

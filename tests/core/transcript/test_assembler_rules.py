@@ -55,7 +55,7 @@ def test_an_interim_of_the_turn_after_a_cough_is_not_the_answer_to_the_cough() -
     call.pass_time(2.1)
     assert [(f.text, f.finalize_id) for f in call.finals] == [("", cough)]
     call.hear(server.final(server.words()))
-    assert [f.promoted for f in call.finals] == [False, False]
+    assert [f.promoted for f in call.finals if f.text] == [False]
 
 
 def test_an_interim_of_a_soft_word_after_the_mark_is_not_promoted() -> None:

@@ -123,3 +123,19 @@ def test_only_the_first_final_after_a_replay_begins_with_the_rest_of_a_word() ->
     line.placement.connection_changed(10.4)
     line.place(("you", 0.5, 0.8))
     assert len(line.place(("oh", 0.8, 0.814)).words) == 1
+
+
+@pytest.mark.parametrize(("end", "usable"), [(0.4, False), (0.41, True)])
+def test_times_that_begin_again_with_each_final_are_not_used(end: float, usable: bool) -> None:
+    line = Line()
+    line.place(("yes", 0.1, 0.4))
+    words = wire(("yes", 0.1, end))
+    assert (line.placement.words(words, CLOCK, 99.0, may_repeat=False) is not None) is usable
+    assert line.placement.words(words, CLOCK, 99.0) is not None
+
+
+def test_another_connection_may_say_the_words_of_a_replay() -> None:
+    line = Line()
+    line.place(("yes", 0.1, 0.4))
+    line.placement.connection_changed(10.0)
+    assert line.placement.words(wire(("yes", 0.1, 0.4)), CLOCK, 99.0, may_repeat=False) is not None
