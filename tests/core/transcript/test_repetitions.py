@@ -55,6 +55,26 @@ def test_different_finals_of_one_moment_are_two() -> None:
     assert call.words == ["w1", "w2"]
 
 
+@pytest.mark.parametrize(("seconds", "times"), [(0.3, 1), (0.4, 2)])
+def test_several_equal_words_within_a_third_of_a_second_are_one_segment_without_a_request(
+    seconds: float, times: int
+) -> None:
+    call = after_final(1, 2)
+    call.feed((spoken(3) * 2)[: round(RATE * seconds) * 2])  # the caller goes on
+    call.hear(final("w1 w2"))
+    assert call.words == ["w1", "w2"] * times
+
+
+def test_several_equal_words_that_a_replay_holds_twice_are_two_segments_without_a_request() -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1, 2, 1, 2)
+    server = call.reconnect(0.15)
+    for _ in range(2):
+        call.hear(server.final(server.words()[:2]))
+    assert call.words == ["w1", "w2"] * 2
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
