@@ -173,9 +173,13 @@ class PulseSegmentedSTTService(SegmentedSTTService):
     async def stop(self, frame: EndFrame) -> None:
         """Transcribe the waiting segments, within a bounded time, and then pass the EndFrame on.
 
+        If the user still speaks, the speech so far is the last segment.
+
         The base class waits without a bound: two segments took 43 s with a server that did not
         answer.
         """
+        if self._user_speaking:  # the VAD will not report the end of this speech
+            await self._handle_user_stopped_speaking(VADUserStoppedSpeakingFrame())
         task, self._segment_task = self._segment_task, None
         if task is not None:
             await self._segment_queue.put(None)

@@ -76,6 +76,18 @@ async def test_the_last_segment_comes_before_the_end() -> None:
         assert call.finals == [(words(0, 2), True)]
 
 
+async def test_speech_that_the_end_of_the_call_cuts_off_is_transcribed() -> None:
+    async with (
+        PulseServer(scripted()) as server,
+        calling(PulseSegmentedSTTService(base_url=server.http_url, settings=PLAIN)) as call,
+    ):
+        await call.turn(0, 2)
+        await call.start_speaking()
+        await call.say(2, 2)
+        await call.hang_up()
+        assert call.finals == [(words(0, 2), True), (words(2, 2), True)]
+
+
 async def test_a_segment_without_words_is_no_turn() -> None:
     async with (
         PulseServer(scripted()) as server,

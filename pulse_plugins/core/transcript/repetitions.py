@@ -133,12 +133,12 @@ class Repetitions:
             return self._says_again(keys) and not self._has_room(keys, self.after_last())
         if keys != self._last_keys or now - self._last_at >= RACE:
             return False
-        may_race = self._requests.expects_answer or now - self._answered_at < RACE
-        if not may_race:  # some servers send each final twice
-            return self._takes(keys) > max(RACE, self._sent - self._last_heard)
         # In a replay a server hears much audio in that time: one word may be said twice in it. It
         # lies in audio that has no words yet: none is left behind the mark of an answered request.
         no_time = self._sent - self._last_heard < RACE
+        may_race = self._requests.expects_answer or now - self._answered_at < RACE
+        if not may_race:  # a server cuts "no, no" into two finals that come together
+            return len(keys) > 1 and no_time
         return len(keys) > 1 or no_time or not self._has_room(keys, self._coverage.start)
 
     def is_answer_again(self, message: Transcript, placed: Placed) -> bool:
@@ -202,9 +202,5 @@ class Repetitions:
 
     def _has_room(self, keys: list[str], start: float) -> bool:
         """Whether the certain speech that was sent from `start` on is long enough for the words."""
-        least = max(self._takes(keys), SHORTEST_SPEECH)
-        return self._energy.certain(start, self._sent) >= least
-
-    def _takes(self, keys: list[str]) -> float:
-        """Seconds in which nobody says these words."""
-        return len(keys) / (FASTEST * (1 if self._finals.gap else 3))
+        rate = FASTEST * (1 if self._finals.gap else 3)
+        return self._energy.certain(start, self._sent) >= max(len(keys) / rate, SHORTEST_SPEECH)

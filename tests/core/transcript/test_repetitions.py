@@ -48,30 +48,31 @@ def test_equal_finals_with_time_between_them_are_two() -> None:
     assert call.words == ["w1", "w1"]
 
 
-@pytest.mark.parametrize(
-    ("count", "seconds", "comes"),
-    [
-        (3, 0.3, 1),  # three words take longer than that
-        (3, 0.4, 2),
-        (2, 0.0, 2),  # the caller may say two words so fast, and both finals were late
-    ],
-)
-def test_a_sentence_that_no_request_asked_for_is_not_said_again_in_no_time(
-    count: int, seconds: float, comes: int
-) -> None:
-    numbers = range(1, 1 + count)
-    call = after_final(*numbers)
-    call.feed(bytes(round(RATE * seconds) * 2))
-    words = [f"w{number}" for number in numbers]
-    call.hear(final(" ".join(words)))
-    assert call.words == words * comes
-
-
 def test_different_finals_of_one_moment_are_two() -> None:
     call = after_final(1)
     call.finalize()
     call.hear(final("w2"))
     assert call.words == ["w1", "w2"]
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(0.3, 1), (0.4, 2)])
+def test_several_equal_words_within_a_third_of_a_second_are_one_segment_without_a_request(
+    seconds: float, times: int
+) -> None:
+    call = after_final(1, 2)
+    call.feed((spoken(3) * 2)[: round(RATE * seconds) * 2])  # the caller goes on
+    call.hear(final("w1 w2"))
+    assert call.words == ["w1", "w2"] * times
+
+
+def test_several_equal_words_that_a_replay_holds_twice_are_two_segments_without_a_request() -> None:
+    call = Call(timed=False)
+    call.connect()
+    call.say(1, 2, 1, 2)
+    server = call.reconnect(0.15)
+    for _ in range(2):
+        call.hear(server.final(server.words()[:2]))
+    assert call.words == ["w1", "w2"] * 2
 
 
 @pytest.mark.parametrize(
@@ -255,3 +256,19 @@ def test_an_interim_of_a_replay_shows_only_its_new_words() -> None:
     call.say(3, 0)
     call.hear(server.interim())
     assert interims(call) == ["w3"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "last", "words"),
+    [(2.9, False, ["w1"]), (3.1, False, ["w1", "w1"]), (3.1, True, ["w1"])],
+)
+def test_a_final_with_the_same_times_repeats_another_one_for_the_time_of_an_answer(
+    seconds: float, last: bool, words: list[str]
+) -> None:
+    """A server may write its times from the beginning of each segment."""
+    call = after_final(1, timed=True)
+    call.say(*[0] * 7, 2)
+    call.pass_time(seconds - 1.6)
+    message = {"transcript": "w1", "is_final": True, "is_last": last}
+    call.hear({**message, "words": [{"word": "w1", "start": 0.0, "end": 0.2}]})
+    assert call.words == words
