@@ -135,7 +135,7 @@ class SpeechEvents:
         self._interim = interim.text
         released = self._utterance.interim(interim, now)
         self._pass(released, now)
-        return self.eager.is_new and released.final is None
+        return self.eager.is_new and released.final is None and self._out.deadline is None
 
     def flushed(self, request_id: int, now: float) -> None:
         """The framework flushed. The answer to this request becomes a FINAL, even without words.

@@ -81,3 +81,13 @@ def test_an_interim_that_ends_a_monologue_sets_deadlines_anew() -> None:
     call.take()
     assert not call.at(63.0).events.take_interim(Interim("c d", 1.9), 63.0)
     assert call.take() == [FINAL, INTERIM]
+
+
+def test_an_interim_after_a_flush_brings_the_look_at_the_session_nearer() -> None:
+    call = Call("vad").at(1.0, Interim("a", 0.0))
+    call.flush()
+    assert call.at(1.02).events.take_interim(Interim("a", 0.0), 1.02)
+    before = call.events.deadline
+    goes_on = call.at(1.03).events.take_interim(Interim("a b", 0.0), 1.03)
+    assert _nearer(call.events.deadline, before)
+    assert not goes_on
