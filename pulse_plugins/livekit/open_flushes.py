@@ -64,7 +64,7 @@ def turns_of(
 
     Args:
         final: All words of the utterance.
-        segments: What it joins.
+        segments: The segments that the final joins.
         marks: The stream_times of the flushes that no FINAL has answered.
         joiner: Stands between the texts of two segments.
         gap: Seconds of silence that separate two turns without a flush, too.

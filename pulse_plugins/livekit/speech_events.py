@@ -127,7 +127,7 @@ class SpeechEvents:
                 self._changed_at = now
 
     def take_interim(self, interim: Interim, now: float) -> bool:
-        """Take an interim. Between two calls in a row that return True no deadline comes nearer."""
+        """Take an interim. If two calls in a row return True, no deadline has come nearer."""
         self._out.session_id = interim.session_id or self.session_id
         if interim.text:
             self._start(None, now)

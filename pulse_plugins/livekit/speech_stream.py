@@ -74,7 +74,7 @@ class SpeechStream(stt.RecognizeStream):
         self._time = loop.time
         self._over: asyncio.Future[Exception | None] = loop.create_future()
         self._alarm = Alarm(weakref.ref(self))
-        self._goes_on = False  # the newest event was an interim, and others move no deadline nearer
+        self._goes_on = False  # the alarm was set at an interim, and stays through the next ones
         self._clock = clock = InputClock()
         self._build = SpeechDataBuilder(settings.options, clock, words=settings.word_timestamps)
         self._build.speaker_format = settings.speaker_format

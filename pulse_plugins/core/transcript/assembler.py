@@ -127,7 +127,8 @@ class TranscriptAssembler:
         self._untimed.message_came(sent, now)
         text = message.text if _HAS_WORD.search(message.text) else ""
         self._cut.stretch()
-        # The answer to a request may repeat a final. A server that owes one for longer is left.
+        # The answer to a request may repeat a final. A server that owes an answer for longer than
+        # this is replaced.
         within = self._in_force.options.timeouts.stall
         again = message.is_last or self._repetitions.may_repeat(now, within)
         words = self._timed.words(message.words, clock, sent, may_repeat=again) if text else None

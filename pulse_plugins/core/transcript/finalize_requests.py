@@ -310,7 +310,7 @@ class FinalizeRequests:
             heard_at: When it has, as far as is known now; None: as was known before.
             grows: The text has more of the words before the mark. The server is still at work.
             final: The final that came; None: it was an interim.
-            ends_early: What is left may be the end of the last word.
+            ends_early: The speech that is left may be the end of the last word.
         """
         request = self.oldest()
         if request is None or request.sent_at is None:

@@ -1,4 +1,4 @@
-"""What a server still has to send, and which audio must be kept until it has."""
+"""The words and answers that a server still has to send, and the audio that is kept until then."""
 
 from __future__ import annotations
 

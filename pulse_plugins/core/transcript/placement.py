@@ -85,8 +85,8 @@ class TimedPlacement:
             clock: Of the connection.
             sent: stream_time up to which the connection was sent audio.
             may_repeat: The final came so soon after another one, or is the last one, that it may
-                say the same words again. Otherwise times that do not go on are of another clock,
-                which may begin again with each final.
+                say the same words again. Otherwise times that do not go on belong to another
+                clock, which may begin again with each final.
         """
         if not words or max(word.end or 0.0 for word in words) <= 0.0:
             return None  # none, or not filled in

@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
 
 class ErrorFields(NamedTuple):
-    """What a refusal says.
+    """The content of a refusal.
 
     Attributes:
         detail: The server's text, which can repeat user content.
